@@ -1,0 +1,167 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The commands that take a running switch to the desired one: only those for what differs, none when nothing does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .desired import rebuilt
+from .state import PREF, ROOT_HANDLE, DscpFilter, Egress, Ets, Port, Red, Switch, band_handle
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Batch lines per tool, in the order ip, bridge, tc; those for queues apart for each port."""
+
+    ip: tuple[str, ...]
+    bridge: tuple[str, ...]
+    queues: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.ip or self.bridge or self.queues)
+
+    def commands(self) -> list[str]:
+        """All of it as one would type it."""
+        lines = [f"ip {line}" for line in self.ip] + [f"bridge {line}" for line in self.bridge]
+        return lines + [f"tc {line}" for port, queue in self.queues for line in queue]
+
+
+def plan(desired: Switch, running: Switch) -> Plan:
+    """What has to be run. ``running`` has the same ports as ``desired``."""
+    queues = [(port.name, queue_lines(port, running.port(port.name).egress)) for port in desired.ports]
+    return Plan(
+        ip=tuple(_ip_lines(desired, running)),
+        bridge=tuple(line for port in desired.ports for line in _vlan_lines(port, running.port(port.name))),
+        queues=tuple((name, tuple(lines)) for name, lines in queues if lines),
+    )
+
+
+def _ip_lines(desired: Switch, running: Switch) -> list[str]:
+    bridge, now = desired.bridge, running.bridge
+    if not bridge:
+        raise AssertionError("bridge is missing")
+    lines = []
+    wanted = bridge.options()
+    if now is None:
+        lines.append(f"link add name {bridge.name} type bridge {_words(wanted)}")
+    else:
+        found = now.options()
+        different = {key: value for key, value in wanted.items() if found[key] != value}
+        if different:
+            lines.append(f"link set dev {bridge.name} type bridge {_words(different)}")
+    for port in desired.ports:
+        here = running.port(port.name)
+        words = []
+        if here.mtu != port.mtu:
+            words.append(f"mtu {port.mtu}")
+        if here.master != port.master:
+            words.append(f"master {port.master}")
+        if not here.up:
+            words.append("up")
+        if words:
+            lines.append(f"link set dev {port.name} {' '.join(words)}")
+    # after the ports: until its MTU is set by hand a bridge follows the smallest of them
+    words = []
+    if now is None or now.mtu != bridge.mtu:
+        words.append(f"mtu {bridge.mtu}")
+    if now is None or not now.up:
+        words.append("up")
+    if words:
+        lines.append(f"link set dev {bridge.name} {' '.join(words)}")
+    return lines
+
+
+def _words(options: dict[str, int]) -> str:
+    return " ".join(f"{key} {value}" for key, value in options.items())
+
+
+def _vlan_lines(port: Port, running: Port) -> list[str]:
+    # a port that comes from elsewhere brings no VLAN of this bridge
+    found = running.vlans if running.master == port.master else ()
+    wanted = {vlan.vid for vlan in port.vlans}
+    lines = [f"vlan del dev {port.name} vid {vlan.vid}" for vlan in found if vlan.vid not in wanted]
+    return lines + [
+        f"vlan add dev {port.name} vid {vlan.vid}" + " pvid" * vlan.pvid + " untagged" * vlan.untagged
+        for vlan in port.vlans
+        if vlan not in found
+    ]
+
+
+def queue_lines(port: Port, running: Egress) -> list[str]:
+    """tc lines from the running queues to those of ``port``.
+
+    Where the shape is ours, numbers are changed in place and packets stay in their queues. Otherwise the root is made
+    anew, which loses what waits in it.
+    """
+    wanted, name = port.egress, port.name
+    if wanted == running:
+        return []
+    if not wanted.ets:
+        raise AssertionError("wanted.ets is missing")
+    kept = dict(running.reds)
+    if (
+        running.ets is None
+        or running.foreign
+        or (running.ets.bands, running.ets.strict) != (wanted.ets.bands, wanted.ets.strict)
+        or not kept.keys() <= dict(wanted.reds).keys()
+    ):
+        return build_lines(name, wanted, running.root_handle)
+    lines = []
+    if wanted.ets != running.ets:
+        lines.append(_ets_line(name, wanted.ets))
+    lines += [_red_line(name, band, red) for band, red in wanted.reds if kept.get(band) != red]
+    if wanted.filters != running.filters:
+        if running.filters:
+            lines.append(f"filter del dev {name} parent {ROOT_HANDLE}")
+        lines += [_filter_line(name, match) for match in wanted.filters]
+    return lines
+
+
+def build_lines(name: str, egress: Egress, root_handle: str) -> list[str]:
+    """tc lines that make the queues from nothing, or over a root qdisc with that handle."""
+    # a root with our handle and another kind can not be replaced, only removed
+    lines = [f"qdisc del dev {name} root"] if root_handle == ROOT_HANDLE else []
+    if not egress.ets:
+        raise AssertionError("egress.ets is missing")
+    lines.append(_ets_line(name, egress.ets))
+    lines += [_red_line(name, band, red) for band, red in egress.reds]
+    return lines + [_filter_line(name, match) for match in egress.filters]
+
+
+def restore_lines(name: str, former: Egress, model: Egress) -> list[str] | None:
+    """tc lines that put the former queues back; None when they had parts that are not ours.
+
+    tc does not tell the bandwidth of a red: it is taken from ``model``, the desired queues, where that has one.
+    """
+    if former.foreign:
+        return None
+    if former.ets is None:
+        return []
+    speed_gbps = next((red.bandwidth_gbps for band, red in model.reds), 10)
+    reds = tuple((band, rebuilt(red, speed_gbps)) for band, red in former.reds)
+    return build_lines(name, Egress(former.ets, reds, former.filters), "")
+
+
+def _ets_line(name: str, ets: Ets) -> str:
+    quanta = " quanta " + " ".join(map(str, ets.quanta)) if ets.quanta else ""
+    return (
+        f"qdisc replace dev {name} root handle {ROOT_HANDLE} ets bands {ets.bands} strict {ets.strict}{quanta}"
+        f" priomap {' '.join(map(str, ets.priomap))}"
+    )
+
+
+def _red_line(name: str, band: int, red: Red) -> str:
+    flags = " ecn" * red.ecn + " nodrop" * red.nodrop
+    return (
+        f"qdisc replace dev {name} parent {ROOT_HANDLE}{band} handle {band_handle(band)} red limit {red.limit}"
+        f" min {red.minimum} max {red.maximum} avpkt {red.avpkt} burst {red.burst}"
+        f" probability {red.probability:g} bandwidth {red.bandwidth_gbps}gbit{flags}"
+    )
+
+
+def _filter_line(name: str, match: DscpFilter) -> str:
+    # a handle of our own makes the line repeatable; 0 would mean "choose one"
+    return (
+        f"filter replace dev {name} parent {ROOT_HANDLE} protocol {match.family} pref {PREF[match.family]}"
+        f" handle {match.dscp + 1} flower ip_tos {match.dscp << 2:#04x}/0xfc classid {ROOT_HANDLE}{match.band}"
+    )

@@ -1,0 +1,88 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One run of the module: look, compare, and change or only say so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .apply import apply
+from .boot import ENABLED, NETWORK_FILE, UNIT_FILE, boot_files, differing, enable, enabled, write
+from .plan import plan
+from .running import running_switch
+from .state import Switch, SwitchError, drift, plain, text
+from .tools import Iproute
+
+
+class Session:
+    """What was found on the machine, against what ``desired`` wants. Making one changes nothing."""
+
+    def __init__(self, tools: Iproute, desired: Switch, root: Path, persist: bool) -> None:
+        self._tools = tools
+        self._root = root
+        self._desired = desired
+        self.before = running_switch(tools, desired)
+        self.plan = plan(desired, self.before)
+        files = boot_files(desired, tools.paths) if persist else {}
+        self.files = differing(files, root)
+        self.enable = persist and not enabled(root)
+
+    def check(self) -> dict[str, object]:
+        """The module's result without a change."""
+        return self._result(self.before, self.plan.commands())
+
+    def apply(self) -> dict[str, object]:
+        """Make it so. The boot files follow the running state, so that no boot starts what did not work."""
+        wanted = {name: content for name, (now, content) in self.files.items()}
+        try:
+            if NETWORK_FILE in wanted:
+                write({NETWORK_FILE: wanted.pop(NETWORK_FILE)}, self._root)
+                self._release_ports()
+            after, commands = self.before, list(self.plan.commands())
+            if self.plan:
+                applied = apply(self._tools, self._desired, self.before)
+                after, commands = applied.after, list(applied.commands)
+            write(wanted, self._root)
+            if self.enable:
+                enable(self._root)
+            if UNIT_FILE in wanted and (self._root / "run/systemd/system").is_dir():
+                self._run("systemctl", "daemon-reload")
+        except OSError as error:
+            raise SwitchError(f"{error.filename or 'a boot file'} can not be written: {error.strerror}") from error
+        return self._result(after, commands)
+
+    def _release_ports(self) -> None:
+        """Tell a running systemd-networkd that the ports are no longer its own.
+
+        It can only be told over D-Bus. On a machine without one the file counts from the next boot, and whether the
+        ports stay until then is what reading back after the change tells.
+        """
+        run = self._root / "run"
+        if (run / "systemd/netif/links").is_dir() and (run / "dbus/system_bus_socket").exists():
+            self._run("networkctl", "reload")
+
+    def _run(self, *argv: str) -> None:
+        rc, out, err = self._tools.run(argv, "")
+        if rc != 0:
+            raise SwitchError(f"'{' '.join(argv)}' failed with {rc}: {err.strip() or out.strip()}")
+
+    def _result(self, state: Switch, commands: list[str]) -> dict[str, object]:
+        changed = bool(self.plan or self.files or self.enable)
+        before, after = text(self.before), text(self._desired)
+        diff = [{"before_header": "running", "after_header": "running", "before": before, "after": after}]
+        for name, (now, wanted) in self.files.items():
+            diff.append({"before_header": f"/{name}", "after_header": f"/{name}", "before": now, "after": wanted})
+        files = list(self.files)
+        if self.enable:
+            files.append(ENABLED)
+            diff.append(
+                {"before_header": f"/{ENABLED}", "after_header": f"/{ENABLED}", "before": "", "after": "link\n"}
+            )
+        return {
+            "changed": changed,
+            "commands": commands,
+            "drift": drift(self._desired, self.before),
+            "files": [f"/{name}" for name in files],
+            "state": plain(state),
+            "unmanaged": list(self.before.unmanaged),
+            "diff": diff if changed else [],
+        }

@@ -1,0 +1,236 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a Linux switch is made of, wanted or running, and the two compared in words.
+
+The queues of a port, from the outside in:
+
+* root qdisc ``ets`` with handle ``1:``, one band per lane: strict lanes first, then by priority, high to low;
+* under the band of a lane with ECN a ``red`` with handle ``1<band>:``; other bands keep the kernel's FIFO;
+* flower filters on ``1:`` which take the DSCP to the band; what none matches goes where ``priomap`` says.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+ROOT_HANDLE = "1:"
+FAMILIES = ("ip", "ipv6")
+PREF = {"ip": 10, "ipv6": 11}
+
+
+class SwitchError(RuntimeError):
+    """The switch can not be read or configured; the message says what, why, and what was done so far."""
+
+
+def band_handle(band: int) -> str:
+    """Handle of the qdisc under a band, bands counting from 1."""
+    return f"1{band}:"
+
+
+@dataclass(frozen=True)
+class Ets:
+    """Options of the root qdisc. ``quanta`` in bytes, for the bands behind the strict ones; ``priomap`` from 0."""
+
+    bands: int
+    strict: int
+    quanta: tuple[int, ...]
+    priomap: tuple[int, ...]
+
+    def __str__(self) -> str:
+        quanta = " ".join(str(quantum) for quantum in self.quanta) or "-"
+        targets = sorted(set(self.priomap))
+        other = str(targets[0] + 1) if len(targets) == 1 else "by priomap " + " ".join(map(str, self.priomap))
+        return f"ets, {self.bands} bands, {self.strict} strict, quanta {quanta}, other traffic to band {other}"
+
+
+@dataclass(frozen=True)
+class Red:
+    """ECN marking under a band, sizes in bytes. ``ewma`` is log2 of the averaging weight.
+
+    ``avpkt``, ``burst`` and ``bandwidth_gbps`` only go in: the kernel keeps what tc computes from them.
+    """
+
+    limit: int
+    minimum: int
+    maximum: int
+    probability: float
+    ewma: int
+    ecn: bool = True
+    nodrop: bool = False
+    avpkt: int = field(default=0, compare=False)
+    burst: int = field(default=0, compare=False)
+    bandwidth_gbps: int = field(default=0, compare=False)
+
+    def __str__(self) -> str:
+        flags = " ".join(word for word, on in (("ecn", self.ecn), ("nodrop", self.nodrop)) if on) or "drops"
+        return (
+            f"red, marks from {self.minimum} to {self.maximum} bytes up to probability {self.probability:g}, "
+            f"limit {self.limit}, ewma {self.ewma}, {flags}"
+        )
+
+
+@dataclass(frozen=True, order=True)
+class DscpFilter:
+    """Packets of ``family`` (ip, ipv6) with ``dscp`` go to ``band``, from 1."""
+
+    family: str
+    dscp: int
+    band: int
+
+
+@dataclass(frozen=True)
+class Egress:
+    """The queues of a port. ``foreign`` names what is there and not ours; ``default``: nobody configured queues."""
+
+    ets: Ets | None = None
+    reds: tuple[tuple[int, Red], ...] = ()
+    filters: tuple[DscpFilter, ...] = ()
+    foreign: tuple[str, ...] = ()
+    root_handle: str = field(default="", compare=False)
+
+    @property
+    def default(self) -> bool:
+        return self.ets is None and not self.foreign
+
+
+@dataclass(frozen=True, order=True)
+class PortVlan:
+    """A VLAN of a bridge port."""
+
+    vid: int
+    pvid: bool = True
+    untagged: bool = True
+
+    def __str__(self) -> str:
+        return " ".join([str(self.vid)] + ["pvid"] * self.pvid + ["untagged"] * self.untagged)
+
+
+@dataclass(frozen=True)
+class Port:
+    """A switch port."""
+
+    name: str
+    mtu: int
+    up: bool
+    master: str
+    vlans: tuple[PortVlan, ...] = ()
+    egress: Egress = Egress()
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """The bridge; options as the kernel names them, 0 or 1, and the VLAN for ports that have none (0: none)."""
+
+    name: str
+    mtu: int
+    up: bool
+    vlan_filtering: int = 1
+    vlan_default_pvid: int = 0
+    stp_state: int = 0
+    mcast_snooping: int = 0
+
+    OPTIONS = ("vlan_filtering", "vlan_default_pvid", "stp_state", "mcast_snooping")
+
+    def options(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in self.OPTIONS}
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Bridge (None: not there) and ports. ``unmanaged``: ports in the bridge that no link of the intent names."""
+
+    bridge: Bridge | None
+    ports: tuple[Port, ...]
+    unmanaged: tuple[str, ...] = field(default=(), compare=False)
+
+    def port(self, name: str) -> Port:
+        return next(port for port in self.ports if port.name == name)
+
+
+def aspects(switch: Switch) -> dict[str, dict[str, str]]:
+    """What can differ, in words: name of the bridge or port -> aspect -> its value."""
+    found: dict[str, dict[str, str]] = {}
+    if switch.bridge:
+        bridge = switch.bridge
+        found[bridge.name] = {
+            "exists": "yes",
+            "mtu": str(bridge.mtu),
+            "up": _yes(bridge.up),
+            **{key: str(value) for key, value in bridge.options().items()},
+        }
+    for port in switch.ports:
+        found[port.name] = dict(_port_aspects(port))
+    return found
+
+
+def _port_aspects(port: Port) -> Iterator[tuple[str, str]]:
+    yield "mtu", str(port.mtu)
+    yield "up", _yes(port.up)
+    yield "bridge", port.master or "none"
+    yield "vlans", ", ".join(str(vlan) for vlan in port.vlans) or "none"
+    egress = port.egress
+    if egress.default:
+        yield "queues", "the kernel's default"
+    elif egress.ets:
+        yield "queues", str(egress.ets)
+    else:
+        yield "queues", "not ours"
+    for band, red in egress.reds:
+        yield f"band {band}", str(red)
+    for match in egress.filters:
+        yield f"dscp {match.dscp} {match.family}", f"band {match.band}"
+    for number, what in enumerate(egress.foreign):
+        yield f"not ours {number + 1}", what
+
+
+def drift(desired: Switch, running: Switch) -> list[str]:
+    """Every aspect in which running differs from desired, a sentence each; empty when all is as wanted."""
+    wanted, found = aspects(desired), aspects(running)
+    out = []
+    for name, aspect in wanted.items():
+        here = found.get(name, {})
+        for key in list(aspect) + [key for key in here if key not in aspect]:
+            is_value, want = here.get(key, "missing"), aspect.get(key, "nothing")
+            if is_value != want:
+                out.append(f"{name} {key}: {is_value}, wanted {want}")
+    return out
+
+
+def text(switch: Switch) -> str:
+    """The state as lines, for a diff."""
+    lines = []
+    for name, aspect in aspects(switch).items():
+        lines += [f"{name} {key}: {value}" for key, value in aspect.items()]
+    return "".join(line + "\n" for line in lines)
+
+
+def plain(switch: Switch) -> dict[str, object]:
+    """The state as plain data for the module's result."""
+    return {
+        "bridge": dataclasses.asdict(switch.bridge) if switch.bridge else None,
+        "ports": {port.name: _plain_port(port) for port in switch.ports},
+        "unmanaged": list(switch.unmanaged),
+    }
+
+
+def _plain_port(port: Port) -> dict[str, object]:
+    egress = port.egress
+    reds = {
+        str(band): {key: getattr(red, key) for key in ("limit", "minimum", "maximum", "probability", "ecn", "nodrop")}
+        for band, red in egress.reds
+    }
+    return {
+        "mtu": port.mtu,
+        "up": port.up,
+        "bridge": port.master or None,
+        "vlans": [dataclasses.asdict(vlan) for vlan in port.vlans],
+        "ets": dataclasses.asdict(egress.ets) if egress.ets else None,
+        "red": reds,
+        "dscp": {match.family + " " + str(match.dscp): match.band for match in egress.filters},
+        "foreign": list(egress.foreign),
+    }
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

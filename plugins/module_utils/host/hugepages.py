@@ -1,0 +1,214 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Hugepages per NUMA node: wanted, read, written until they read back, and kept over a reboot.
+
+They are kept by tmpfiles.d and not by boot parameters or sysctl: it writes the same per-node file as the running system
+takes, early in every boot, on every kernel and distribution, and changing the number then needs no reboot.
+vm.nr_hugepages has no nodes, and hugepages=NODE:COUNT on the command line needs Linux 5.16 (Ubuntu 22.04 has 5.15).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable
+
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.files import (
+    Write,
+    read_text,
+    remove,
+    write_atomic,
+    write_text,
+)
+
+#: Size names of the interface, in kB as sysfs names them.
+SIZES_KB: dict[str, int] = {"2M": 2048, "1G": 1048576}
+DROP_IN = "etc/tmpfiles.d/tickwire-hugepages.conf"
+MODE = 0o644
+MARKER = "# Written by tickwire.fabric.hugepages; changes made here are overwritten."
+NODES = "sys/devices/system/node"
+#: Share of a node's memory that may become hugepages: the kernel and everything else live in the rest.
+LARGEST_SHARE = 0.9
+
+_LINE = re.compile(r"w!? /sys/devices/system/node/node(\d+)/hugepages/hugepages-(\d+)kB/nr_hugepages - - - - (\d+)\Z")
+
+#: (node, size name) of one pool.
+Pool = tuple[int, str]
+
+
+@dataclass
+class HugepagesResult:
+    """Pages per pool as found and as they are afterwards (in check mode: would be), and the text that keeps them."""
+
+    changed: bool = False
+    before: dict[Pool, int] = field(default_factory=dict)
+    after: dict[Pool, int] = field(default_factory=dict)
+    kept_before: str = ""
+    kept_after: str = ""
+
+
+def describe(pool: Pool) -> str:
+    """A pool in words, for messages and reports."""
+    return f"hugepages {pool[1]} on node {pool[0]}"
+
+
+def parse_pages(pages: Sequence[Mapping[str, Any]] | None) -> dict[Pool, int]:
+    """Wanted pages per pool of the user's list of {size, count, node}.
+
+    HostError for an unknown size, a number below zero and a pool that is there twice.
+    """
+    wanted: dict[Pool, int] = {}
+    for item in pages or []:
+        pool = (int(item.get("node") or 0), str(item["size"]))
+        count = int(item["count"])
+        if pool[1] not in SIZES_KB:
+            raise HostError("hugepages size", pool[1], f"it is none of {', '.join(SIZES_KB)}", "give one of these")
+        if count < 0 or pool[0] < 0:
+            raise HostError(describe(pool), count, "a number of pages or a node below zero means nothing", "correct it")
+        if pool in wanted:
+            raise HostError(
+                describe(pool), count, f"it is there twice, the other says {wanted[pool]}", "keep one of them"
+            )
+        wanted[pool] = count
+    return wanted
+
+
+def pool_path(root: Path, pool: Pool) -> Path:
+    """The pool's nr_hugepages file."""
+    return root / NODES / f"node{pool[0]}" / "hugepages" / f"hugepages-{SIZES_KB[pool[1]]}kB" / "nr_hugepages"
+
+
+def read_pools(root: Path) -> dict[Pool, int]:
+    """Pages of every pool of the host in the sizes known here."""
+    pools: dict[Pool, int] = {}
+    for directory in sorted((root / NODES).glob("node[0-9]*")):
+        for size in SIZES_KB:
+            pool = (int(directory.name[4:]), size)
+            text = read_text(pool_path(root, pool))
+            if text is not None:
+                pools[pool] = int(text)
+    return pools
+
+
+def check_pools(root: Path, wanted: Mapping[Pool, int]) -> None:
+    """HostError where a node or a size is not on this host, or a node has not the memory."""
+    pools = read_pools(root)
+    asked_kb: dict[int, int] = {}
+    for pool, count in wanted.items():
+        if pool not in pools:
+            nodes = sorted({node for node, dummy in pools})
+            if pool[0] not in nodes:
+                rule = f"there is no such node, this host has {', '.join(map(str, nodes)) or 'none with hugepages'}"
+            else:
+                sizes = ", ".join(size for node, size in pools if node == pool[0])
+                rule = f"the kernel has no pages of {pool[1]} there, it has {sizes}"
+            raise HostError(describe(pool), count, rule, "correct the list of hugepages")
+        asked_kb[pool[0]] = asked_kb.get(pool[0], 0) + count * SIZES_KB[pool[1]]
+    for node, asked in asked_kb.items():
+        total = _node_memory_kb(root, node)
+        if total is not None and asked > total * LARGEST_SHARE:
+            raise HostError(
+                f"hugepages on node {node}",
+                f"{asked // 1024} MB",
+                f"the node has {total // 1024} MB, and at most {LARGEST_SHARE:.0%} of it may become hugepages",
+                "ask for fewer",
+            )
+
+
+def _node_memory_kb(root: Path, node: int) -> int | None:
+    text = read_text(root / NODES / f"node{node}" / "meminfo") or ""
+    match = re.search(r"MemTotal:\s+(\d+) kB", text)
+    return int(match.group(1)) if match else None
+
+
+def render_drop_in(wanted: Mapping[Pool, int]) -> str:
+    """Text of the tmpfiles.d drop-in; ``w!`` writes at boot only, so no package trigger resets the running host."""
+    lines = [f"w! /{pool_path(Path(), pool)} - - - - {count}" for pool, count in sorted(wanted.items())]
+    return "\n".join([MARKER, *lines]) + "\n" if lines else ""
+
+
+def parse_drop_in(text: str) -> dict[Pool, int]:
+    """Pools of a drop-in that render_drop_in() wrote."""
+    names = {kb: name for name, kb in SIZES_KB.items()}
+    matches = [_LINE.match(line) for line in text.splitlines()]
+    return {
+        (int(match.group(1)), names[int(match.group(2))]): int(match.group(3))
+        for match in matches
+        if match is not None and int(match.group(2)) in names
+    }
+
+
+def apply_hugepages(
+    root: Path,
+    wanted: Mapping[Pool, int],
+    check: bool,
+    timeout_s: float,
+    sleep: Callable[[float], None],
+    write: Write = write_text,
+) -> HugepagesResult:
+    """Give every wanted pool its pages now and at every boot; nothing is written when ``check``.
+
+    A pool which our drop-in names and which is no longer wanted goes to 0; pools that never were ours stay as they are.
+    HostError when the kernel does not give all pages within ``timeout_s``: the pool then has its former number again.
+    """
+    check_pools(root, wanted)
+    found = read_pools(root)
+    drop_in = root / DROP_IN
+    result = HugepagesResult(kept_before=read_text(drop_in) or "", kept_after=render_drop_in(wanted))
+    target = {pool: 0 for pool in parse_drop_in(result.kept_before) if pool in found}
+    target.update(wanted)
+    result.before = {pool: found[pool] for pool in sorted(target)}
+    result.after = dict(sorted(target.items()))
+    rewrite = result.kept_before != result.kept_after or (
+        bool(result.kept_after) and drop_in.stat().st_mode & 0o7777 != MODE
+    )
+    result.changed = rewrite or result.before != result.after
+    if check:
+        return result
+    # Fewer first: a pool that shrinks frees the memory that another one grows into.
+    for pool in sorted(target, key=lambda pool: target[pool] - found[pool]):
+        if found[pool] != target[pool]:
+            _resize(pool_path(root, pool), pool, found[pool], target[pool], timeout_s, sleep, write)
+    if rewrite and result.kept_after:
+        write_atomic(drop_in, result.kept_after, MODE)
+    elif rewrite:
+        remove(drop_in)
+    return result
+
+
+def _resize(
+    path: Path,
+    pool: Pool,
+    before: int,
+    count: int,
+    timeout_s: float,
+    sleep: Callable[[float], None],
+    write: Write,
+) -> None:
+    """Write the number until it reads back: the kernel gives what it finds free, and says nothing when it is less."""
+    got = before
+    for attempt in range(max(1, int(timeout_s) + 1)):
+        if attempt:
+            sleep(1.0)
+        write(path, f"{count}\n")
+        got = int(path.read_text())
+        if got == count:
+            return
+    write(path, f"{before}\n")
+    hint = "free memory on the node or reboot the host"
+    if pool[1] == "1G":
+        hint = "memory in one piece is there at boot: put 'hugepagesz=1G' and 'hugepages=N' on the kernel command line"
+    elif got > count:
+        hint = "pages in use are not given back: stop what uses them"
+    raise HostError(
+        describe(pool), count, f"the kernel gave {got} within {timeout_s:g} s and was set back to {before}", hint
+    )
+
+
+def summary(pools: Mapping[Pool, int], kept: str) -> str:
+    """Pools as running and as kept, one per line, for a diff."""
+    lines = [f"running: {describe(pool)}: {count}" for pool, count in pools.items()]
+    lines += [f"at boot: {describe(pool)}: {count}" for pool, count in sorted(parse_drop_in(kept).items())]
+    return "".join(f"{line}\n" for line in lines)

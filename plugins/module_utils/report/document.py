@@ -1,0 +1,169 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Puts measurements and gates together into the report's document (``report.json``) and the summary for the
+terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.tickwire.fabric.plugins.module_utils.report import gates as gating
+from ansible_collections.tickwire.fabric.plugins.module_utils.report.measurements import host_measurements
+
+SCHEMA = 1
+
+
+def build(
+    fabric: str, results: Mapping[str, Mapping[str, Any]], budgets: Mapping[str, Mapping[str, Any]], generated: str
+) -> dict[str, Any]:
+    """Return the document of a validation; ``generated`` is its time as text.
+
+    results: {host: raw results, see ``measurements.host_measurements``}; budgets: {host: its fabric_budgets}.
+    """
+    hosts = {name: host_measurements(raw) for name, raw in results.items()}
+    gates = gating.evaluate(hosts, budgets)
+    failed = [gate for gate in gates if not gate.ok]
+    document = {
+        "schema": SCHEMA,
+        "fabric": fabric,
+        "generated": generated,
+        "verdict": "failed" if failed else "passed",
+        "emulated": emulated(hosts),
+        "gates": [gate._asdict() for gate in gates],
+        "measurements": hosts,
+    }
+    document["notes"] = notes(document)
+    document["summary"] = summary(document)
+    return document
+
+
+def emulated(hosts: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether any RDMA device is made by software, by its link or by its ping."""
+    return any(
+        bool((host.get(section) or {}).get("emulated"))
+        for host in hosts.values()
+        for section in ("rdma_link", "rdma_ping")
+    )
+
+
+def notes(document: Mapping[str, Any]) -> list[str]:
+    """Return the sentences a reader needs to judge the figures, the most important first."""
+    found = []
+    if document["emulated"]:
+        found.append(
+            "Soft-RoCE is in use (RDMA made by software): the figures show that the fabric works, not how fast it is. "
+            "Between emulated hosts Soft-RoCE is slower than TCP; take no speed from this report."
+        )
+    for name, host in sorted(document["measurements"].items()):
+        bench = host.get("t2t") or {}
+        if "error" in bench or not bench:
+            continue
+        source = bench.get("timestamp_source")
+        if source == "software":
+            found.append(
+                "%s: tick-to-trade is stamped in software by the kernel, not on the wire: the time in the NIC and its "
+                "driver is not in it." % name
+            )
+        elif source != "hardware":
+            found.append("%s: the tick-to-trade figures have no known timestamp source (%s)." % (name, source))
+        if bench.get("unstamped"):
+            found.append("%s: %d orders had no stamp and are in no figure." % (name, bench["unstamped"]))
+    return found
+
+
+def summary(document: Mapping[str, Any]) -> list[str]:
+    """Return the lines for the terminal: verdict, figures by host, notes (failed gates: see ``failures``)."""
+    gates = document["gates"]
+    failed = [gate for gate in gates if not gate["ok"]]
+    lines = [
+        "Fabric %s: %s, %d of %d gates passed"
+        % (document["fabric"], document["verdict"].upper(), len(gates) - len(failed), len(gates))
+    ]
+    for name, host in sorted(document["measurements"].items()):
+        lines.extend("%s: %s" % (name, text) for text in _figures(host))
+    lines.extend("Note: %s" % note for note in document["notes"])
+    return lines
+
+
+def describe(gate: Mapping[str, Any]) -> str:
+    """Return a gate as ``rdma_ping.median_us on trade1: value 10400 us, budget 5000 us: reason``."""
+    return "%s on %s: value %s, budget %s: %s" % (
+        gate["name"],
+        gate["host"],
+        gating.show(gate["value"], gate["unit"]),
+        gating.show(gate["budget"], gate["unit"]),
+        gate["reason"],
+    )
+
+
+def failures(gates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return one text for each failed gate; gates of one host without a value for one reason are told together."""
+    together: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for number, gate in enumerate(gates):
+        if not gate["ok"]:
+            key = (gate["host"], gate["reason"]) if gate["value"] is None else (gate["host"], str(number))
+            together.setdefault(key, []).append(gate)
+    texts = []
+    for group in together.values():
+        if len(group) == 1:
+            texts.append(describe(group[0]))
+            continue
+        budgets = ", ".join(
+            "%s (budget %s)" % (gate["name"], gating.show(gate["budget"], gate["unit"])) for gate in group
+        )
+        texts.append("%s on %s: value none: %s" % (budgets, group[0]["host"], group[0]["reason"]))
+    return texts
+
+
+def _figures(host: Mapping[str, Any]) -> list[str]:
+    lines = []
+    bench, ping, ptp = host.get("t2t") or {}, host.get("rdma_ping") or {}, host["ptp"]
+    if bench.get("median_ns") is not None:
+        jitter = (bench.get("jitter") or {}).get("p99_minus_min_over_mean")
+        lines.append(
+            "tick-to-trade median %s, p99 %s, p99.9 %s, max %s, jitter (p99-min)/mean %s (%d samples, %s stamps)"
+            % (
+                *(duration(bench[name]) for name in ("median_ns", "p99_ns", "p99_9_ns", "max_ns")),
+                "none" if jitter is None else "%.0f %%" % (100 * jitter),
+                bench["samples"],
+                bench["timestamp_source"],
+            )
+        )
+    if "half_round_trip" in ping:
+        figures = ping["half_round_trip"]
+        lines.append(
+            "RDMA half round trip to %s median %s, p99 %s (%d samples, %s%s)"
+            % (
+                ping["peer_host"],
+                duration(1000 * figures["median_us"]),
+                duration(1000 * figures["p99_us"]),
+                figures["samples"],
+                ping["device"],
+                ", Soft-RoCE" if ping.get("emulated") else "",
+            )
+        )
+    if ptp.get("running"):
+        lines.append(
+            "PTP %s, grandmaster %s%s"
+            % (
+                "locked" if ptp.get("locked") else "not locked",
+                ptp.get("grandmaster_identity"),
+                "" if host["ptp_role"] == "grandmaster" else ", offset %s" % duration(ptp.get("offset_ns")),
+            )
+        )
+    return lines
+
+
+def duration(nanoseconds: float | None) -> str:
+    """Return a time for people: 412 ns, 3.21 us, 10.4 ms, 1.50 s; three significant digits."""
+    if nanoseconds is None:
+        return "none"
+    scale, unit = next(
+        (scale, unit)
+        for limit, scale, unit in ((999.5, 1.0, "ns"), (999.5e3, 1e3, "us"), (999.5e6, 1e6, "ms"), (math.inf, 1e9, "s"))
+        if abs(nanoseconds) < limit
+    )
+    scaled = nanoseconds / scale
+    digits = 0 if unit == "ns" or abs(scaled) >= 99.95 else 1 if abs(scaled) >= 9.995 else 2
+    return "%.*f %s" % (digits, scaled, unit)

@@ -1,0 +1,91 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Turns what the validation's tasks registered into measurements, with an ``error`` in the place of what could not be
+measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SECTIONS = ("rdma_link", "rdma_ping", "ptp", "t2t")
+ROLES = ("trader", "exchange")
+
+
+def measurement(result: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a registered result without Ansible's own keys, or {"error": reason} for failed, unreachable, skipped or
+    none."""
+    if not result or result.get("skipped"):
+        return {"error": "not measured"}
+    if result.get("unreachable"):
+        return {"error": "host unreachable: %s" % str(result.get("msg", "no message")).strip()}
+    if result.get("failed"):
+        return {"error": str(result.get("msg", "failed without a message")).strip()}
+    return {
+        name: value for name, value in result.items() if name not in ("changed", "failed", "invocation", "warnings")
+    }
+
+
+def rdma_link(result: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the one device of an ``rdma_link_info`` result with its first port's fields beside the device's."""
+    found = measurement(result)
+    if "error" in found:
+        return found
+    devices = found.get("devices") or []
+    if not devices:
+        return {"error": found.get("reason") or "no RDMA device"}
+    device = dict(devices[0])
+    ports = device.pop("ports", [])
+    if not ports:
+        return {"error": "RDMA device %s has no port" % device.get("device")}
+    return dict(device, **ports[0])
+
+
+def rdma_ping(client: Mapping[str, Any] | None, server: Mapping[str, Any] | None, server_name: str) -> dict[str, Any]:
+    """Return the client's figures; when it failed, its reason and, where it says more, the server's."""
+    found = measurement(client)
+    if "error" not in found:
+        return found
+    other = measurement(server)
+    # A server that was told of the client's failure only repeats it.
+    told = "the other end reports" in other.get("error", "")
+    if "error" in other and not told and other["error"] not in ("not measured", found["error"]):
+        found["error"] = "%s (and %s: %s)" % (found["error"], server_name, other["error"])
+    return found
+
+
+def facts(raw: Mapping[str, Any]) -> dict[str, str]:
+    """Return system, kernel and cmdline as text; cmdline may be Ansible's mapping of the kernel command line."""
+    found = {name: str(raw[name]) for name in ("system", "kernel") if raw.get(name)}
+    line = raw.get("cmdline")
+    if isinstance(line, Mapping):
+        words = []
+        for key, value in line.items():
+            for item in value if isinstance(value, (list, tuple)) else [value]:
+                words.append(str(key) if item is True else "%s=%s" % (key, item))
+        line = " ".join(words)
+    return dict(found, cmdline=str(line)) if line else found
+
+
+def host_measurements(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one host's measurements from {role, ptp_role, facts, rdma_link, ptp, rdma_ping, rdma_ping_server, ...,
+    t2t}.
+
+    An exchange is not the client of a ping and runs no engine, so it has neither of these. Raises ValueError for
+    another role.
+    """
+    role = raw.get("role")
+    if role not in ROLES:
+        raise ValueError("role %r: one of %s is needed" % (role, ", ".join(ROLES)))
+    result = {
+        "role": role,
+        "ptp_role": raw.get("ptp_role", "ordinary"),
+        "facts": facts(raw.get("facts") or {}),
+        "rdma_link": rdma_link(raw.get("rdma_link")),
+        "ptp": measurement(raw.get("ptp")),
+    }
+    if role == "trader":
+        result["rdma_ping"] = rdma_ping(
+            raw.get("rdma_ping"), raw.get("rdma_ping_server"), raw.get("rdma_ping_server_name", "server")
+        )
+        result["t2t"] = measurement(raw.get("t2t"))
+    return result

@@ -1,0 +1,237 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The page. It is Python, as a module on its way to a host takes nothing but Python along."""
+
+from __future__ import annotations
+
+STYLE = """
+:root { --ink: #1f2733; --muted: #5d6b7e; --line: #dde3eb; --soft: #f5f7fa; --good: #14713d; --goodsoft: #e6f4ec;
+  --bad: #b3261e; --badsoft: #fcebe9; --warn: #8a5200; --warnsoft: #fff4e0; }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--soft); color: var(--ink);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+main { max-width: 1080px; margin: 0 auto; padding: 28px 20px 60px; }
+header { border-radius: 10px; padding: 20px 24px; color: #fff; }
+header.passed { background: var(--good); } header.failed { background: var(--bad); }
+header h1 { margin: 0; font-size: 25px; } header p { margin: 4px 0 0; opacity: .92; }
+section { background: #fff; border: 1px solid var(--line); border-radius: 10px; padding: 18px 22px; margin-top: 18px; }
+h2 { margin: 0 0 10px; font-size: 18px; } h3 { margin: 18px 0 4px; font-size: 15px; }
+.note { background: var(--warnsoft); border: 1px solid #f0d9ae; color: var(--warn);
+  border-radius: 10px; padding: 12px 18px; margin-top: 18px; }
+.note p { margin: 4px 0; } .note p:first-child { font-weight: 600; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); gap: 14px; margin-top: 18px; }
+.card { background: #fff; border: 1px solid var(--line); border-radius: 10px; padding: 14px 18px; }
+.card b { display: block; font-size: 24px; font-variant-numeric: tabular-nums; }
+.card span { color: var(--muted); font-size: 13px; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th { text-align: left; color: var(--muted); font-weight: 600; font-size: 13px; }
+th, td { padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+tr:last-child td { border-bottom: 0; } td.number, th.number { text-align: right; white-space: nowrap; }
+code { font: 13px ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+.pill { display: inline-block; border-radius: 20px; padding: 0 10px; font-size: 13px; font-weight: 600; }
+.pill.ok { background: var(--goodsoft); color: var(--good); }
+.pill.bad { background: var(--badsoft); color: var(--bad); }
+tr.bad td { background: var(--badsoft); } .reason { color: var(--bad); font-size: 13px; overflow-wrap: anywhere; }
+.use { width: 110px; height: 7px; border-radius: 4px; background: var(--line); margin-top: 8px; }
+.use i { display: block; height: 7px; border-radius: 4px; background: var(--good); }
+tr.bad .use i { background: var(--bad); }
+svg { width: 100%; height: auto; display: block; }
+footer, .small { color: var(--muted); font-size: 13px; } footer { margin-top: 22px; }
+@media print { body { background: #fff; } section, .card { break-inside: avoid; } }
+"""
+
+PAGE = (
+    """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Fabric {{ document.fabric }}: validation {{ document.verdict }}</title>
+<style>"""
+    + STYLE
+    + """</style>
+</head>
+<body>
+<main>
+<header class="{{ document.verdict }}">
+  <h1>Fabric {{ document.fabric }}: validation {{ document.verdict }}</h1>
+  <p>{{ document.gates | length - failed | length }} of {{ document.gates | length }} gates passed
+     on {{ hosts | length }} hosts
+     {{- ', on Soft-RoCE: function, not speed' if document.emulated else '' }} &middot; {{ document.generated }}</p>
+</header>
+
+{% if document.notes %}
+<div class="note">
+{% for note in document.notes %}  <p>{{ note }}</p>
+{% endfor %}
+</div>
+{% endif %}
+
+<div class="cards">
+{% for name, host in hosts.items() if host.t2t is defined and host.t2t.median_ns | default(none) is not none %}
+  <div class="card"><b>{{ host.t2t.median_ns | duration }}</b><span>tick-to-trade median, {{ name }}
+    ({{ host.t2t.timestamp_source }} stamps)</span></div>
+  <div class="card"><b>{{ host.t2t.p99_ns | duration }}</b><span>tick-to-trade p99, {{ name }}</span></div>
+{% endfor %}
+{% for name, host in hosts.items() if host.rdma_ping is defined and host.rdma_ping.half_round_trip is defined %}
+  <div class="card"><b>{{ host.rdma_ping.half_round_trip.median_us | us }}</b>
+    <span>RDMA half round trip median, {{ name }} to
+    {{ host.rdma_ping.peer_host }}{{ ' (Soft-RoCE)' if host.rdma_ping.emulated else '' }}</span></div>
+{% endfor %}
+{% for name, host in hosts.items() if host.ptp_role == 'ordinary' and host.ptp.offset_ns is defined %}
+  <div class="card"><b>{{ host.ptp.offset_ns | duration }}</b><span>PTP offset from the grandmaster, {{ name }}
+    ({{ 'locked' if host.ptp.locked else 'not locked' }})</span></div>
+{% endfor %}
+</div>
+
+<section>
+<h2>Gates</h2>
+<div class="scroll"><table>
+<tr><th></th><th>gate</th><th>host</th><th class="number">value</th><th class="number">budget</th>
+  <th>of the budget</th></tr>
+{% for gate in document.gates | sort(attribute='ok') %}
+<tr class="{{ 'ok' if gate.ok else 'bad' }}">
+  <td><span class="pill {{ 'ok' if gate.ok else 'bad' }}">{{ 'pass' if gate.ok else 'FAIL' }}</span></td>
+  <td><code>{{ gate.name }}</code>{% if not gate.ok %}<div class="reason">{{ gate.reason }}</div>{% endif %}</td>
+  <td>{{ gate.host }}</td>
+  <td class="number">{{ gate_value(gate.value, gate.unit) }}</td>
+  <td class="number">{{ gate_value(gate.budget, gate.unit) }}</td>
+{% set used = use_percent(gate) %}
+  <td>{% if used is not none %}
+    <div class="use" title="{{ used }} %"><i style="width:{{ used }}%"></i></div>{% endif %}</td>
+</tr>
+{% endfor %}
+</table></div>
+<p class="small">Budgets come from <code>fabric_budgets</code> in the inventory.
+A value that could not be measured is a failed gate.</p>
+</section>
+
+<section>
+<h2>Tick-to-trade</h2>
+{% for name, host in hosts.items() if host.t2t is defined %}
+<h3>{{ name }}</h3>
+{% if host.t2t.error is defined %}
+<p class="reason">{{ host.t2t.error }}</p>
+{% else %}
+{{ drawings[name].t2t }}
+<div class="scroll"><table>
+<tr><th class="number">min</th><th class="number">mean</th><th class="number">median</th><th class="number">p99</th>
+  <th class="number">p99.9</th><th class="number">max</th><th class="number">stddev</th><th class="number">samples</th>
+  <th class="number">unstamped</th><th>stamps</th></tr>
+<tr>{% for field in ['min_ns', 'mean_ns', 'median_ns', 'p99_ns', 'p99_9_ns', 'max_ns', 'stddev_ns'] %}
+  <td class="number">{{ host.t2t[field] | duration }}</td>{% endfor %}
+  <td class="number">{{ host.t2t.samples }}</td><td class="number">{{ host.t2t.unstamped }}</td>
+  <td>{{ host.t2t.timestamp_source }}</td></tr>
+</table></div>
+<p class="small">Jitter: {% for figure, value in (host.t2t.jitter or {}).items() %}
+{{ figure | replace('_', ' ') }} <b>{{ value | percent }}</b>{{ '; ' if not loop.last else '.' }}
+{% endfor %}
+Feed: {% for figure, value in (host.t2t.feed or {}).items() %}
+{{ figure }} {{ value }}{{ ', ' if not loop.last else '.' }}
+{% endfor %}
+Orders: {% for figure, value in (host.t2t.orders or {}).items() %}
+{{ figure }} {{ value }}{{ ', ' if not loop.last else '.' }}
+{% endfor %}
+</p>
+{% endif %}
+{% else %}
+<p class="reason">No trading host was measured.</p>
+{% endfor %}
+<p class="small">From the receive stamp of the market data packet
+to the transmit stamp of the order it triggered, on one clock;
+every sample is kept. Percentiles are nearest rank, the deviation is the population's.</p>
+</section>
+
+<section>
+<h2>RDMA</h2>
+<div class="scroll"><table>
+<tr><th>host</th><th>device</th><th>driver</th><th>state</th><th>interface</th>
+  <th class="number">path MTU</th><th>GIDs</th><th>errors counted</th></tr>
+{% for name, host in hosts.items() %}
+{% if host.rdma_link.error is defined %}
+<tr class="bad"><td>{{ name }}</td><td colspan="7" class="reason">{{ host.rdma_link.error }}</td></tr>
+{% else %}
+<tr><td>{{ name }}</td><td><code>{{ host.rdma_link.device }}</code></td>
+  <td>{{ host.rdma_link.driver }}{{ ' (software)' if host.rdma_link.emulated else '' }}</td>
+  <td>{{ host.rdma_link.state }}, {{ host.rdma_link.physical_state }}</td>
+  <td>{{ host.rdma_link.netdev }} (MTU {{ host.rdma_link.netdev_mtu_bytes }})</td>
+  <td class="number">
+    {{ 'unknown' if host.rdma_link.active_mtu_bytes is none else host.rdma_link.active_mtu_bytes }}</td>
+  <td>
+{% for gid in host.rdma_link.gids %}<code>{{ gid.index }}: {{ gid.gid }}</code> {{ gid.type }}<br>
+{% endfor %}</td>
+  <td>
+{% for counter, value in host.rdma_link.errors.items() if value %}<code>{{ counter }}</code> {{ value }}<br>
+{% else %}none{% endfor %}</td></tr>
+{% endif %}
+{% endfor %}
+</table></div>
+{% for name, host in hosts.items() if host.rdma_ping is defined %}
+<h3>{{ name }}: half round trip (RC, send and receive)</h3>
+{% if host.rdma_ping.error is defined %}
+<p class="reason">{{ host.rdma_ping.error }}</p>
+{% else %}
+{{ drawings[name].ping }}
+<div class="scroll"><table>
+<tr><th>to</th><th class="number">size</th>
+  <th class="number">min</th><th class="number">mean</th><th class="number">median</th>
+  <th class="number">p99</th><th class="number">p99.9</th><th class="number">max</th>
+  <th class="number">samples</th></tr>
+<tr><td>{{ host.rdma_ping.peer_host }} (<code>{{ host.rdma_ping.peer_device }}</code>)</td>
+  <td class="number">{{ host.rdma_ping.size_bytes }} bytes</td>
+{% for field in ['min_us', 'mean_us', 'median_us', 'p99_us', 'p99_9_us', 'max_us'] %}
+  <td class="number">{{ host.rdma_ping.half_round_trip[field] | us }}</td>{% endfor %}
+  <td class="number">{{ host.rdma_ping.half_round_trip.samples }}</td></tr>
+</table></div>
+{% endif %}
+{% endfor %}
+<p class="small">The ping is a Python program over verbs: it proves the path and its budget;
+it is not the speed of the NIC.</p>
+</section>
+
+<section>
+<h2>PTP</h2>
+<div class="scroll"><table>
+<tr><th>host</th><th>role</th><th>port</th><th>grandmaster</th><th class="number">offset</th>
+  <th class="number">path delay</th><th>locked</th></tr>
+{% for name, host in hosts.items() %}
+{% if host.ptp.error is defined or not host.ptp.running %}
+<tr class="bad"><td>{{ name }}</td><td>{{ host.ptp_role }}</td>
+  <td colspan="5" class="reason">{{ host.ptp.error | default(host.ptp.reason) }}</td></tr>
+{% else %}
+<tr><td>{{ name }}</td><td>{{ host.ptp_role }}</td>
+  <td>{% for port in host.ptp.ports %}<code>{{ port.identity }}</code> {{ port.state }}<br>{% endfor %}</td>
+  <td><code>{{ host.ptp.grandmaster_identity }}</code> (class {{ host.ptp.grandmaster_clock_class }})</td>
+{% if host.ptp_role == 'grandmaster' %}
+  <td class="number">&ndash;</td><td class="number">&ndash;</td>
+{% else %}
+  <td class="number">{{ host.ptp.offset_ns | duration }}</td>
+  <td class="number">{{ host.ptp.mean_path_delay_ns | duration }}</td>
+{% endif %}
+  <td><span class="pill {{ 'ok' if host.ptp.locked else 'bad' }}">
+    {{ 'locked' if host.ptp.locked else 'not locked' }}</span>
+{% if host.ptp.reason %}<div class="reason">{{ host.ptp.reason }}</div>{% endif %}</td></tr>
+{% endif %}
+{% endfor %}
+</table></div>
+</section>
+
+<section>
+<h2>Hosts</h2>
+<div class="scroll"><table>
+<tr><th>host</th><th>role</th><th>system</th><th>kernel</th><th>kernel command line</th></tr>
+{% for name, host in hosts.items() %}
+<tr><td>{{ name }}</td><td>{{ host.role }}</td><td>{{ host.facts.system | default('unknown') }}</td>
+  <td>{{ host.facts.kernel | default('unknown') }}</td>
+  <td><code>{{ host.facts.cmdline | default('unknown') }}</code></td></tr>
+{% endfor %}
+</table></div>
+</section>
+
+<footer>Written by tickwire.fabric, playbooks/validate.yml. The same figures for machines
+are in report.json beside this file.</footer>
+</main>
+</body>
+</html>
+"""
+)

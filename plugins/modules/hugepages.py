@@ -1,0 +1,147 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Sets hugepages per NUMA node, now and at every boot."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: hugepages
+short_description: Set hugepages per NUMA node, now and at every boot
+version_added: 0.1.0
+author: Tickwire (@tickwire)
+description:
+  - Writes the number of hugepages of each named NUMA node and size, and reads it back until the kernel has given all
+    of them. The kernel gives fewer without an error when memory is short. The module then sets the former number
+    again and fails with what was got.
+  - Keeps them over a reboot in C(/etc/tmpfiles.d/tickwire-hugepages.conf), which writes the same files early in every
+    boot. Unlike a sysctl it knows nodes, and unlike boot parameters it needs no reboot to change.
+  - Pages of 1 GB need memory in one piece, which a host that has run for a while may not have. Reserve those at boot
+    with M(tickwire.fabric.kernel_cmdline) as well.
+options:
+  pages:
+    description:
+      - Wanted hugepages. Nodes and sizes that are not named stay as they are, except those which this module had set
+        before. These go to 0.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      size:
+        description: Size of a page.
+        type: str
+        choices: [2M, 1G]
+        required: true
+      count:
+        description: Number of pages on this node.
+        type: int
+        required: true
+      node:
+        description: NUMA node.
+        type: int
+        default: 0
+  timeout_s:
+    description: How long the kernel is asked again, in seconds, before the module gives up.
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    description:
+      - Can run in check mode and return changed status prediction without modifying the target. Nothing at all is
+        written.
+    support: full
+  diff_mode:
+    description: Returns the number of pages per node and size, running and kept, before and after.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Give 512 hugepages of 2 MB on both nodes
+  tickwire.fabric.hugepages:
+    pages:
+      - {size: 2M, count: 512, node: 0}
+      - {size: 2M, count: 512, node: 1}
+
+- name: Take all hugepages away that this module has set
+  tickwire.fabric.hugepages:
+    pages: []
+"""
+
+RETURN = r"""
+pages:
+  description:
+    - Hugepages of the wanted nodes and sizes, and of those that were given back. In check mode as they would be.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    node:
+      description: NUMA node.
+      type: int
+      sample: 0
+    size:
+      description: Size of a page.
+      type: str
+      sample: 2M
+    before:
+      description: Number of pages before.
+      type: int
+      sample: 0
+    count:
+      description: Number of pages, read back.
+      type: int
+      sample: 512
+path:
+  description: The file that sets them at boot.
+  returned: success
+  type: str
+  sample: /etc/tmpfiles.d/tickwire-hugepages.conf
+"""
+
+import time
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import hugepages
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+
+
+def main() -> None:
+    """Arguments, one call, result."""
+    module = AnsibleModule(
+        argument_spec={
+            "pages": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "size": {"type": "str", "choices": ["2M", "1G"], "required": True},
+                    "count": {"type": "int", "required": True},
+                    "node": {"type": "int", "default": 0},
+                },
+            },
+            "timeout_s": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        wanted = hugepages.parse_pages(module.params["pages"])
+        result = hugepages.apply_hugepages(Path("/"), wanted, module.check_mode, module.params["timeout_s"], time.sleep)
+    except (HostError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=result.changed,
+        pages=[
+            {"node": pool[0], "size": pool[1], "before": result.before[pool], "count": count}
+            for pool, count in result.after.items()
+        ],
+        path="/" + hugepages.DROP_IN,
+        diff={
+            "before": hugepages.summary(result.before, result.kept_before),
+            "after": hugepages.summary(result.after, result.kept_after),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

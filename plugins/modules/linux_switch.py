@@ -1,0 +1,149 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The module tickwire.fabric.linux_switch."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: linux_switch
+short_description: Make a Linux machine a switch of the fabric intent
+version_added: 0.1.0
+description:
+  - Gives a Linux switch the bridge, the VLANs and the queues that the C(fabric) intent says for it.
+  - Every port of the intent's links becomes an access port of its VLAN, with a root qdisc C(ets) of one band per lane,
+    a C(red) that marks ECN under each lane with ECN, and flower filters from DSCP to band.
+  - The running state is read as JSON from C(ip), C(bridge) and C(tc), compared with the intent, and only what differs
+    is changed. After a change it is read again, and the module fails when it is not as wanted.
+  - When a command fails while the queues of a port are changed, the port's former queues are put back.
+author:
+  - Tickwire (@tickwire)
+requirements:
+  - iproute2 6.1 or newer on the switch
+  - a kernel with C(bridge), C(sch_ets), C(sch_red) and C(cls_flower)
+attributes:
+  check_mode:
+    description: Can run in check mode and says what would be changed.
+    support: full
+  diff_mode:
+    description: Shows state and boot files before and after.
+    support: full
+options:
+  fabric:
+    description:
+      - The fabric intent, the whole of it.
+    type: dict
+    required: true
+  device:
+    description:
+      - The name of this switch in the intent's links.
+    type: str
+    required: true
+  bridge:
+    description:
+      - The name of the bridge.
+    type: str
+    default: br0
+  persist:
+    description:
+      - Whether the switch is the same after a reboot.
+      - Writes C(/etc/tickwire/switch/*.batch), C(tickwire-switch.service), which runs them at boot and gets enabled,
+        and C(/etc/systemd/network/00-tickwire-switch.network), which keeps systemd-networkd away from the ports.
+    type: bool
+    default: true
+notes:
+  - Ports in the bridge which the intent does not name are left alone and returned as C(unmanaged).
+  - Multicast is flooded in its VLAN; there is no snooping without a querier in the fabric.
+"""
+
+EXAMPLES = r"""
+- name: Configure the switch from the intent
+  tickwire.fabric.linux_switch:
+    fabric: "{{ fabric }}"
+    device: "{{ inventory_hostname }}"
+
+- name: Configure one with an intent of its own, for this boot only
+  tickwire.fabric.linux_switch:
+    device: sw1
+    bridge: br1
+    persist: false
+    fabric:
+      name: lab
+      lanes:
+        trading: {dscp: [26], priority: 3, lossless: true, share: 50}
+        bulk: {dscp: [0], priority: 0, share: 50, default: true}
+      vlans: {trading: 110}
+      links:
+        - {a: "sw1:swp1", b: "trade1:fab0", speed_gbps: 10, cable_m: 1}
+"""
+
+RETURN = r"""
+commands:
+  description: The commands that were run, or would be run in check mode.
+  type: list
+  elements: str
+  returned: success
+  sample: ["ip link set dev swp1 mtu 9000 master br0 up"]
+drift:
+  description: What differed from the intent when the module began, a sentence each.
+  type: list
+  elements: str
+  returned: success
+  sample: ["swp2 mtu: 1500, wanted 9000"]
+files:
+  description: The boot files, and the link that enables the unit, that were not as wanted.
+  type: list
+  elements: str
+  returned: success
+  sample: ["/etc/tickwire/switch/tc.batch"]
+state:
+  description: The state that was read back; in check mode the one found.
+  type: dict
+  returned: success
+  sample: {"bridge": {"name": "br0"}, "ports": {"swp1": {"mtu": 9000}}, "unmanaged": []}
+unmanaged:
+  description: Ports in the bridge that no link of the intent names.
+  type: list
+  elements: str
+  returned: success
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import IntentError, parse_intent
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.desired import desired_switch
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.session import Session
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.state import SwitchError
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.tools import TOOLS, Iproute
+
+
+def main() -> None:
+    """Arguments, call, result."""
+    module = AnsibleModule(
+        argument_spec={
+            "fabric": {"type": "dict", "required": True},
+            "device": {"type": "str", "required": True},
+            "bridge": {"type": "str", "default": "br0"},
+            "persist": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+
+    def run(argv, data):
+        return module.run_command(list(argv), data=data or None, binary_data=True)
+
+    paths = {tool: module.get_bin_path(tool, required=True, opt_dirs=["/usr/sbin", "/sbin"]) for tool in TOOLS}
+    try:
+        fabric = parse_intent(module.params["fabric"])
+        desired = desired_switch(fabric, module.params["device"], module.params["bridge"])
+        session = Session(Iproute(run, paths), desired, Path("/"), module.params["persist"])
+        result = session.check() if module.check_mode else session.apply()
+    except (IntentError, SwitchError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reads the running state of a trading host and compares it with what is wanted."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: roce_host_info
+short_description: Read the running state of a trading host and its drift
+version_added: 0.1.0
+author: Tickwire (@tickwire)
+description:
+  - Reads the boot parameters, isolated CPUs, hugepages per NUMA node and interrupt affinities of the running kernel,
+    and lists everything that is not as wanted.
+  - Fails when the host cannot be what is wanted, such as when a CPU to isolate does not exist. So it serves as a
+    check before anything is changed, too.
+  - Reads only files of C(/proc), C(/sys) and C(/boot/grub/grub.cfg). Nothing is run.
+options:
+  isolated_cpus:
+    description: CPUs that shall be isolated, as for M(tickwire.fabric.kernel_cmdline). Empty compares no CPUs.
+    type: str
+    default: ""
+  tokens:
+    description: More wanted boot parameters, as for M(tickwire.fabric.kernel_cmdline).
+    type: list
+    elements: str
+    default: []
+  pages:
+    description: Wanted hugepages, as for M(tickwire.fabric.hugepages).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      size:
+        description: Size of a page.
+        type: str
+        choices: [2M, 1G]
+        required: true
+      count:
+        description: Number of pages on this node.
+        type: int
+        required: true
+      node:
+        description: NUMA node.
+        type: int
+        default: 0
+  unmovable_irqs:
+    description:
+      - Numbers of interrupts that cannot be moved, as M(tickwire.fabric.irq_affinity) found when it tried.
+      - Without it the kernel's file modes tell, from Linux 6.11 on. On older kernels an interrupt then counts only
+        where it fires.
+    type: list
+    elements: int
+attributes:
+  check_mode:
+    description:
+      - Can run in check mode and return changed status prediction without modifying the target. It never modifies
+        anything.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed. There never is any.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Read the running state
+  tickwire.fabric.roce_host_info:
+  register: host
+
+- name: Look for drift
+  tickwire.fabric.roce_host_info:
+    isolated_cpus: 2-7
+    pages:
+      - {size: 2M, count: 512, node: 0}
+  register: host
+  failed_when: host.drift | length > 0
+"""
+
+RETURN = r"""
+running:
+  description: The running state.
+  returned: success
+  type: dict
+  contains:
+    kernel:
+      description: Release of the running kernel.
+      type: str
+      sample: 6.12.48+deb13-amd64
+    cmdline:
+      description: Its command line.
+      type: str
+      sample: BOOT_IMAGE=/boot/vmlinuz-6.12.48+deb13-amd64 root=/dev/vda1 ro isolcpus=managed_irq,domain,1
+    present_cpus:
+      description: CPUs of the host.
+      type: str
+      sample: 0-1
+    isolated_cpus:
+      description: CPUs out of the scheduler's domains.
+      type: str
+      sample: "1"
+    nohz_full_cpus:
+      description: CPUs whose tick stops.
+      type: str
+      sample: "1"
+    hugepages:
+      description: Hugepages per node and size.
+      type: list
+      elements: dict
+      contains:
+        node:
+          description: NUMA node.
+          type: int
+          sample: 0
+        size:
+          description: Size of a page.
+          type: str
+          sample: 2M
+        count:
+          description: Number of pages.
+          type: int
+          sample: 64
+    default_irq_affinity:
+      description: CPUs on which interrupts may fire that are requested later.
+      type: str
+      sample: "0"
+    irqs_on_isolated_cpus:
+      description: Movable interrupts that may fire on a wanted isolated CPU, each with its CPUs.
+      type: list
+      elements: dict
+      contains:
+        irq:
+          description: Number of the interrupt.
+          type: int
+          sample: 24
+        actions:
+          description: Who uses it.
+          type: str
+          sample: virtio0-input.0
+        cpus:
+          description: CPUs on which it is allowed to fire.
+          type: str
+          sample: 0-1
+wanted_tokens:
+  description: All boot parameters that are wanted, derived ones first.
+  returned: success
+  type: list
+  elements: str
+  sample: ["isolcpus=managed_irq,domain,1", "nohz_full=1", "rcu_nocbs=1", "irqaffinity=0"]
+drift:
+  description: Everything that is not as wanted. Empty when the host is as wanted.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    item:
+      description: What it is.
+      type: str
+      sample: hugepages 2M on node 0
+    wanted:
+      description: What is wanted.
+      type: str
+      sample: "64"
+    found:
+      description: What the running kernel has.
+      type: str
+      sample: "40"
+    pending_reboot:
+      description: Whether it waits for a reboot that is due.
+      type: bool
+      sample: false
+    message:
+      description: All of it in words.
+      type: str
+      sample: "hugepages 2M on node 0: wanted '64', found '40'"
+reboot_required:
+  description:
+    - Whether the running kernel lacks or contradicts a wanted boot parameter, or still has one that was taken away.
+  returned: success
+  type: bool
+  sample: false
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import state
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+
+
+def main() -> None:
+    """Arguments, one call, result."""
+    module = AnsibleModule(
+        argument_spec={
+            "isolated_cpus": {"type": "str", "default": ""},
+            "tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "pages": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "size": {"type": "str", "choices": ["2M", "1G"], "required": True},
+                    "count": {"type": "int", "required": True},
+                    "node": {"type": "int", "default": 0},
+                },
+            },
+            "unmovable_irqs": {"type": "list", "elements": "int"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        report = state.report(
+            Path("/"),
+            module.params["isolated_cpus"],
+            module.params["pages"],
+            module.params["tokens"],
+            module.params["unmovable_irqs"],
+        )
+    except (HostError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **report)
+
+
+if __name__ == "__main__":
+    main()

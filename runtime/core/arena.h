@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One region of memory for everything the hot path touches, taken at start and given back at the end; nothing is allocated in
+ * between. Objects say their `footprint` first, so the region is sized before it is taken and refused when it cannot be had. */
+#ifndef TICKWIRE_ARENA_H
+#define TICKWIRE_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARENA_ALIGN 64
+
+struct arena {
+    uint8_t *base;
+    size_t capacity;
+    size_t used; /* also counts what did not fit: after a failed arena_take it is the capacity that would do */
+    bool hugepages;
+};
+
+/* Bytes `bytes` take up in an arena, alignment included. */
+static inline size_t arena_footprint(size_t bytes)
+{
+    return (bytes + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+}
+
+/* Map `capacity` zeroed bytes: 2 MB hugepages when enough are free, ordinary pages otherwise; all of it is faulted in here. False
+ * with errno when the system has not that much. */
+bool arena_open(struct arena *arena, size_t capacity);
+void arena_close(struct arena *arena);
+
+/* `bytes` of zeroed memory aligned to a cache line, or NULL when the arena is too small. */
+void *arena_take(struct arena *arena, size_t bytes);
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "block.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SAMPLES_OFFSET 4096u
+_Static_assert(sizeof(struct block) <= SAMPLES_OFFSET, "the samples follow the fixed part");
+
+static struct block_sample *samples_of(const struct block *block)
+{
+    return (struct block_sample *)((uint8_t *)block + block->samples_offset);
+}
+
+static struct block *map_new_file(const char *path, size_t bytes, struct failure *failure)
+{
+    char temporary[512];
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >= sizeof temporary) {
+        failure_set(failure, ENAMETOOLONG, "block file %s: path too long", path);
+        return NULL;
+    }
+    int fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        failure_set(failure, errno, "block file %s: %s; its directory must exist and be writable", temporary, strerror(errno));
+        return NULL;
+    }
+    void *base = MAP_FAILED;
+    /* posix_fallocate, not ftruncate: a full tmpfs is an error here and not a bus error on the hot path. */
+    int full = posix_fallocate(fd, 0, (off_t)bytes);
+    if (full != 0)
+        failure_set(failure, full, "block file %s: no room for %zu bytes: %s", temporary, bytes, strerror(full));
+    else if ((base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0)) == MAP_FAILED)
+        failure_set(failure, errno, "block file %s: mmap of %zu bytes: %s", temporary, bytes, strerror(errno));
+    close(fd);
+    if (base == MAP_FAILED)
+        unlink(temporary);
+    return base == MAP_FAILED ? NULL : base;
+}
+
+struct block *block_create(const char *path, const char *name, uint32_t max_samples, struct failure *failure)
+{
+    size_t bytes = SAMPLES_OFFSET + (size_t)max_samples * sizeof(struct block_sample);
+    struct block *block;
+    if (path[0] == '\0') {
+        void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        block = base == MAP_FAILED ? NULL : base;
+        if (block == NULL)
+            failure_set(failure, errno, "block: %zu bytes of memory: %s", bytes, strerror(errno));
+    } else {
+        block = map_new_file(path, bytes, failure);
+    }
+    if (block == NULL)
+        return NULL;
+    memcpy(block->magic, BLOCK_MAGIC, sizeof block->magic);
+    block->version = BLOCK_VERSION;
+    block->pid = (uint32_t)getpid();
+    block->bytes = bytes;
+    block->samples_offset = SAMPLES_OFFSET;
+    block->max_samples = max_samples;
+    snprintf(block->name, sizeof block->name, "%s", name);
+    if (path[0] != '\0') {
+        char temporary[512];
+        snprintf(temporary, sizeof temporary, "%s.new", path);
+        if (rename(temporary, path) != 0) {
+            failure_set(failure, errno, "block file %s: %s", path, strerror(errno));
+            unlink(temporary);
+            block_unmap(block);
+            return NULL;
+        }
+    }
+    return block;
+}
+
+void block_unmap(struct block *block)
+{
+    if (block != NULL)
+        munmap(block, block->bytes);
+}
+
+const struct block *block_map(const char *path, struct failure *failure)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        failure_set(failure, errno, "block file %s: %s", path, strerror(errno));
+        return NULL;
+    }
+    struct stat status;
+    if (fstat(fd, &status) != 0 || status.st_size < (off_t)SAMPLES_OFFSET) {
+        close(fd);
+        failure_set(failure, EBADMSG, "block file %s: too short to be one", path);
+        return NULL;
+    }
+    size_t bytes = (size_t)status.st_size;
+    void *base = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+    int code = errno;
+    close(fd);
+    if (base == MAP_FAILED) {
+        failure_set(failure, code, "block file %s: mmap: %s", path, strerror(code));
+        return NULL;
+    }
+    const struct block *block = base;
+    if (memcmp(block->magic, BLOCK_MAGIC, sizeof block->magic) != 0)
+        failure_set(failure, EBADMSG, "block file %s: not a tickwire block", path);
+    else if (block->version != BLOCK_VERSION)
+        failure_set(failure, EBADMSG, "block file %s: version %u, this release reads version %u", path, block->version,
+                    BLOCK_VERSION);
+    else if (block->bytes != bytes || block->samples_offset != SAMPLES_OFFSET ||
+             block->max_samples != (bytes - SAMPLES_OFFSET) / sizeof(struct block_sample))
+        failure_set(failure, EBADMSG, "block file %s: says %llu bytes, has %zu", path, (unsigned long long)block->bytes, bytes);
+    else
+        return block;
+    munmap(base, bytes);
+    return NULL;
+}
+
+void block_snapshot(const struct block *block, struct block *copy)
+{
+    /* A writer killed between the two increments leaves the lock odd for good: take what is there after a while. */
+    for (unsigned attempt = 0; attempt < 100000; attempt++) {
+        uint64_t before = BLOCK_GET(block, lock);
+        memcpy(copy, block, sizeof *copy);
+        atomic_thread_fence(memory_order_acquire);
+        if (before % 2 == 0 && before == BLOCK_GET(block, lock))
+            return;
+    }
+}
+
+uint64_t block_copy_samples(const struct block *block, struct block_sample *samples, uint64_t limit)
+{
+    uint64_t epoch, count;
+    do {
+        epoch = BLOCK_GET(block, feed_epoch);
+        count = BLOCK_GET(block, samples);
+        if (count > block->max_samples)
+            count = block->max_samples;
+        if (count > limit)
+            count = limit;
+        memcpy(samples, samples_of(block), count * sizeof *samples);
+        atomic_thread_fence(memory_order_acquire);
+    } while (epoch != BLOCK_GET(block, feed_epoch));
+    return count;
+}
+
+void block_add_sample(struct block *block, uint64_t receive_ns, uint64_t transmit_ns)
+{
+    uint64_t count = BLOCK_GET(block, samples);
+    if (UNLIKELY(count >= block->max_samples)) {
+        BLOCK_COUNT(block, samples_dropped, 1);
+        return;
+    }
+    samples_of(block)[count] = (struct block_sample){receive_ns, transmit_ns};
+    BLOCK_SET(block, samples, count + 1);
+}
+
+static void begin_change(struct block *block)
+{
+    BLOCK_COUNT(block, lock, 1);
+    atomic_thread_fence(memory_order_release);
+}
+
+static void end_change(struct block *block)
+{
+    atomic_thread_fence(memory_order_release);
+    BLOCK_COUNT(block, lock, 1);
+}
+
+void block_begin_session(struct block *block, const uint8_t session[10])
+{
+    begin_change(block);
+    memcpy(block->feed_session, session, 10);
+    BLOCK_SET(block, feed_ended, 0);
+    BLOCK_SET(block, samples, 0);
+    BLOCK_SET(block, samples_dropped, 0);
+    BLOCK_SET(block, unstamped, 0);
+    BLOCK_COUNT(block, feed_epoch, 1);
+    block->top_count = 0;
+    end_change(block);
+}
+
+void block_put_tops(struct block *block, const struct block_top *tops, uint32_t count)
+{
+    begin_change(block);
+    memcpy(block->top, tops, count * sizeof *tops);
+    block->top_count = count;
+    end_change(block);
+}

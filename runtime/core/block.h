@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The shared block: a file the engine maps and writes, and anybody may map and read while it runs and after it ended.
+ *
+ * One writer. Counters are 64-bit words stored whole; what belongs together (session, tops) is written between two increments of
+ * `lock`, odd while a change is under way, and readers try again. Samples are appended and then counted; `feed_epoch` tells a
+ * reader that a new feed session has begun to overwrite them. The layout is fixed by BLOCK_VERSION. */
+#ifndef TICKWIRE_BLOCK_H
+#define TICKWIRE_BLOCK_H
+
+#include <stdatomic.h>
+
+#include "failure.h"
+#include "wire.h"
+
+#define BLOCK_MAGIC "TICKWIRE"
+#define BLOCK_VERSION 1u
+#define BLOCK_NAME 32
+#define BLOCK_TOPS 8
+#define BLOCK_SAMPLES_LIMIT (1u << 26)
+
+/* Since start, in the order they are shown; samples, samples_dropped and unstamped begin anew with each feed session. */
+#define BLOCK_COUNTERS(X)                                                                             \
+    X(packets) X(messages) X(gaps) X(messages_lost) X(duplicates) X(out_of_session) X(unknown)        \
+    X(malformed) X(book_errors) X(orders_sent) X(orders_accepted) X(orders_rejected) X(orders_unsent) \
+    X(risk_size) X(risk_collar) X(heartbeats_in) X(heartbeats_out) X(samples) X(samples_dropped) X(unstamped)
+
+enum block_state { BLOCK_STARTING, BLOCK_LOGIN, BLOCK_LIVE, BLOCK_STOPPED };
+enum block_source { BLOCK_UNSTAMPED, BLOCK_SOFTWARE, BLOCK_HARDWARE };
+
+struct block_top {
+    uint64_t bid_shares, ask_shares;
+    uint32_t bid, ask;
+    uint8_t stock[8];
+    uint32_t locate;
+    uint32_t reserved;
+};
+
+struct block_sample {
+    uint64_t receive_ns, transmit_ns; /* of the packet that triggered the order, and of the order; since the epoch */
+};
+
+struct block {
+    char magic[8];
+    uint32_t version;
+    uint32_t pid;
+    uint64_t bytes; /* of the whole file */
+    uint64_t samples_offset;
+    uint64_t max_samples;
+    char name[BLOCK_NAME];
+    _Atomic uint32_t state;
+    _Atomic uint32_t timestamp_source;
+    _Atomic uint32_t hugepages;
+    _Atomic uint32_t feed_ended;
+    _Atomic uint64_t feed_epoch;
+    _Atomic uint64_t next_sequence;
+#define BLOCK_FIELD(name) _Atomic uint64_t name;
+    BLOCK_COUNTERS(BLOCK_FIELD)
+#undef BLOCK_FIELD
+    _Atomic uint64_t lock;
+    char feed_session[16];
+    uint64_t top_count;
+    struct block_top top[BLOCK_TOPS];
+};
+
+/* The single writer's increment: a plain load, add and store. */
+#define BLOCK_COUNT(block, counter, n)                                                                                  \
+    atomic_store_explicit(&(block)->counter, atomic_load_explicit(&(block)->counter, memory_order_relaxed) + (n), \
+                          memory_order_relaxed)
+#define BLOCK_SET(block, field, value) atomic_store_explicit(&(block)->field, (value), memory_order_release)
+#define BLOCK_GET(block, field) atomic_load_explicit(&(block)->field, memory_order_acquire)
+
+/* Make the file (under a temporary name, then renamed, so that readers never see half a block) and map it; with an empty path
+ * anonymous memory instead. NULL with `failure` set. */
+struct block *block_create(const char *path, const char *name, uint32_t max_samples, struct failure *failure);
+void block_unmap(struct block *block);
+
+/* Map an existing block for reading. NULL with `failure` set; code EBADMSG when the file is not a block of this version. */
+const struct block *block_map(const char *path, struct failure *failure);
+
+/* A consistent copy of a block's fixed part. */
+void block_snapshot(const struct block *block, struct block *copy);
+
+/* Copy up to `limit` samples of the current feed session; returns how many. */
+uint64_t block_copy_samples(const struct block *block, struct block_sample *samples, uint64_t limit);
+
+void block_add_sample(struct block *block, uint64_t receive_ns, uint64_t transmit_ns);
+
+/* A new feed session: its id, counters of the session at zero. */
+void block_begin_session(struct block *block, const uint8_t session[10]);
+void block_put_tops(struct block *block, const struct block_top *tops, uint32_t count);
+
+#endif

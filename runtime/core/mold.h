@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * MoldUDP64 1.00, receiving side: which messages of a packet are new.
+ *
+ * Packet: session (10), sequence of the first message (8), count (2), then per message a length (2) and that many bytes. Count 0
+ * is a heartbeat (its sequence is the next one to come), 0xFFFF the end of the session.
+ *
+ * Sessions. The first session seen, and any other id after it, starts a trading day: expect from the sequence it begins with. A
+ * packet of the session before the present one is a straggler and out of session. Once a session has ended its id may come again
+ * only with sequence 1 (an exchange that was restarted). */
+#ifndef TICKWIRE_MOLD_H
+#define TICKWIRE_MOLD_H
+
+#include "wire.h"
+
+#define MOLD_SESSION 10
+#define MOLD_HEADER 20
+#define MOLD_HEARTBEAT 0
+#define MOLD_END_OF_SESSION 0xFFFF
+#define MOLD_PACKET_MAX 65507 /* what an IPv4 UDP datagram holds */
+
+struct mold_tracker {
+    uint8_t session[MOLD_SESSION];
+    uint8_t previous[MOLD_SESSION];
+    bool known;
+    bool has_previous;
+    bool ended;
+    uint64_t next_sequence;
+};
+
+enum mold_verdict {
+    MOLD_ACCEPTED,
+    MOLD_MALFORMED,
+    MOLD_OUT_OF_SESSION,
+};
+
+/* What a packet brings, against what was seen before. */
+struct mold_view {
+    bool new_session;
+    bool ends_session;
+    uint16_t count;      /* messages in the packet */
+    uint16_t duplicates; /* of them, how many from the front were seen before */
+    uint64_t lost;       /* messages missing between the last one seen and this packet */
+};
+
+/* Judge a packet's header and move the tracker to its first new message; the caller then walks the blocks and advances
+ * `next_sequence` by each message it has taken, so that a damaged tail shows as a gap afterwards. */
+enum mold_verdict mold_accept(struct mold_tracker *tracker, const uint8_t *packet, uint32_t length, struct mold_view *view);
+
+/* Write a header; returns MOLD_HEADER. */
+uint32_t mold_header(uint8_t *packet, const uint8_t session[MOLD_SESSION], uint64_t sequence, uint16_t count);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common.h"
+
+static PyObject *tops_of(const struct block *block)
+{
+    PyObject *list = PyList_New(0);
+    for (uint64_t i = 0; list != NULL && i < block->top_count && i < BLOCK_TOPS; i++) {
+        const struct block_top *top = &block->top[i];
+        PyObject *stock = text_from_alpha(top->stock, sizeof top->stock), *row = NULL;
+        if (stock != NULL)
+            row = Py_BuildValue("{s:k,s:O,s:k,s:K,s:k,s:K}", "locate", (unsigned long)top->locate, "stock", stock, "bid",
+                                (unsigned long)top->bid, "bid_size", (unsigned long long)top->bid_shares, "ask",
+                                (unsigned long)top->ask, "ask_size", (unsigned long long)top->ask_shares);
+        if (row == NULL || PyList_Append(list, row) != 0)
+            Py_CLEAR(list);
+        Py_XDECREF(stock);
+        Py_XDECREF(row);
+    }
+    return list;
+}
+
+PyObject *block_as_dict(const struct block *block)
+{
+    static const char *const states[] = {"starting", "login", "live", "stopped"};
+    static const char *const sources[] = {"none", "software", "hardware"};
+    PyObject *dict = PyDict_New();
+    if (dict == NULL)
+        return NULL;
+    int bad = put_item(dict, "version", PyLong_FromUnsignedLong(block->version)) ||
+              put_item(dict, "name", PyUnicode_DecodeLatin1(block->name, (Py_ssize_t)strnlen(block->name, BLOCK_NAME), NULL)) ||
+              put_item(dict, "pid", PyLong_FromUnsignedLong(block->pid)) ||
+              put_item(dict, "state", PyUnicode_FromString(states[BLOCK_GET(block, state) % 4])) ||
+              put_item(dict, "feed_session", text_from_alpha((const uint8_t *)block->feed_session,
+                                                             (Py_ssize_t)strnlen(block->feed_session, 10))) ||
+              put_item(dict, "feed_ended", PyBool_FromLong(BLOCK_GET(block, feed_ended) != 0)) ||
+              put_item(dict, "next_sequence", PyLong_FromUnsignedLongLong(BLOCK_GET(block, next_sequence)));
+#define PUT_COUNTER(name) bad = bad || put_item(dict, #name, PyLong_FromUnsignedLongLong(BLOCK_GET(block, name)));
+    BLOCK_COUNTERS(PUT_COUNTER)
+#undef PUT_COUNTER
+    bad = bad || put_item(dict, "timestamp_source", PyUnicode_FromString(sources[BLOCK_GET(block, timestamp_source) % 3])) ||
+          put_item(dict, "memory", PyUnicode_FromString(BLOCK_GET(block, hugepages) ? "hugepages" : "pages")) ||
+          put_item(dict, "top", tops_of(block));
+    if (bad)
+        Py_CLEAR(dict);
+    return dict;
+}
+
+static const struct block *map_path(PyObject *path)
+{
+    PyObject *encoded = NULL;
+    struct failure failure;
+    char *text;
+    if (PyUnicode_FSConverter(path, &encoded) == 0)
+        return NULL;
+    const struct block *block = NULL;
+    if (PyBytes_AsStringAndSize(encoded, &text, NULL) == 0 && (block = block_map(text, &failure)) == NULL)
+        raise_failure(&failure);
+    Py_DECREF(encoded);
+    return block;
+}
+
+static PyObject *py_block_read(PyObject *module, PyObject *path)
+{
+    (void)module;
+    struct block copy;
+    const struct block *block = map_path(path);
+    if (block == NULL)
+        return NULL;
+    block_snapshot(block, &copy);
+    block_unmap((struct block *)block);
+    return block_as_dict(&copy);
+}
+
+static PyObject *py_block_samples(PyObject *module, PyObject *path)
+{
+    (void)module;
+    const struct block *block = map_path(path);
+    if (block == NULL)
+        return NULL;
+    uint64_t limit = block->max_samples;
+    struct block_sample *samples = PyMem_Malloc(limit * sizeof *samples);
+    PyObject *result = NULL;
+    if (samples == NULL) {
+        PyErr_NoMemory();
+    } else {
+        uint64_t count = block_copy_samples(block, samples, limit);
+        result = PyBytes_FromStringAndSize((const char *)samples, (Py_ssize_t)(count * sizeof *samples));
+    }
+    PyMem_Free(samples);
+    block_unmap((struct block *)block);
+    return result;
+}
+
+PyMethodDef block_methods[] = {
+    {"block_read", py_block_read, METH_O, NULL},
+    {"block_samples", py_block_samples, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};

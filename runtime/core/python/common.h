@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The binding: what its files share. Limited API of Python 3.11 only, so that one wheel serves every later version. */
+#ifndef TICKWIRE_PYTHON_COMMON_H
+#define TICKWIRE_PYTHON_COMMON_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "../engine.h"
+#include "../failure.h"
+#include "../wire.h"
+
+/* Raise OSError (its subclass by errno), MemoryError for ENOMEM, ValueError for EINVAL and EBADMSG. Always NULL. */
+PyObject *raise_failure(const struct failure *failure);
+
+/* A read-only contiguous buffer of any bytes-like object. */
+bool take_buffer(PyObject *object, Py_buffer *buffer);
+
+/* Latin-1 text without trailing blanks. */
+PyObject *text_from_alpha(const uint8_t *bytes, Py_ssize_t length);
+
+/* Put `value` under `key` and drop the reference; -1 when value is NULL or the dictionary refuses. */
+int put_item(PyObject *dict, const char *key, PyObject *value);
+
+/* Session ids: at most 10 Latin-1 characters, padded with blanks. */
+bool session_from_text(PyObject *text, uint8_t session[10]);
+
+/* Check an index as itch_frame_index makes it against its data: every message inside, none longer than 65,535. */
+bool take_messages(PyObject *data, PyObject *index, Py_buffer *data_buffer, Py_buffer *index_buffer);
+
+/* The [engine] [feed] ... mapping into settings. Without `network` the addresses are not asked for. ValueError names the key. */
+bool settings_from_config(PyObject *config, bool network, struct engine_settings *settings);
+
+/* The dictionary block_read returns. */
+PyObject *block_as_dict(const struct block *block);
+
+/* Method tables and types of the files here; module.c puts them together. */
+extern PyMethodDef codec_methods[];
+extern PyMethodDef frame_methods[];
+extern PyMethodDef engine_methods[];
+extern PyMethodDef block_methods[];
+extern PyType_Spec book_spec;
+extern PyType_Spec replay_spec;
+extern PyType_Spec engine_spec;
+
+/* Up to n levels of a side as a list of (price, shares, orders), best first. */
+PyObject *book_depth(const struct book *book, uint16_t locate, enum book_side_index side, Py_ssize_t n);
+
+/* A new zeroed instance of a heap type. */
+PyObject *new_instance(PyTypeObject *type);
+/* Free an instance whose contents have been released. */
+void free_instance(PyObject *self);
+
+#endif

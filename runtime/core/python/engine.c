@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "../clock.h"
+#include "../transport/replay.h"
+#include "../transport/socket.h"
+
+struct engine_object {
+    PyObject_HEAD
+    struct engine engine;
+    struct socket_transport transport;
+    bool busy; /* in open or run, on some thread */
+    bool opened;
+};
+
+static PyObject *engine_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"config", NULL};
+    PyObject *config;
+    struct engine_settings settings;
+    struct failure failure;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O:Engine", names, &config) ||
+        !settings_from_config(config, true, &settings))
+        return NULL;
+    if (settings.block_path[0] == '\0')
+        return PyErr_Format(PyExc_ValueError, "engine.block: is missing");
+    struct engine_object *self = (struct engine_object *)new_instance(type);
+    if (self == NULL)
+        return NULL;
+    socket_transport_init(&self->transport);
+    if (!engine_init(&self->engine, &settings, &failure)) {
+        Py_DECREF(self);
+        return raise_failure(&failure);
+    }
+    return (PyObject *)self;
+}
+
+static void engine_dealloc(PyObject *object)
+{
+    struct engine_object *self = (struct engine_object *)object;
+    socket_transport_close(&self->transport);
+    engine_release(&self->engine);
+    free_instance(object);
+}
+
+static bool begin(struct engine_object *self, const char *what)
+{
+    if (self->busy)
+        PyErr_Format(PyExc_RuntimeError, "Engine.%s: the engine is open or running on another thread", what);
+    else
+        self->busy = true;
+    return PyErr_Occurred() == NULL;
+}
+
+static bool open_block(struct engine_object *self, struct failure *failure)
+{
+    struct engine *engine = &self->engine;
+    if (engine->block == NULL) {
+        const struct engine_settings *settings = &engine->settings;
+        engine->block = block_create(settings->block_path, settings->name, settings->max_samples, failure);
+        if (engine->block == NULL)
+            return false;
+        BLOCK_SET(engine->block, hugepages, engine->arena.hugepages);
+        stamps_init(engine->stamps, engine->block);
+        orders_init(engine->orders, &engine->settings.orders, engine->block);
+    }
+    stamps_flush(engine->stamps); /* of a connection that was lost */
+    BLOCK_SET(engine->block, state, BLOCK_STARTING);
+    return true;
+}
+
+static PyObject *py_open(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    struct engine_object *self = (struct engine_object *)object;
+    struct engine *engine = &self->engine;
+    struct failure failure;
+    bool good;
+    if (!begin(self, "open"))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    good = open_block(self, &failure) &&
+           socket_transport_open(&self->transport, &engine->settings, engine->receive_buffer, &failure);
+    Py_END_ALLOW_THREADS
+    self->busy = false;
+    self->opened = good;
+    if (!good)
+        return raise_failure(&failure);
+    engine->transport = socket_transport_interface(&self->transport);
+    BLOCK_SET(engine->block, timestamp_source, self->transport.stamped ? BLOCK_SOFTWARE : BLOCK_UNSTAMPED);
+    Py_RETURN_NONE;
+}
+
+/* Run on the CPU of the configuration, and give the thread its old CPUs back afterwards. */
+static enum engine_reason run_pinned(struct engine *engine, struct failure *failure)
+{
+    cpu_set_t before, here;
+    int32_t cpu = engine->settings.cpu;
+    if (cpu < 0)
+        return engine_run(engine, true, failure);
+    CPU_ZERO(&here);
+    CPU_SET(cpu, &here);
+    if (sched_getaffinity(0, sizeof before, &before) != 0 || sched_setaffinity(0, sizeof here, &here) != 0) {
+        failure_set(failure, errno == EINVAL ? ENODEV : errno, "engine.cpu %d: cannot run there: %s", cpu, strerror(errno));
+        return ENGINE_FAILED;
+    }
+    enum engine_reason reason = engine_run(engine, true, failure);
+    sched_setaffinity(0, sizeof before, &before);
+    return reason;
+}
+
+static PyObject *py_run(PyObject *object, PyObject *unused)
+{
+    static const char *const reasons[] = {"stopped", "session_closed", "logged_out", "end", NULL};
+    (void)unused;
+    struct engine_object *self = (struct engine_object *)object;
+    struct failure failure = {0};
+    enum engine_reason reason;
+    if (!begin(self, "run"))
+        return NULL;
+    if (!self->opened) {
+        self->busy = false;
+        PyErr_SetString(PyExc_RuntimeError, "Engine.run: call open() first");
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    reason = run_pinned(&self->engine, &failure);
+    Py_END_ALLOW_THREADS
+    BLOCK_SET(self->engine.block, state, BLOCK_STOPPED);
+    socket_transport_close(&self->transport);
+    self->opened = self->busy = false;
+    if (reason == ENGINE_FAILED)
+        return raise_failure(&failure);
+    return PyUnicode_FromString(reasons[reason]);
+}
+
+static PyObject *py_stop(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    struct engine_object *self = (struct engine_object *)object;
+    atomic_store(&self->engine.stop, true);
+    socket_transport_wake(&self->transport);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef engine_object_methods[] = {
+    {"open", py_open, METH_NOARGS, NULL},
+    {"run", py_run, METH_NOARGS, NULL},
+    {"stop", py_stop, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot engine_slots[] = {
+    {Py_tp_new, engine_new},
+    {Py_tp_dealloc, engine_dealloc},
+    {Py_tp_methods, engine_object_methods},
+    {0, NULL},
+};
+
+PyType_Spec engine_spec = {"tickwire._core.Engine", sizeof(struct engine_object), 0, Py_TPFLAGS_DEFAULT, engine_slots};
+
+/* --- in memory --- */
+
+static PyObject *orders_of(const struct replay_transport *replay)
+{
+    PyObject *list = PyList_New((Py_ssize_t)replay->order_count);
+    for (uint64_t i = 0; list != NULL && i < replay->order_count; i++) {
+        const char *order = (const char *)replay->orders + i * replay->order_bytes;
+        PyObject *bytes = PyBytes_FromStringAndSize(order, replay->order_bytes);
+        if (bytes == NULL || PyList_SetItem(list, (Py_ssize_t)i, bytes) != 0)
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+static PyObject *books_of(const struct book *book)
+{
+    PyObject *books = PyDict_New();
+    for (uint32_t locate = 0; books != NULL && locate < book->max_instruments; locate++) {
+        const struct book_side *side = book->instruments[locate].side;
+        if (side[BOOK_BID].count == 0 && side[BOOK_ASK].count == 0)
+            continue;
+        PyObject *bids = book_depth(book, (uint16_t)locate, BOOK_BID, PY_SSIZE_T_MAX);
+        PyObject *asks = book_depth(book, (uint16_t)locate, BOOK_ASK, PY_SSIZE_T_MAX);
+        PyObject *key = PyLong_FromUnsignedLong(locate);
+        PyObject *both = bids != NULL && asks != NULL ? Py_BuildValue("(OO)", bids, asks) : NULL;
+        if (key == NULL || both == NULL || PyDict_SetItem(books, key, both) != 0)
+            Py_CLEAR(books);
+        Py_XDECREF(bids);
+        Py_XDECREF(asks);
+        Py_XDECREF(key);
+        Py_XDECREF(both);
+    }
+    return books;
+}
+
+/* Run the engine over `replay` and tell how it went. */
+static PyObject *run_replay(PyObject *config, struct replay_transport *replay, bool with_books)
+{
+    struct engine_settings settings;
+    struct engine *engine = calloc(1, sizeof *engine);
+    struct failure failure;
+    PyObject *result = NULL;
+    if (engine == NULL)
+        return PyErr_NoMemory();
+    if (!settings_from_config(config, false, &settings)) {
+        free(engine);
+        return NULL;
+    }
+    bool good = engine_init(engine, &settings, &failure) &&
+                (engine->block = block_create("", settings.name, settings.max_samples, &failure)) != NULL;
+    if (good) {
+        uint64_t elapsed;
+        stamps_init(engine->stamps, engine->block);
+        orders_init(engine->orders, &engine->settings.orders, engine->block);
+        BLOCK_SET(engine->block, hugepages, engine->arena.hugepages);
+        replay->buffer = engine->receive_buffer;
+        engine->transport = replay_transport_interface(replay);
+        Py_BEGIN_ALLOW_THREADS
+        uint64_t start = clock_now();
+        engine_run(engine, false, &failure);
+        elapsed = clock_now() - start;
+        Py_END_ALLOW_THREADS
+        result = block_as_dict(engine->block);
+        if (result != NULL && (put_item(result, "elapsed_ns", PyLong_FromUnsignedLongLong(elapsed)) != 0 ||
+                               put_item(result, "orders", orders_of(replay)) != 0 ||
+                               (with_books && put_item(result, "books", books_of(&engine->book)) != 0)))
+            Py_CLEAR(result);
+    } else {
+        raise_failure(&failure);
+    }
+    engine_release(engine);
+    free(engine);
+    free(replay->orders);
+    return result;
+}
+
+static PyObject *py_process(PyObject *module, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"config", "itch_buffer", "index", "messages_per_packet", NULL};
+    (void)module;
+    PyObject *config, *data, *index;
+    unsigned long messages_per_packet = 1;
+    Py_buffer data_buffer, index_buffer;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO|$k:process", names, &config, &data, &index, &messages_per_packet))
+        return NULL;
+    if (messages_per_packet < 1 || messages_per_packet >= MOLD_END_OF_SESSION)
+        return PyErr_Format(PyExc_ValueError, "process: messages_per_packet %lu must be 1 to 65534", messages_per_packet);
+    if (!take_messages(data, index, &data_buffer, &index_buffer))
+        return NULL;
+    struct replay_transport replay = {.data = data_buffer.buf,
+                                      .index = index_buffer.buf,
+                                      .count = (uint64_t)index_buffer.len / 8,
+                                      .messages_per_packet = (uint32_t)messages_per_packet};
+    PyObject *result = run_replay(config, &replay, false);
+    PyBuffer_Release(&data_buffer);
+    PyBuffer_Release(&index_buffer);
+    return result;
+}
+
+static PyObject *py_process_packets(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    PyObject *config, *sequence, *result = NULL;
+    if (!PyArg_ParseTuple(arguments, "OO:process_packets", &config, &sequence))
+        return NULL;
+    Py_ssize_t count = PySequence_Size(sequence), held = 0;
+    if (count < 0)
+        return NULL;
+    Py_buffer *buffers = PyMem_Calloc((size_t)count + 1, sizeof *buffers);
+    struct replay_packet *packets = PyMem_Calloc((size_t)count + 1, sizeof *packets);
+    bool good = buffers != NULL && packets != NULL;
+    if (!good)
+        PyErr_NoMemory();
+    for (; good && held < count; held += good) {
+        PyObject *packet = PySequence_GetItem(sequence, held);
+        good = packet != NULL && take_buffer(packet, &buffers[held]);
+        Py_XDECREF(packet); /* the buffer keeps it */
+        if (good && buffers[held].len > MOLD_PACKET_MAX) {
+            PyErr_Format(PyExc_ValueError, "process_packets: packet %zd has %zd bytes, at most %d", held, buffers[held].len,
+                         MOLD_PACKET_MAX);
+            PyBuffer_Release(&buffers[held]);
+            good = false;
+        }
+        if (good)
+            packets[held] = (struct replay_packet){buffers[held].buf, (uint32_t)buffers[held].len};
+    }
+    if (good) {
+        struct replay_transport replay = {.packets = packets, .count = (uint64_t)count};
+        result = run_replay(config, &replay, true);
+    }
+    while (held-- > 0)
+        PyBuffer_Release(&buffers[held]);
+    PyMem_Free(buffers);
+    PyMem_Free(packets);
+    return result;
+}
+
+PyMethodDef engine_methods[] = {
+    {"process", (PyCFunction)(void (*)(void))py_process, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"process_packets", py_process_packets, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};

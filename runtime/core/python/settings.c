@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Configuration, read once at start. Python has checked it against the schema; here every value is checked again against what
+ * the core can hold, because a wrong size must be a message and not a crash. */
+#include "common.h"
+
+#include "../clock.h"
+
+struct section {
+    const char *name;
+    PyObject *values; /* NULL: left out, all defaults */
+};
+
+static bool open_section(PyObject *config, const char *name, struct section *section)
+{
+    section->name = name;
+    section->values = PyMapping_GetItemString(config, name);
+    if (section->values == NULL) {
+        PyErr_Clear();
+        return true;
+    }
+    if (PyMapping_Check(section->values) && !PyUnicode_Check(section->values) && !PyList_Check(section->values))
+        return true;
+    PyErr_Format(PyExc_ValueError, "%s: must be a table", name);
+    Py_CLEAR(section->values);
+    return false;
+}
+
+/* A new reference, or NULL without an error when left out. */
+static PyObject *lookup(const struct section *section, const char *key)
+{
+    PyObject *value = section->values != NULL ? PyMapping_GetItemString(section->values, key) : NULL;
+    PyErr_Clear();
+    return value;
+}
+
+static bool get_integer(const struct section *section, const char *key, int64_t missing, int64_t least, int64_t most, int64_t *out)
+{
+    PyObject *value = lookup(section, key);
+    *out = missing;
+    if (value == NULL) {
+        if (missing >= least && missing <= most)
+            return true;
+        PyErr_Format(PyExc_ValueError, "%s.%s: is missing", section->name, key);
+        return false;
+    }
+    bool good = PyLong_Check(value) && !PyBool_Check(value);
+    if (good) {
+        *out = PyLong_AsLongLong(value);
+        good = PyErr_Occurred() == NULL && *out >= least && *out <= most;
+        PyErr_Clear();
+    }
+    if (!good)
+        PyErr_Format(PyExc_ValueError, "%s.%s: %R must be an integer from %lld to %lld", section->name, key, value,
+                     (long long)least, (long long)most);
+    Py_DECREF(value);
+    return good;
+}
+
+static bool get_text(const struct section *section, const char *key, const char *missing, char *out, size_t capacity)
+{
+    PyObject *value = lookup(section, key);
+    if (value == NULL) {
+        if (missing == NULL)
+            PyErr_Format(PyExc_ValueError, "%s.%s: is missing", section->name, key);
+        else
+            snprintf(out, capacity, "%s", missing);
+        return missing != NULL;
+    }
+    Py_ssize_t length = 0;
+    const char *text = PyUnicode_Check(value) ? PyUnicode_AsUTF8AndSize(value, &length) : NULL;
+    bool good = text != NULL && (size_t)length < capacity && strlen(text) == (size_t)length;
+    for (Py_ssize_t i = 0; good && i < length; i++)
+        good = text[i] >= ' ' && text[i] <= '~';
+    if (good) {
+        memcpy(out, text, (size_t)length + 1);
+    } else {
+        PyErr_Clear();
+        PyErr_Format(PyExc_ValueError, "%s.%s: %R must be ASCII text of at most %zd characters", section->name, key, value,
+                     (Py_ssize_t)capacity - 1);
+    }
+    Py_DECREF(value);
+    return good;
+}
+
+static bool get_ratio(const struct section *section, const char *key, double missing, double *out)
+{
+    PyObject *value = lookup(section, key);
+    *out = missing;
+    if (value == NULL)
+        return true;
+    *out = PyFloat_AsDouble(value);
+    bool good = PyErr_Occurred() == NULL && *out >= 1.0 && *out <= 1e6;
+    PyErr_Clear();
+    if (!good)
+        PyErr_Format(PyExc_ValueError, "%s.%s: %R must be a number from 1 to 1000000", section->name, key, value);
+    Py_DECREF(value);
+    return good;
+}
+
+static bool read_engine(const struct section *s, struct engine_settings *to)
+{
+    int64_t cpu, idle_ms, orders, instruments, samples;
+    if (!get_text(s, "name", "t2t", to->name, sizeof to->name) ||
+        !get_text(s, "block", "", to->block_path, sizeof to->block_path) ||
+        !get_integer(s, "cpu", -1, -1, 1023, &cpu) || !get_integer(s, "idle_after_ms", 0, 0, 3600000, &idle_ms) ||
+        !get_integer(s, "max_orders", 1048576, 1, BOOK_ORDERS_LIMIT, &orders) ||
+        !get_integer(s, "max_instruments", 16384, 1, BOOK_INSTRUMENTS_LIMIT, &instruments) ||
+        !get_integer(s, "max_samples", 262144, 1, BLOCK_SAMPLES_LIMIT, &samples))
+        return false;
+    to->cpu = (int32_t)cpu;
+    to->idle_after_ns = (uint64_t)idle_ms * NS_PER_MS;
+    to->max_orders = (uint32_t)orders;
+    to->max_instruments = (uint32_t)instruments;
+    to->max_samples = (uint32_t)samples;
+    return true;
+}
+
+static bool read_feed(const struct section *s, bool network, struct feed_settings *to)
+{
+    const char *missing = network ? NULL : "";
+    int64_t port, busy_poll_us;
+    if (!get_text(s, "group", missing, to->group, sizeof to->group) ||
+        !get_text(s, "interface", missing, to->interface, sizeof to->interface) ||
+        !get_integer(s, "port", network ? 0 : 1, 1, 65535, &port) ||
+        !get_integer(s, "busy_poll_us", 50, 0, 1000000, &busy_poll_us))
+        return false;
+    to->port = (uint16_t)port;
+    to->busy_poll_us = (uint32_t)busy_poll_us;
+    return true;
+}
+
+static bool read_orders(const struct section *s, bool network, struct orders_settings *to)
+{
+    const char *missing = network ? NULL : "";
+    int64_t port, heartbeat_ms, tos;
+    if (!get_text(s, "host", missing, to->host, sizeof to->host) ||
+        !get_text(s, "username", missing, to->username, sizeof to->username) ||
+        !get_text(s, "password", missing, to->password, sizeof to->password) ||
+        !get_text(s, "session", "", to->session, sizeof to->session) || !get_text(s, "firm", "", to->firm, sizeof to->firm) ||
+        !get_integer(s, "port", network ? 0 : 1, 1, 65535, &port) ||
+        !get_integer(s, "heartbeat_ms", 1000, 100, 15000, &heartbeat_ms) || !get_integer(s, "tos", 104, 0, 255, &tos))
+        return false;
+    to->port = (uint16_t)port;
+    to->heartbeat_ms = (uint32_t)heartbeat_ms;
+    to->tos = (uint8_t)tos;
+    return true;
+}
+
+static bool read_strategy(const struct section *s, struct engine_settings *to)
+{
+    char name[64];
+    int64_t size;
+    if (!get_text(s, "name", "imbalance", name, sizeof name) || !get_ratio(s, "ratio", 3.0, &to->strategy_settings.ratio) ||
+        !get_integer(s, "size", 100, 1, 999999, &size))
+        return false;
+    to->strategy = tw_strategy_find(name);
+    if (to->strategy == NULL)
+        PyErr_Format(PyExc_ValueError, "strategy.name: no strategy \"%s\"; built in: imbalance", name);
+    to->strategy_settings.size = (uint32_t)size;
+    to->strategy_settings.max_instruments = to->max_instruments;
+    return to->strategy != NULL;
+}
+
+static bool read_risk(const struct section *s, struct engine_settings *to)
+{
+    int64_t max_size, collar_bps;
+    if (!get_integer(s, "max_size", 1000, 1, 999999, &max_size) || !get_integer(s, "collar_bps", 500, 0, 1000000, &collar_bps))
+        return false;
+    to->risk = (struct risk_limits){.max_size = (uint32_t)max_size, .collar_bps = (uint32_t)collar_bps};
+    return true;
+}
+
+bool settings_from_config(PyObject *config, bool network, struct engine_settings *settings)
+{
+    static const char *const names[] = {"engine", "feed", "orders", "strategy", "risk"};
+    struct section sections[5] = {0};
+    memset(settings, 0, sizeof *settings);
+    if (!PyMapping_Check(config)) {
+        PyErr_SetString(PyExc_TypeError, "config must be a mapping of tables");
+        return false;
+    }
+    bool good = true;
+    for (int i = 0; good && i < 5; i++)
+        good = open_section(config, names[i], &sections[i]);
+    good = good && read_engine(&sections[0], settings) && read_feed(&sections[1], network, &settings->feed) &&
+           read_orders(&sections[2], network, &settings->orders) && read_strategy(&sections[3], settings) &&
+           read_risk(&sections[4], settings);
+    for (int i = 0; i < 5; i++)
+        Py_XDECREF(sections[i].values);
+    return good;
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Books against a naive one under the sanitizers: 200,000 events, valid and not, over several days, with every limit hit. */
+#include "check.h"
+#include "book.h"
+#include "itch.h"
+
+#define REFERENCES 400
+#define INSTRUMENTS 3
+#define MAX_ORDERS 100
+
+struct naive {
+    uint32_t shares, price;
+    uint16_t locate;
+    uint8_t side;
+};
+
+static struct naive orders[REFERENCES];
+static unsigned live;
+
+static void message(uint8_t *out, char type, uint16_t locate)
+{
+    memset(out, 0, ITCH_MESSAGE_MAX);
+    out[0] = (uint8_t)type;
+    put16(out + ITCH_A_stock_locate, locate);
+}
+
+static void naive_take(unsigned reference, uint32_t shares)
+{
+    struct naive *order = &orders[reference];
+    if (order->shares == 0)
+        return;
+    order->shares = shares < order->shares ? order->shares - shares : 0;
+    live -= order->shares == 0;
+}
+
+static void naive_add(unsigned reference, uint16_t locate, uint8_t side, uint32_t shares, uint32_t price)
+{
+    if (locate < INSTRUMENTS && shares > 0 && live < MAX_ORDERS && orders[reference].shares == 0) {
+        orders[reference] = (struct naive){shares, price, locate, side};
+        live++;
+    }
+}
+
+static void step(struct book *book, uint64_t *seed)
+{
+    uint8_t out[ITCH_MESSAGE_MAX];
+    unsigned reference = (unsigned)(chance(seed) % REFERENCES);
+    uint16_t locate = (uint16_t)(chance(seed) % (INSTRUMENTS + 1));
+    uint32_t shares = (uint32_t)(chance(seed) % 50), price = 100 * (uint32_t)(1 + chance(seed) % 60);
+    uint8_t side = chance(seed) % 2 ? BOOK_BID : BOOK_ASK;
+    switch (chance(seed) % 8) {
+    case 0:
+        message(out, 'X', locate);
+        put64(out + ITCH_X_order_reference, reference + 1);
+        put32(out + ITCH_X_cancelled_shares, shares);
+        naive_take(reference, shares);
+        break;
+    case 1:
+        message(out, 'E', locate);
+        put64(out + ITCH_E_order_reference, reference + 1);
+        put32(out + ITCH_E_executed_shares, shares);
+        naive_take(reference, shares);
+        break;
+    case 2:
+        message(out, 'D', locate);
+        put64(out + ITCH_D_order_reference, reference + 1);
+        naive_take(reference, UINT32_MAX);
+        break;
+    case 3: {
+        unsigned next = (unsigned)(chance(seed) % REFERENCES);
+        message(out, 'U', locate);
+        put64(out + ITCH_U_original_reference, reference + 1);
+        put64(out + ITCH_U_new_reference, next + 1);
+        put32(out + ITCH_U_shares, shares);
+        put32(out + ITCH_U_price, price);
+        struct naive old = orders[reference];
+        if (old.shares > 0) {
+            naive_take(reference, UINT32_MAX);
+            naive_add(next, old.locate, old.side, shares, price);
+        }
+        break;
+    }
+    default:
+        message(out, 'A', locate);
+        put64(out + ITCH_A_order_reference, reference + 1);
+        out[ITCH_A_side] = side == BOOK_BID ? 'B' : 'S';
+        put32(out + ITCH_A_shares, shares);
+        put32(out + ITCH_A_price, price);
+        memcpy(out + ITCH_A_stock, "TICK    ", 8);
+        naive_add(reference, locate, side, shares, price);
+    }
+    uint8_t *exact = exactly(out, itch_lengths[out[0]]);
+    struct book_top before[INSTRUMENTS], after;
+    for (uint16_t i = 0; i < INSTRUMENTS; i++)
+        before[i] = book_top(book, i);
+    int32_t changed = book_apply(book, exact);
+    for (uint16_t i = 0; i < INSTRUMENTS; i++) {
+        after = book_top(book, i);
+        if (memcmp(&before[i], &after, sizeof after) != 0)
+            CHECK(changed == i); /* a top that moved is always told */
+    }
+    free(exact);
+}
+
+static void compare(const struct book *book)
+{
+    CHECK(book->live_orders == live);
+    for (uint16_t locate = 0; locate < INSTRUMENTS; locate++)
+        for (int side = BOOK_BID; side <= BOOK_ASK; side++) {
+            uint32_t last = side == BOOK_BID ? UINT32_MAX : 0, price, total = 0;
+            struct book_level level;
+            for (uint32_t n = 0; book_level_at(book, locate, side, n, &price, &level); n++) {
+                uint64_t shares = 0;
+                uint32_t count = 0;
+                for (unsigned r = 0; r < REFERENCES; r++)
+                    if (orders[r].shares > 0 && orders[r].locate == locate && orders[r].side == side && orders[r].price == price) {
+                        shares += orders[r].shares;
+                        count++;
+                    }
+                CHECK(count == level.orders && shares == level.shares && count > 0);
+                CHECK(side == BOOK_BID ? price < last : price > last);
+                last = price;
+                total += count;
+            }
+            for (unsigned r = 0; r < REFERENCES; r++)
+                total -= orders[r].shares > 0 && orders[r].locate == locate && orders[r].side == side;
+            CHECK(total == 0);
+        }
+}
+
+static void random_days(void)
+{
+    struct arena arena;
+    struct book book;
+    uint64_t seed = 20240917;
+    CHECK(arena_open(&arena, book_footprint(MAX_ORDERS, INSTRUMENTS)));
+    CHECK(book_init(&book, &arena, MAX_ORDERS, INSTRUMENTS));
+    for (int day = 0; day < 4; day++) {
+        for (int i = 0; i < 50000; i++) {
+            step(&book, &seed);
+            if (i % 100 == 0)
+                compare(&book);
+        }
+        CHECK(book.errors.overflow_orders > 0 && book.errors.overflow_levels == 0 && book.errors.unknown_orders > 0);
+        book_clear(&book);
+        memset(orders, 0, sizeof orders);
+        live = 0;
+        compare(&book);
+    }
+    arena_close(&arena);
+}
+
+static uint32_t free_units(const struct pool *pool)
+{
+    uint32_t units = 0;
+    for (uint32_t unit = 0; unit < pool->units; unit++)
+        if (pool->free_class[unit] != 0)
+            units += 1u << (pool->free_class[unit] - 1);
+    return units;
+}
+
+/* Deep sides, one after the other, each emptied before the next: together more levels than the pool has. */
+static void empty_sides_give_their_levels_back(void)
+{
+    struct arena arena;
+    struct book book;
+    uint8_t out[ITCH_MESSAGE_MAX];
+    CHECK(arena_open(&arena, book_footprint(100, 20)) && book_init(&book, &arena, 100, 20));
+    for (uint16_t locate = 0; locate < 20; locate++) {
+        for (uint32_t i = 1; i <= 100; i++) {
+            message(out, 'A', locate);
+            put64(out + ITCH_A_order_reference, i);
+            put32(out + ITCH_A_shares, 10);
+            put32(out + ITCH_A_price, 10 * i);
+            out[ITCH_A_side] = locate % 2 ? 'B' : 'S';
+            book_apply(&book, out);
+        }
+        CHECK(book.live_orders == 100 && free_units(&book.pool) == book.pool.units - 16);
+        for (uint32_t i = 100; i >= 1; i--) {
+            message(out, 'D', locate);
+            put64(out + ITCH_D_order_reference, i);
+            book_apply(&book, out);
+            if (i == 2)
+                CHECK(free_units(&book.pool) == book.pool.units - 1); /* the one level left is in the smallest block */
+        }
+        CHECK(free_units(&book.pool) == book.pool.units);
+    }
+    CHECK(book_errors_total(&book.errors) == 0);
+    arena_close(&arena);
+}
+
+static void clearing_past_the_last_epoch_forgets_old_orders(void)
+{
+    struct arena arena;
+    struct book book;
+    uint8_t out[ITCH_MESSAGE_MAX];
+    CHECK(arena_open(&arena, book_footprint(4, 1)) && book_init(&book, &arena, 4, 1));
+    message(out, 'A', 0);
+    put64(out + ITCH_A_order_reference, 7);
+    put32(out + ITCH_A_shares, 10);
+    put32(out + ITCH_A_price, 10);
+    out[ITCH_A_side] = 'B';
+    CHECK(book_apply(&book, out) == 0);
+    book.epoch = UINT32_MAX; /* as after four billion days */
+    book_clear(&book);
+    CHECK(book.epoch == 1 && book.live_orders == 0);
+    CHECK(book_apply(&book, out) == 0 && book.live_orders == 1 && book.errors.duplicate_orders == 0);
+    arena_close(&arena);
+}
+
+static void a_pool_without_room_drops_the_order(void)
+{
+    struct arena arena;
+    struct book book;
+    uint8_t out[ITCH_MESSAGE_MAX];
+    uint32_t unit;
+    CHECK(arena_open(&arena, book_footprint(64, 1)) && book_init(&book, &arena, 64, 1));
+    while (pool_take(&book.pool, 1, &unit)) /* nothing left for a side that needs 16 levels */
+        ;
+    pool_give(&book.pool, 0, unit);
+    for (uint32_t i = 1; i <= 12; i++) {
+        message(out, 'A', 0);
+        put64(out + ITCH_A_order_reference, i);
+        put32(out + ITCH_A_shares, 10);
+        put32(out + ITCH_A_price, 10 * i);
+        out[ITCH_A_side] = 'S';
+        book_apply(&book, out);
+    }
+    CHECK(book.live_orders == 8 && book.errors.overflow_levels == 4);
+    CHECK(book_top(&book, 0).ask == 10);
+    arena_close(&arena);
+}
+
+int main(void)
+{
+    random_days();
+    empty_sides_give_their_levels_back();
+    clearing_past_the_last_epoch_forgets_old_orders();
+    a_pool_without_room_drops_the_order();
+    return DONE();
+}

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: expected errors are one line and exit code 1; the small commands do what they say."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from tickwire import _core, cli, generate, itchfile
+from tickwire.bench import t2t
+
+FIXTURES = Path(__file__).parents[2] / "tests" / "fixtures" / "itch"
+EXAMPLE = str(FIXTURES / "ex20101224.TEST_ITCH_50.gz")
+SYNTHETIC = str(FIXTURES / "syn100k.itch.gz")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["run", "absent.toml"], "absent.toml: cannot read the configuration"),
+        (["exchange", "absent.toml"], "absent.toml: cannot read the configuration"),
+        (["replay", "absent.itch"], "absent.itch: cannot read the ITCH file"),
+        (["decode", "absent.itch"], "absent.itch: cannot read the ITCH file"),
+        (["generate", "absent/x.itch"], "absent/x.itch: cannot write"),
+        (["generate", "x.itch", "--messages", "5"], "--messages 5 is too few"),
+        (["status", "absent.block"], "absent.block: No such file"),
+        (
+            ["bench", "t2t", "--block", "absent.block", "--exchange", "127.0.0.1:1"],
+            "block file absent.block: No such file",
+        ),
+    ],
+)
+def test_expected_errors_are_one_line(args, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(args) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and err.startswith("tickwire: ") and said in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["bench", "t2t", "--block", "x", "--exchange", "nowhere"],
+        ["bench", "t2t", "--block", "x", "--exchange", "h:1", "--rate", "nan"],
+        ["generate", "x", "--messages", "0"],
+        [],
+    ],
+)
+def test_wrong_usage_exits_with_2(args, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(args)
+    assert caught.value.code == 2
+    assert "usage: tickwire" in capsys.readouterr().err
+
+
+def test_a_wrong_block_directory_is_named_before_anything_starts(tmp_path, capsys):
+    (tmp_path / "engine.toml").write_text(
+        '[engine]\nblock = "/nonexistent/t2t.block"\n[feed]\ngroup = "127.0.0.1"\ninterface = "127.0.0.1"\n'
+        '[orders]\nhost = "127.0.0.1"\nusername = "T"\npassword = "p"\n'
+    )
+    assert cli.main(["run", str(tmp_path / "engine.toml")]) == 1
+    assert "engine.block: directory /nonexistent does not exist" in capsys.readouterr().err
+
+
+def test_generate_then_decode_then_replay(tmp_path, capsys):
+    out = str(tmp_path / "g.itch.gz")
+    assert cli.main(["generate", out, "--messages", "2000", "--seed", "9", "--instruments", "4"]) == 0
+    assert "2000 messages (A " in capsys.readouterr().out
+    assert cli.main(["decode", out, "--limit", "10"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["sequence"] for line in lines] == list(range(1, 11))
+    assert lines[0]["type"] == "S" and lines[1]["stock"] == "TAAAA"
+    for line, message in zip(lines, generate.generate(2000, 9, 4), strict=False):
+        assert _core.itch_encode({k: v for k, v in line.items() if k != "sequence"}) == message
+
+    assert cli.main(["replay", out, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["messages"] == 2000 and result["orders"] > 0
+    assert result["orders"] == result["orders_sent"] and result["book_errors"] == 0
+
+
+def test_replay_of_the_example_file_counts_what_is_wrong_with_it(capsys):
+    assert cli.main(["replay", EXAMPLE]) == 0
+    out = capsys.readouterr().out
+    assert "messages        12012\n" in out and "book errors     117\n" in out
+
+
+def test_replay_takes_limits_from_a_configuration(tmp_path, capsys):
+    base = '[feed]\ngroup="127.0.0.1"\ninterface="127.0.0.1"\n[orders]\nhost="127.0.0.1"\nusername="T"\npassword="p"\n'
+    counts = {}
+    for ratio in (1.5, 50.0):
+        (tmp_path / "e.toml").write_text(base + f"[strategy]\nratio = {ratio}\n")
+        assert (
+            cli.main(["replay", str(FIXTURES / "syn100k.itch.gz"), "--config", str(tmp_path / "e.toml"), "--json"]) == 0
+        )
+        counts[ratio] = json.loads(capsys.readouterr().out)["orders"]
+    assert counts[1.5] > counts[50.0] > 0
+
+
+def test_decode_shows_a_damaged_message_and_goes_on(tmp_path, capsys):
+    messages = list(generate.generate(20, 1, 2))
+    itchfile.write(tmp_path / "x.itch", [messages[0], b"A" * 5, messages[1]])
+    assert cli.main(["decode", str(tmp_path / "x.itch")]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line.get("type") for line in lines] == ["S", None, "R"]
+    assert lines[1]["message"] == "4141414141" and "36" in lines[1]["error"]
+
+
+def test_status_of_a_file_that_is_neither(tmp_path, capsys):
+    for content in (b"", b"{", b"not a block" * 1000, gzip.compress(b"x")):
+        (tmp_path / "block").write_bytes(content)
+        assert cli.main(["status", str(tmp_path / "block")]) == 1
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1 and "neither an engine's block nor an exchange's state file" in err
+
+
+def test_warnings_say_what_the_figures_hide():
+    result = {
+        "timestamp_source": "none",
+        "unstamped": 3,
+        "samples_dropped": 2,
+        "samples": 0,
+        "feed": {"lost": 7},
+    }
+    said = "\n".join(t2t.warnings(result))
+    for part in (
+        "no time stamps",
+        "3 orders have no transmit stamp",
+        "2 samples were dropped",
+        "7 feed messages",
+        "no sample",
+    ):
+        assert part in said
+    fine = {"timestamp_source": "software", "unstamped": 0, "samples_dropped": 0, "samples": 9, "feed": {"lost": 0}}
+    assert t2t.warnings(fine) == []

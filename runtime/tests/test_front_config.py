@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration: every error names the file, the line, the key and the rule."""
+
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tickwire import config
+from tickwire.config import ENGINE, EXCHANGE, ConfigError
+from tickwire.tomllines import locate
+
+ENGINE_TOML = """\
+[engine]
+cpu = 1
+housekeeping_cpus = [0]
+
+[feed]
+group = "239.192.110.1"
+interface = "10.110.0.11"
+
+[orders]
+host = "10.110.0.1"
+username = "TRADE1"
+password = "tickwire"
+
+[risk]
+max_size = 1000
+"""
+
+EXCHANGE_TOML = """\
+[exchange]
+itch_file = "feed.itch.gz"
+[feed]
+group = "239.192.110.1"
+interface = "10.110.0.1"
+[orders]
+address = "10.110.0.1"
+[[orders.accounts]]
+username = "TRADE1"
+password = "tickwire"
+[[orders.accounts]]
+username = "TRADE2"
+password = "tickwire"
+"""
+
+
+def refused(text, schema=ENGINE):
+    with pytest.raises(ConfigError) as caught:
+        config.parse(text, schema, "x.toml")
+    return str(caught.value)
+
+
+def test_defaults_fill_what_is_left_out():
+    parsed = config.parse(ENGINE_TOML, ENGINE, "x.toml")
+    assert parsed["engine"]["cpu"] == 1
+    assert parsed["engine"]["max_orders"] == 1048576
+    assert parsed["strategy"] == {"name": "imbalance", "ratio": 3.0, "size": 100}
+    assert config.parse(EXCHANGE_TOML, EXCHANGE, "x.toml")["orders"]["accounts"][1]["username"] == "TRADE2"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("cpu = 1\n", "cpu = -2\n", "x.toml:2: engine.cpu: -2 is outside -1..4095"),
+        ("cpu = 1\n", "cpu = true\n", "x.toml:2: engine.cpu: must be an integer, not True"),
+        ("cpu = 1\n", 'cpu = "1"\n', "x.toml:2: engine.cpu: must be an integer, not '1'"),
+        ("[0]", "[0, 9999]", "x.toml:3: engine.housekeeping_cpus: 9999 is outside 0..4095"),
+        ("[0]", "[0, 1]", "x.toml:3: engine.housekeeping_cpus: contains engine.cpu 1"),
+        ("239.192.110.1", "239.192.110", "x.toml:6: feed.group: '239.192.110' is not an IPv4 address"),
+        ("TRADE1", "TRADER1", "x.toml:11: orders.username: 'TRADER1' has 7 characters, which is outside 1..6"),
+        ('"TRADE1"', '"TRÄDE"', "x.toml:11: orders.username: 'TRÄDE' must be printable ASCII"),
+        (
+            "max_size = 1000",
+            "max_size = 50",
+            "x.toml:15: risk.max_size: 50 is below strategy.size 100: no order would pass",
+        ),
+        ("max_size = 1000", "max_sise = 50", "x.toml:15: risk.max_sise: unknown key; did you mean 'max_size'?"),
+        ("[risk]", "[rusk]", "x.toml:14: rusk: unknown key; did you mean 'risk'?"),
+        ("max_size = 1000", 'name = "spread"', "x.toml:15: risk.name: unknown key; known here: max_size, collar_bps"),
+        ('host = "10.110.0.1"\n', "", "x.toml:9: orders.host: is required: a string"),
+        ("[engine]\ncpu = 1\nhousekeeping_cpus = [0]", "engine = 3", "x.toml:1: engine: must be a table, not 3"),
+        ("max_size = 1000", "max_size = ", "x.toml:15: not valid TOML"),
+        ("[risk]", "[strategy]\nratio = nan\n[risk]", "x.toml:15: strategy.ratio: nan is outside 1..1000000"),
+        ("[risk]", '[strategy]\nname = "x"\n[risk]', "x.toml:15: strategy.name: 'x' is not one of: imbalance"),
+    ],
+)
+def test_error_names_line_key_and_rule(old, new, message):
+    assert old in ENGINE_TOML
+    said = refused(ENGINE_TOML.replace(old, new, 1))
+    assert message in said
+    assert said.startswith("x.toml:") and "\n" not in said
+
+
+def test_errors_inside_arrays_of_tables_name_the_item():
+    said = refused(EXCHANGE_TOML.replace('"TRADE2"', '""'), EXCHANGE)
+    assert said == "x.toml:12: orders.accounts[1].username: '' has 0 characters, which is outside 1..6"
+    said = refused(EXCHANGE_TOML.replace('"TRADE2"', '"trade1"'), EXCHANGE)
+    assert said == "x.toml:12: orders.accounts[1].username: 'trade1' is there twice"
+    said = refused(EXCHANGE_TOML[: EXCHANGE_TOML.index("[[")], EXCHANGE)
+    assert said.startswith("x.toml:6: orders.accounts: needs at least 1 entry")
+
+
+def test_unreadable_files(tmp_path):
+    with pytest.raises(ConfigError, match="absent.toml: cannot read the configuration: No such file"):
+        config.load(tmp_path / "absent.toml", ENGINE)
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"binary.toml: not UTF-8 text \(byte 0\)"):
+        config.load(tmp_path / "binary.toml", ENGINE)
+
+
+def test_lines_are_found_behind_multi_line_values():
+    text = 'a = [\n  1, # ]\n  "]",\n]\nb = """\nc = 1\n"""\nd = 2\n[t]\n"e f" = 3\n[[x.y]]\nz = 1\n[[x.y]]\nz = 2\n'
+    tomllib.loads(text)
+    assert locate(text) == {
+        ("a",): 1,
+        ("b",): 5,
+        ("d",): 8,
+        ("t",): 9,
+        ("t", "e f"): 10,
+        ("x", "y"): 11,
+        ("x", "y", "[0]"): 11,
+        ("x", "y", "[0]", "z"): 12,
+        ("x", "y", "[1]"): 13,
+        ("x", "y", "[1]", "z"): 14,
+    }
+
+
+@given(st.text(alphabet="ab=[]{}\"'#.\n, 1\\", max_size=60))
+def test_any_valid_toml_can_be_located_and_is_checked_or_refused(text):
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        assert refused(text).startswith("x.toml:")
+        return
+    assert all(1 <= line <= text.count("\n") + 1 for line in locate(text).values())
+    refused(text)  # whatever it says, the required keys are not in it

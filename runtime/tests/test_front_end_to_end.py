@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tickwire exchange` and `tickwire run` as processes over loopback, measured by `tickwire bench t2t`."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tickwire import config
+
+TIME_LIMIT_S = 30
+TICKWIRE = [sys.executable, "-m", "tickwire"]
+
+
+class Processes:
+    """Starts tickwire commands, waits for their readiness by sd_notify, and leaves none behind."""
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self.running: list[tuple[subprocess.Popen, Path]] = []
+
+    def start(self, *args: str) -> subprocess.Popen:
+        name = f"{args[0]}{len(self.running)}"
+        path = str(self.directory / f"{name}.notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+            ready.bind(path)
+            ready.settimeout(TIME_LIMIT_S)
+            log = self.directory / f"{name}.log"
+            with log.open("wb") as stream:
+                process = subprocess.Popen(
+                    [*TICKWIRE, *args], stderr=stream, stdout=stream, env={**os.environ, "NOTIFY_SOCKET": path}
+                )
+            self.running.append((process, log))
+            while b"READY=1" not in ready.recv(4096):
+                pass
+        return process
+
+    def stop(self, process: subprocess.Popen, signum: int = signal.SIGTERM) -> tuple[int, str]:
+        """Exit code after `signum`, and the log."""
+        process.send_signal(signum)
+        code = process.wait(TIME_LIMIT_S)
+        return code, next(log for known, log in self.running if known is process).read_text()
+
+    def close(self):
+        for process, _ in self.running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def tickwire(*args: str) -> subprocess.CompletedProcess:
+    return subprocess.run([*TICKWIRE, *args], capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def processes(tmp_path):
+    started = Processes(tmp_path)
+    yield started
+    started.close()
+
+
+class Site:
+    """Configurations of one exchange and one engine on free loopback ports."""
+
+    def __init__(self, directory: Path, ports: list[int], **changes: str):
+        self.orders, self.control, self.feed = ports
+        self.directory = directory
+        self.block, self.state = str(directory / "t2t.block"), str(directory / "exchange.json")
+        self.itch = str(directory / "feed.itch.gz")
+        self.exchange, self.engine = str(directory / "exchange.toml"), str(directory / "engine.toml")
+        Path(self.exchange).write_text(
+            f"""
+            [exchange]
+            itch_file = "{self.itch}"
+            block = "{self.state}"
+            [feed]
+            group = "127.0.0.1"
+            port = {self.feed}
+            interface = "127.0.0.1"
+            rate = 2000
+            [orders]
+            address = "127.0.0.1"
+            port = {self.orders}
+            heartbeat_ms = 200
+            [[orders.accounts]]
+            username = "TRADE1"
+            password = "tickwire"
+            [control]
+            port = {self.control}
+            """
+        )
+        Path(self.engine).write_text(
+            f"""
+            [engine]
+            cpu = -1
+            block = "{self.block}"
+            idle_after_ms = 1
+            max_orders = 65536
+            max_instruments = 64
+            max_samples = 16384
+            [feed]
+            group = "127.0.0.1"
+            port = {self.feed}
+            interface = "127.0.0.1"
+            [orders]
+            host = "127.0.0.1"
+            port = {self.orders}
+            username = "TRADE1"
+            password = "{changes.get("password", "tickwire")}"
+            heartbeat_ms = 200
+            """
+        )
+
+    def status(self, path: str) -> dict:
+        return json.loads(tickwire("status", path, "--json").stdout)
+
+    def bench(self, *more: str) -> subprocess.CompletedProcess:
+        return tickwire(
+            "bench", "t2t", "--block", self.block, "--exchange", f"127.0.0.1:{self.control}", "--timeout", "30", *more
+        )
+
+
+@pytest.fixture
+def site(tmp_path, free_ports):
+    made = Site(tmp_path, free_ports(3))
+    done = tickwire("generate", made.itch, "--messages", "4000", "--seed", "3", "--instruments", "5")
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def test_measures_tick_to_trade_and_ends_cleanly(site, processes):
+    exchange = processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine)
+
+    done = site.bench("--messages", "3000", "--rate", "3000", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["samples"] > 50
+    assert result["timestamp_source"] == "software"
+    assert result["feed"]["messages"] == 3000 and result["feed"]["lost"] == 0 and result["feed"]["gaps"] == 0
+    assert result["orders"]["sent"] == result["orders"]["accepted"] == result["exchange"]["orders"] > 50
+    assert result["samples"] + result["unstamped"] == result["orders"]["sent"]
+    assert 0 < result["min_ns"] <= result["median_ns"] <= result["p99_ns"] <= result["p99_9_ns"] <= result["max_ns"]
+    assert sum(count for _, _, count in result["histogram"]) == result["samples"]
+    assert result["exchange"]["sent"] == 3000 and result["exchange"]["session"] == result["feed"]["session"]
+
+    # A second replay is a day of its own: nothing of the first is counted again. The whole file, for people.
+    again = site.bench()
+    assert again.returncode == 0, again.stderr
+    assert "4000 messages, 0 lost" in again.stdout and "median" in again.stdout
+
+    state = site.status(site.block)
+    assert (state["component"], state["alive"], state["state"]) == ("engine", True, "live")
+    assert state["orders_sent"] == state["orders_accepted"] and len(state["top"]) == 5
+    state = site.status(site.state)
+    assert (state["component"], state["alive"], state["logged_in"]) == ("exchange", True, ["TRADE1"])
+    assert state["replays"] == 2
+
+    code, log = processes.stop(engine)
+    assert code == 0 and "stopping on SIGTERM" in log and "Traceback" not in log
+    code, log = processes.stop(exchange)
+    assert code == 0 and "Traceback" not in log
+    stopped = tickwire("status", site.block)
+    assert stopped.returncode == 1 and "is not running" in stopped.stderr
+
+
+def test_reconnects_when_the_exchange_comes_back(site, processes):
+    exchange = processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine)
+    assert site.bench("--messages", "500", "--rate", "2000").returncode == 0
+    code, _ = processes.stop(exchange, signal.SIGINT)
+    assert code == 0
+    done = site.bench("--messages", "500")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+
+    processes.start("exchange", site.exchange)
+    done = site.bench("--messages", "500", "--rate", "2000", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["feed"] == {**result["feed"], "messages": 500, "lost": 0}
+    assert result["orders"]["sent"] == result["orders"]["accepted"]
+    code, log = processes.stop(engine)
+    assert code == 0 and "next attempt in 0.1 s" in log
+
+
+def test_engine_stops_cleanly_while_it_waits_for_an_exchange(site):
+    engine = subprocess.Popen([*TICKWIRE, "run", site.engine], stderr=subprocess.PIPE, text=True)
+    assert engine.stderr is not None
+    try:
+        line = engine.stderr.readline()
+        while "next attempt" not in line:
+            assert line
+            line = engine.stderr.readline()
+        engine.send_signal(signal.SIGTERM)
+        _, rest = engine.communicate(timeout=TIME_LIMIT_S)
+        assert engine.returncode == 0 and "Traceback" not in rest
+    finally:
+        engine.kill()
+        engine.wait()
+        engine.stderr.close()
+
+
+def test_a_refused_login_ends_the_engine_with_one_line(tmp_path, free_ports, processes):
+    site = Site(tmp_path, free_ports(3), password="wrong")
+    assert tickwire("generate", site.itch, "--messages", "100", "--instruments", "2").returncode == 0
+    processes.start("exchange", site.exchange)
+    done = tickwire("run", site.engine)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("tickwire: ") and "TRADE1" in last
+
+
+def test_a_port_in_use_is_named_with_the_next_step(site, processes):
+    processes.start("exchange", site.exchange)
+    second = tickwire("exchange", site.exchange)
+    assert second.returncode == 1
+    assert second.stderr.splitlines()[-1] == (
+        f"tickwire: cannot listen on 127.0.0.1:{site.orders}: Address already in use; "
+        f"see who holds it with `ss -ltnp sport = :{site.orders}`, or choose another orders.port"
+    )
+
+
+def test_control_port_answers_what_is_wrong(site, processes):
+    processes.start("exchange", site.exchange)
+    with socket.create_connection(("127.0.0.1", site.control), timeout=TIME_LIMIT_S) as client:
+        lines = client.makefile("rb")
+
+        def ask(line: bytes) -> dict:
+            client.sendall(line + b"\n")
+            return json.loads(lines.readline())
+
+        assert "not a line of JSON" in ask(b"{")["error"]
+        assert "not a JSON object" in ask(b"[]")["error"]
+        assert "unknown command 'stop'" in ask(b'{"command": "stop"}')["error"]
+        assert "unknown key 'mesages'" in ask(b'{"command": "replay", "mesages": 3}')["error"]
+        assert "messages: 0 is not" in ask(b'{"command": "replay", "messages": 0}')["error"]
+        assert "rate: -1 is not" in ask(b'{"command": "replay", "rate": -1}')["error"]
+        assert "no account 'TRADE9'" in ask(b'{"command": "replay", "wait_for": "TRADE9"}')["error"]
+        missing = ask(b'{"command": "replay", "wait_for": "TRADE1", "wait_s": 0.2}')
+        assert missing["error"] == "TRADE1 did not log in within 0.2 s"
+        assert ask(b'{"command": "status"}')["state"] == "idle"
+
+        begun = ask(b'{"command": "replay", "messages": 1000000, "rate": 1000}')
+        assert begun["messages"] == 4000  # not more than there are
+        assert "is running" in ask(b'{"command": "replay"}')["error"]
+        client.sendall(b"x" * 5000)
+        assert lines.readline() == b""  # an endless line is not collected
+        lines.close()
+    # The exchange ends without waiting for the replay.
+    begun_at = time.monotonic()
+    process, _ = processes.running[-1]
+    assert processes.stop(process)[0] == 0
+    assert time.monotonic() - begun_at < TIME_LIMIT_S
+
+
+def test_second_engine_on_one_block_is_refused(site, processes):
+    processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine)
+
+    second = tickwire("run", site.engine)
+    assert second.returncode == 1
+    assert f"{site.block} is in use by process {engine.pid}" in second.stderr
+    assert site.status(site.block)["state"] == "live", "the first one goes on"
+
+    assert processes.stop(engine)[0] == 0
+    processes.start("run", site.engine)  # the block is free again
+
+
+def test_lock_that_cannot_be_written_is_one_line(site):
+    Path(f"{site.block}.lock").mkdir()
+    done = tickwire("run", site.engine)
+    assert done.returncode == 1
+    assert f"cannot write {site.block}.lock: Is a directory; remove it" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["engine", "exchange"])
+def test_examples_of_the_readme_fit_the_schema(name):
+    path = Path(__file__).parents[1] / "examples" / f"{name}.toml"
+    config.load(path, config.ENGINE if name == "engine" else config.EXCHANGE)

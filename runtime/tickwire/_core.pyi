@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C core of Tickwire.
+
+Units: prices are integers in 1/10000 dollar (ITCH and OUCH price with four decimals; `price8` fields in 1/100000000);
+times inside ITCH and OUCH messages are nanoseconds since midnight, stamps are nanoseconds since the epoch. Byte strings
+are any object with the buffer protocol. Text inside messages is Latin-1; fixed-width text comes out without its
+padding blanks and is padded again when encoded, so that encode(decode(m)) == m for every well-formed m.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+# typing_extensions.Buffer in spirit: bytes, bytearray, memoryview, mmap, array.array
+Buffer = Any
+
+ITCH_TYPES: str
+"""The 23 message types of Nasdaq TotalView-ITCH 5.0: "SRHYLVWKJhAFECXDUPQBINO"."""
+
+def itch_length(type: str) -> int:
+    """Bytes of the message body of `type` (without framing); 0 when ITCH 5.0 has no such type."""
+
+def itch_fields(type: str) -> list[tuple[str, str, int, int]]:
+    """(name, kind, offset, length) of every field of `type` after the type byte itself, in wire order.
+
+    kind: "char" (one character), "alpha" (blank-padded text), "u8", "u16", "u32", "u48", "u64",
+    "price4", "price8". ValueError when `type` is unknown. Names, by type; every type begins with
+    stock_locate u16, tracking_number u16, timestamp u48:
+
+    S event_code · R stock, market_category, financial_status, round_lot_size, round_lots_only,
+    issue_classification, issue_subtype, authenticity, short_sale_threshold, ipo_flag, luld_tier, etp_flag,
+    etp_leverage, inverse · H stock, trading_state, reserved, reason · Y stock, reg_sho_action ·
+    L mpid, stock, primary_market_maker, market_maker_mode, participant_state · V level_1, level_2, level_3 ·
+    W breached_level · K stock, release_time, release_qualifier, ipo_price · J stock, reference_price,
+    upper_price, lower_price, extension · h stock, market_code, halt_action ·
+    A order_reference, side, shares, stock, price · F as A, attribution ·
+    E order_reference, executed_shares, match_number · C as E, printable, execution_price ·
+    X order_reference, cancelled_shares · D order_reference ·
+    U original_reference, new_reference, shares, price ·
+    P order_reference, side, shares, stock, price, match_number ·
+    Q shares, stock, cross_price, match_number, cross_type · B match_number ·
+    I paired_shares, imbalance_shares, imbalance_direction, stock, far_price, near_price, reference_price,
+    cross_type, price_variation · N stock, interest_flag ·
+    O stock, open_eligibility, minimum_price, maximum_price, near_execution_price, near_execution_time,
+    lower_collar, upper_collar
+    """
+
+def itch_decode(message: Buffer) -> dict[str, Any]:
+    """One message body as {"type": ..., field: value}. ValueError names the type, the length and the rule."""
+
+def itch_encode(fields: Mapping[str, Any]) -> bytes:
+    """The inverse of `itch_decode`. "type" is required; a field left out is zero or blank.
+
+    ValueError names the unknown field, or the value and the range it must be in.
+    """
+
+def itch_frame_index(buf: Buffer) -> tuple[bytes, dict[str, Any]]:
+    """Find every message of an ITCH file held in memory (uncompressed).
+
+    Returns an array of native u64, one per message, (offset << 16 | length), offset being that of the message body, and
+    {"framing": "length" | "zero", "messages": n, "unknown": n, "bad_length": n}. "length": each message follows a
+    two-byte big-endian length (a zero length ends the file); "zero": the two bytes are zero and the length follows
+    from the type. ValueError names the offset of a truncated frame (or, with "zero", of an unknown type).
+    """
+
+def mold_encode(session: str, sequence: int, messages: Sequence[Buffer]) -> bytes:
+    """A MoldUDP64 downstream packet: session (10 characters, blank-padded), sequence of the first message.
+
+    Without messages it is a heartbeat. ValueError above 65,507 bytes.
+    """
+
+def mold_end_of_session(session: str, sequence: int) -> bytes:
+    """The end-of-session packet (count 0xFFFF); `sequence` is the one the next message would have had."""
+
+def mold_decode(packet: Buffer) -> tuple[str, int, int, list[bytes]]:
+    """(session, sequence, count, messages); count 0 is a heartbeat, 0xFFFF the end of the session.
+
+    ValueError when the packet is shorter than its header or its messages say.
+    """
+
+def ouch_decode(message: Buffer, inbound: bool) -> dict[str, Any]:
+    """One OUCH 5.0 message; `inbound` True for those a client sends (O), False for the exchange's (S, A, J).
+
+    Field names: O user_ref_num, side, quantity, symbol, price, time_in_force, display, capacity,
+    intermarket_sweep, cross_type, cl_ord_id · S timestamp, event_code · A timestamp, user_ref_num, side, quantity,
+    symbol, price, time_in_force, display, order_reference, capacity, intermarket_sweep, cross_type, order_state,
+    cl_ord_id · J timestamp, user_ref_num, reason (u16), cl_ord_id.
+    O, A and J carry "appendage" too: bytes of its tag-length-value elements (b"" when there are none).
+    """
+
+def ouch_encode(fields: Mapping[str, Any], inbound: bool) -> bytes:
+    """The inverse of `ouch_decode`; the appendage length is filled in."""
+
+@final
+class Book:
+    """Full-depth books of all instruments, as the engine keeps them. For tests and tools."""
+
+    def __init__(self, max_orders: int = 65536, max_instruments: int = 1024) -> None: ...
+    def apply(self, message: Buffer) -> None:
+        """Apply one ITCH message; those that do not touch a book are ignored. ValueError when malformed."""
+
+    def top(self, locate: int) -> tuple[int, int, int, int]:
+        """(bid price, bid shares, ask price, ask shares); zeros where a side is empty."""
+
+    def depth(self, locate: int, side: str, n: int) -> list[tuple[int, int, int]]:
+        """Up to n levels (price, shares, orders) of side "B" or "S", best first."""
+
+    def stats(self) -> dict[str, int]:
+        """live_orders, unknown_orders, duplicate_orders, bad_quantities, overflow_orders, overflow_levels,
+        overflow_instruments."""
+
+@final
+class Replay:
+    """Exchange side: sends messages held in memory as MoldUDP64, each packet at its due time.
+
+    `data` and `index` are what `itch_frame_index` takes and gives. `interface` is the local address to send from;
+    `group` a multicast group or a unicast address. A packet carries up to `messages_per_packet` messages and is never
+    longer than 1472 bytes. A session id should not be used again while an engine still listens: the
+    engine takes data from sequence 1 of a session that has ended as a new session, and nothing else.
+    """
+
+    def __init__(
+        self,
+        data: Buffer,
+        index: Buffer,
+        *,
+        group: str,
+        port: int,
+        interface: str,
+        session: str,
+        messages_per_packet: int = 1,
+        ttl: int = 1,
+        tos: int = 0,
+    ) -> None: ...
+    def run(self, rate: float, first: int, count: int) -> dict[str, int]:
+        """Send `count` messages from index `first` (sequence first + 1) at `rate` messages per second, 0: unpaced.
+
+        Due times are absolute, so a late packet does not delay the following. Sleeps, then spins for the last tens of
+        microseconds only. Releases the GIL. Returns {"messages", "packets", "elapsed_ns", "late_max_ns"}.
+        """
+
+    def heartbeat(self) -> None:
+        """Send a heartbeat with the next sequence; does nothing while `run` is sending."""
+
+    def end_of_session(self) -> None:
+        """Send one end-of-session packet."""
+
+    def stop(self) -> None:
+        """Make `run` return after the packet in hand; from any thread. Sticky: later runs send nothing."""
+
+@final
+class Engine:
+    """The engine over kernel sockets. `config` is the mapping of the TOML file, keys left out have its defaults."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        """Allocates everything, opens nothing. ValueError names key, value and rule; MemoryError names the need."""
+
+    def open(self) -> None:
+        """Block file, feed socket, order connection, timestamping. OSError names what failed.
+
+        May be called again after `run` returned (reconnect): books, counters and order numbers continue.
+        """
+
+    def run(self) -> str:
+        """Log in and trade until told otherwise: "stopped", "session_closed" (the exchange ended the order session)
+        or "logged_out" (connection closed or silent for 15 s).
+
+        Pins the calling thread to engine.cpu and releases the GIL: call it from a thread of its own, so that Python
+        signal handlers (which call `stop`) can run in the main thread. A refused login is PermissionError (wrong user
+        or password) or ConnectionRefusedError (no such session), both name user and reason; no answer is TimeoutError.
+        """
+
+    def stop(self) -> None:
+        """Make `run` return "stopped"; from any thread. For good: the engine will not run again."""
+
+def process(
+    config: Mapping[str, Any], itch_buffer: Buffer, index: Buffer, *, messages_per_packet: int = 1
+) -> dict[str, Any]:
+    """The same engine over the replay transport, in memory and as fast as it goes; releases the GIL.
+
+    Only [engine] sizes, [strategy], [risk] and orders.firm of `config` matter. Returns the keys of `block_read` plus
+    "elapsed_ns" and "orders": the OUCH messages it would have sent, in order.
+    """
+
+def process_packets(config: Mapping[str, Any], packets: Sequence[Buffer]) -> dict[str, Any]:
+    """`process` for MoldUDP64 packets as given (splits, gaps, duplicates, damage), with "books" besides:
+
+    {locate: (bids, asks)}, each a list of (price, shares, orders), best first; instruments with an empty book left out.
+    """
+
+def block_read(path: str) -> dict[str, Any]:
+    """A snapshot of the shared block an engine keeps at `path`; works while the engine runs and after it ended.
+
+    Keys: version, name, pid, state ("starting" | "login" | "live" | "stopped"), feed_session, feed_ended,
+    next_sequence, packets, messages, gaps, messages_lost, duplicates, out_of_session, unknown, malformed, book_errors,
+    orders_sent, orders_accepted, orders_rejected, orders_unsent, risk_size, risk_collar, heartbeats_in, heartbeats_out,
+    samples, samples_dropped, unstamped, timestamp_source ("software" | "hardware" | "none"),
+    memory ("hugepages" | "pages"),
+    top: list of {locate, stock, bid, bid_size, ask, ask_size}, up to 8 instruments.
+    OSError when there is no such file; ValueError when it is not a block of this version.
+    """
+
+def block_samples(path: str) -> bytes:
+    """Array of native (u64 receive stamp, u64 transmit stamp) pairs in ns, of the current feed session."""

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tickwire bench t2t`: tick-to-trade of a running engine, fed by a running exchange.
+
+The exchange is asked over its control port to replay its file; the engine, already logged in, answers with orders and
+keeps a (receive stamp, transmit stamp) pair of each in its shared block. When the block says that the session has
+ended, the pairs are read and summarized. Tick-to-trade is the transmit stamp of an order minus the receive stamp of the
+packet that caused it, both of the same clock; `timestamp_source` says whose. The feed is paced by due time (open loop),
+so a stall of the engine shows in all the packets that waited for it.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from array import array
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _core
+from ..errors import TickwireError
+from . import stats
+
+_POLL_S = 0.05
+_SETTLE_S = 1.0  # for the last transmit stamps after the end of the session
+SLACK_S = 30.0
+
+_COUNTERS = (
+    "messages",
+    "messages_lost",
+    "gaps",
+    "orders_sent",
+    "orders_accepted",
+    "orders_rejected",
+    "risk_size",
+    "risk_collar",
+)
+
+
+@dataclass
+class Request:
+    """What to measure: where, how many messages at what rate (None: the exchange's own), how long to wait."""
+
+    block: str
+    host: str
+    port: int
+    messages: int | None = None
+    rate: float | None = None
+    timeout_s: float | None = None
+
+
+class Control:
+    """Client of the exchange's control port."""
+
+    def __init__(self, host: str, port: int, timeout_s: float) -> None:
+        self.where = f"{host}:{port}"
+        try:
+            self.sock = socket.create_connection((host, port), timeout=timeout_s)
+        except OSError as error:
+            raise TickwireError(
+                f"exchange {self.where}: {error.strerror or error}; is `tickwire exchange` running there, "
+                "and is this its control port?"
+            ) from None
+        self.lines = self.sock.makefile("rb")
+
+    def close(self) -> None:
+        self.lines.close()
+        self.sock.close()
+
+    def send(self, **request: Any) -> None:
+        self.sock.sendall(json.dumps(request).encode() + b"\n")
+
+    def answer(self, timeout_s: float) -> dict[str, Any]:
+        """The next line; TickwireError on {"error": ...}, a closed connection, or after the time-out."""
+        self.sock.settimeout(max(0.001, timeout_s))
+        try:
+            line = self.lines.readline()
+        except TimeoutError:
+            raise TickwireError(f"exchange {self.where}: no answer in time; see its log, or raise --timeout") from None
+        except OSError as error:
+            raise TickwireError(f"exchange {self.where}: connection lost: {error.strerror}") from None
+        if not line:
+            raise TickwireError(f"exchange {self.where}: closed the control connection; see its log")
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            raise TickwireError(
+                f"exchange {self.where}: {line[:80]!r} is not JSON; is this its control port?"
+            ) from None
+        if not isinstance(answer, dict) or "error" in answer:
+            raise TickwireError(f"exchange {self.where}: {answer['error'] if isinstance(answer, dict) else answer}")
+        return answer
+
+
+def read_block(path: str) -> dict[str, Any]:
+    """The engine's shared block; TickwireError when there is none."""
+    try:
+        return _core.block_read(path)
+    except OSError as error:
+        raise TickwireError(f"{error.strerror}; is `tickwire run` running here, with this engine.block?") from None
+    except ValueError as error:
+        raise TickwireError(f"block {path}: {error}") from None
+
+
+def _wait_live(path: str, deadline: float) -> dict[str, Any]:
+    while True:
+        block = read_block(path)
+        if block["state"] == "live":
+            return block
+        if time.monotonic() > deadline:
+            raise TickwireError(
+                f"engine {block['name']} is not logged in (state {block['state']}); see its log, "
+                "and check that the exchange's orders port answers"
+            )
+        time.sleep(_POLL_S)
+
+
+def _wait_ended(path: str, session: str, deadline: float) -> dict[str, Any]:
+    while True:
+        block = read_block(path)
+        if block["feed_session"] == session and block["feed_ended"]:
+            return block
+        if time.monotonic() > deadline:
+            if block["feed_session"] != session:
+                raise TickwireError(
+                    f"engine {block['name']} saw no packet of session {session} (last session: "
+                    f"{block['feed_session'] or 'none'}); check feed.group, feed.interface and the way between"
+                )
+            raise TickwireError(
+                f"engine {block['name']}: session {session} has not ended after {block['messages']} messages; "
+                "raise --timeout, or check the exchange's log"
+            )
+        time.sleep(_POLL_S)
+
+
+def _settle(path: str, before: dict[str, Any]) -> dict[str, Any]:
+    """The block once every order has its stamp (or was given up as unstamped) and its answer, or time is up."""
+    deadline = time.monotonic() + _SETTLE_S
+    while True:
+        block = read_block(path)
+        sent = block["orders_sent"] - before["orders_sent"]
+        stamped = block["samples"] + block["samples_dropped"] + block["unstamped"]
+        answered = sum(block[name] - before[name] for name in ("orders_accepted", "orders_rejected"))
+        if min(stamped, answered) >= sent or time.monotonic() > deadline:
+            return block
+        time.sleep(_POLL_S)
+
+
+def latencies(pairs: bytes) -> tuple[list[int], int]:
+    """Transmit minus receive in ns of (u64, u64) pairs, and how many were negative (a clock that was set: left out)."""
+    stamps = array("Q", pairs)
+    differences = [tx - rx for rx, tx in zip(stamps[::2], stamps[1::2], strict=True)]
+    good = [difference for difference in differences if difference >= 0]
+    return good, len(differences) - len(good)
+
+
+def measure(request: Request) -> dict[str, Any]:
+    """Run one measurement; the result is what `--json` prints. TickwireError when there is nothing to measure."""
+    started = time.monotonic()
+    patience = request.timeout_s if request.timeout_s is not None else SLACK_S
+    read_block(request.block)
+    control = Control(request.host, request.port, min(patience, 10.0))
+    try:
+        before = _wait_live(request.block, started + min(patience, SLACK_S))
+        asked: dict[str, Any] = {"command": "replay"}
+        if request.messages is not None:
+            asked["messages"] = request.messages
+        if request.rate is not None:
+            asked["rate"] = request.rate
+        control.send(**asked)
+        begun = control.answer(min(patience, 10.0))
+        if request.timeout_s is None:
+            rate = begun["rate"]
+            patience = SLACK_S + (begun["messages"] / rate if rate else 0.0)
+        deadline = started + patience
+        done = control.answer(deadline - time.monotonic())
+        _wait_ended(request.block, begun["session"], min(deadline, time.monotonic() + 10.0))
+        after = _settle(request.block, before)
+        return report(before, after, _core.block_samples(request.block), done)
+    finally:
+        control.close()
+
+
+def report(before: dict[str, Any], after: dict[str, Any], pairs: bytes, done: dict[str, Any]) -> dict[str, Any]:
+    """Statistics of the samples, with what the counters say about the same stretch."""
+    delta = {name: after[name] - before[name] for name in _COUNTERS}
+    samples, negative = latencies(pairs)
+    figures = stats.summary(samples)
+    histogram = figures.pop("histogram")
+    return {
+        "samples": figures.pop("samples"),
+        "unstamped": after["unstamped"],
+        "samples_dropped": after["samples_dropped"] + negative,
+        "timestamp_source": after["timestamp_source"],
+        **figures,
+        "histogram": histogram,
+        "feed": {
+            "session": after["feed_session"],
+            "messages": delta["messages"],
+            "lost": delta["messages_lost"],
+            "gaps": delta["gaps"],
+        },
+        "orders": {
+            "sent": delta["orders_sent"],
+            "accepted": delta["orders_accepted"],
+            "rejected": delta["orders_rejected"],
+            "refused": delta["risk_size"] + delta["risk_collar"],
+        },
+        "exchange": {key: value for key, value in done.items() if key != "done"},
+    }
+
+
+def warnings(result: dict[str, Any]) -> list[str]:
+    """What a reader of the figures must know before believing them."""
+    found = []
+    if result["timestamp_source"] == "none":
+        found.append("no time stamps arrived at all: check `ethtool -T` of the feed's interface")
+    if result["unstamped"]:
+        found.append(f"{result['unstamped']} orders have no transmit stamp and are missing in the figures")
+    if result["samples_dropped"]:
+        found.append(f"{result['samples_dropped']} samples were dropped: raise engine.max_samples")
+    if result["feed"]["lost"]:
+        found.append(f"{result['feed']['lost']} feed messages were lost")
+    if not result["samples"]:
+        found.append("no sample: the strategy sent no order on this feed; lower strategy.ratio or send more messages")
+    return found
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result for people."""
+    lines = [
+        f"tick-to-trade, {result['timestamp_source']} time stamps, session {result['feed']['session']}: "
+        f"{result['samples']} samples"
+    ]
+    if result["samples"]:
+        rows = ("min", "mean", "median", "p99", "p99_9", "max", "stddev")
+        lines += [f"  {row.replace('_', '.'):<8}{result[f'{row}_ns'] / 1000:>14.3f} us" for row in rows]
+        for name, value in result["jitter"].items():
+            lines.append(f"  {name.replace('_', ' '):<32}{100 * value:>8.1f} %")
+    feed, orders = result["feed"], result["orders"]
+    lines.append(f"  feed: {feed['messages']} messages, {feed['lost']} lost in {feed['gaps']} gaps")
+    lines.append(
+        f"  orders: {orders['sent']} sent, {orders['accepted']} accepted, {orders['rejected']} rejected, "
+        f"{orders['refused']} refused by risk"
+    )
+    return "\n".join(lines)

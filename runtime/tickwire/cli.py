@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line. Expected errors are one line on standard error and exit code 1 (2 for wrong usage)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from . import __version__, config, log
+from .errors import TickwireError
+
+# The other modules are imported by the commands that need them: `tickwire status` runs as a health check every few
+# seconds on small machines, and should not pay for the exchange.
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not above 0")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1e8:
+        raise argparse.ArgumentTypeError(f"{text} is outside 0 (unpaced) to 1e8 messages per second")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 86400:
+        raise argparse.ArgumentTypeError(f"{text} is outside 0..86400 seconds")
+    return value
+
+
+def _host_port(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as 10.110.0.1:26402")
+    return host, int(port)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def _run(args: argparse.Namespace) -> int:
+    from . import engine
+
+    log.setup(args.verbose)
+    engine.run(config.load(args.config, config.ENGINE))
+    return 0
+
+
+def _exchange(args: argparse.Namespace) -> int:
+    from .exchange import server
+
+    log.setup(args.verbose)
+    server.run(config.load(args.config, config.EXCHANGE))
+    return 0
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from . import _core, itchfile
+
+    settings = config.load(args.config, config.ENGINE) if args.config else config.engine_defaults()
+    file = itchfile.load(args.file)
+    try:
+        result = _core.process(settings, file.data, file.index)
+    except (ValueError, MemoryError) as error:
+        raise TickwireError(f"{args.file}: {error}") from None
+    result.pop("top", None)
+    result["orders"] = len(result["orders"])
+    if args.json:
+        _print_json(result)
+        return 0
+    shown = ("messages", "unknown", "malformed", "book_errors", "orders", "risk_size", "risk_collar")
+    for key in shown:
+        if key in result:
+            print(f"{key.replace('_', ' '):<16}{result[key]}")
+    if result["messages"]:
+        print(f"{'ns per message':<16}{result['elapsed_ns'] / result['messages']:.1f}")
+    return 0
+
+
+def _generate(args: argparse.Namespace) -> int:
+    from . import generate, itchfile
+
+    counts: Counter[str] = Counter()
+    messages = generate.generate(args.messages, args.seed, args.instruments)
+    total = itchfile.write(args.out, generate.count_types(messages, counts))
+    mix = " ".join(f"{kind} {count}" for kind, count in counts.most_common())
+    print(f"{args.out}: {total} messages ({mix})")
+    return 0
+
+
+def _decode(args: argparse.Namespace) -> int:
+    from . import _core, itchfile
+
+    for number, message in enumerate(itchfile.load(args.file).messages(args.limit), 1):
+        try:
+            fields = _core.itch_decode(message)
+        except ValueError as error:
+            fields = {"error": str(error), "message": message.hex()}
+        print(json.dumps({"sequence": number, **fields}))
+    return 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    from . import status
+
+    state = status.read(args.block)
+    if args.json:
+        _print_json(state)
+    else:
+        print(status.table(state))
+    if not state["alive"]:
+        print(f"tickwire: {state['name']} is not running (state {state['state']}, pid {state['pid']})", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _bench_t2t(args: argparse.Namespace) -> int:
+    from .bench import t2t
+
+    host, port = args.exchange
+    result = t2t.measure(t2t.Request(args.block, host, port, args.messages, args.rate, args.timeout))
+    if args.json:
+        _print_json(result)
+    else:
+        print(t2t.table(result))
+    for warning in t2t.warnings(result):
+        print(f"tickwire: warning: {warning}", file=sys.stderr)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(prog="tickwire", description="Tick-to-trade runtime and exchange simulator.")
+    top.add_argument("--version", action="version", version=f"tickwire {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, action: Any, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(action=action)
+        return sub
+
+    for name, action, text in (
+        ("run", _run, "Run the trading engine until SIGTERM."),
+        ("exchange", _exchange, "Run the exchange simulator until SIGTERM."),
+    ):
+        sub = command(name, action, text)
+        sub.add_argument("config", metavar="CONFIG", help="TOML file")
+        sub.add_argument("--verbose", action="store_true", help="log more")
+
+    sub = command("replay", _replay, "Run the engine over an ITCH file in memory and print its counters.")
+    sub.add_argument("file", metavar="FILE", help="ITCH 5.0 file, .gz by suffix")
+    sub.add_argument("--config", metavar="CONFIG", help="engine configuration (default: the defaults)")
+    sub.add_argument("--json", action="store_true")
+
+    sub = command("generate", _generate, "Write a synthetic ITCH 5.0 file whose mix follows a published trading day.")
+    sub.add_argument("out", metavar="OUT", help="file to write, .gz by suffix")
+    sub.add_argument("--messages", type=_positive, default=100_000, metavar="N", help="default %(default)s")
+    sub.add_argument("--seed", type=int, default=1, metavar="S", help="same seed, same file; default %(default)s")
+    sub.add_argument("--instruments", type=_positive, default=100, metavar="K", help="default %(default)s")
+
+    sub = command("decode", _decode, "Print the messages of an ITCH file as JSON lines.")
+    sub.add_argument("file", metavar="FILE", help="ITCH 5.0 file, .gz by suffix")
+    sub.add_argument("--limit", type=_positive, metavar="N", help="only the first N")
+
+    sub = command("status", _status, "Show an engine or an exchange; exit code 1 when it is not running.")
+    sub.add_argument("block", metavar="BLOCK", help="its engine.block or exchange.block")
+    sub.add_argument("--json", action="store_true")
+
+    bench = commands.add_parser("bench", help="Measurements.", description="Measurements.")
+    kinds = bench.add_subparsers(dest="kind", required=True, metavar="KIND")
+    sub = kinds.add_parser("t2t", help="Tick-to-trade of a running engine.", description="Tick-to-trade of an engine.")
+    sub.set_defaults(action=_bench_t2t)
+    sub.add_argument("--block", required=True, help="the engine's engine.block")
+    sub.add_argument("--exchange", required=True, type=_host_port, metavar="HOST:PORT", help="its control port")
+    sub.add_argument("--messages", type=_positive, metavar="N", help="default: the exchange's whole file")
+    sub.add_argument("--rate", type=_rate, metavar="R", help="messages per second; default: the exchange's feed.rate")
+    sub.add_argument("--timeout", type=_seconds, metavar="S", help="default: duration of the feed and 30 s")
+    sub.add_argument("--json", action="store_true")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    args = parser().parse_args(argv)
+    try:
+        code: int = args.action(args)
+        sys.stdout.flush()
+        return code
+    except TickwireError as error:
+        print(f"tickwire: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        # The reader (head, say) has enough. Standard output must not fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print("tickwire: interrupted", file=sys.stderr)
+        return 130
+    return 1

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration files: TOML checked against a small typed schema.
+
+Every key has a type, a range or rule, and a default (or is required). An error names the file, the line, the key and
+the rule: `engine.toml:14: orders.port: 70000 is outside 1..65535`. Unknown keys are refused, so that a misspelt
+limit can never be silently ignored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Union
+
+from .errors import TickwireError
+from .tomllines import Path as KeyPath
+from .tomllines import locate
+
+REQUIRED = object()
+
+
+class ConfigError(TickwireError):
+    """A configuration that breaks a rule of the schema."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """One scalar (or list of integers) of the schema.
+
+    kind: "int", "float", "str" or "ints". `low`/`high` bound numbers (each item of "ints") and the length of strings.
+    `rule` returns what is wrong with a value of the right type, or None.
+    """
+
+    kind: str
+    default: Any = REQUIRED
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    rule: Callable[[Any], str | None] | None = None
+
+
+@dataclass(frozen=True)
+class Tables:
+    """An array of tables (`[[orders.accounts]]`), at least `least` of them."""
+
+    item: Mapping[str, Key]
+    least: int = 1
+
+
+Schema = Mapping[str, Union[Key, Tables, "Schema"]]
+
+
+def _address(value: str) -> str | None:
+    try:
+        ipaddress.IPv4Address(value)
+    except ValueError:
+        return "is not an IPv4 address such as 10.110.0.11"
+    return None
+
+
+def _ascii(value: str) -> str | None:
+    return None if value.isascii() and value.isprintable() else "must be printable ASCII"
+
+
+def _session_prefix(value: str) -> str | None:
+    if value.isascii() and value.isalnum():
+        return None
+    return "must be letters and digits, because it starts a MoldUDP64 session of ten characters"
+
+
+def _port(default: Any = REQUIRED) -> Key:
+    return Key("int", default, 1, 65535)
+
+
+_TOS = Key("int", 104, 0, 255)  # DSCP 26 << 2: the trading lane of the reference intent
+_HEARTBEAT_MS = Key("int", 1000, 50, 15000)
+
+ENGINE: Schema = {
+    "engine": {
+        "name": Key("str", "t2t", 1, 32, rule=_ascii),
+        "cpu": Key("int", -1, -1, 4095),
+        "housekeeping_cpus": Key("ints", [], 0, 4095),
+        "block": Key("str", "/run/tickwire/t2t.block", 1, 4095),
+        "idle_after_ms": Key("int", 0, 0, 60000),
+        "max_orders": Key("int", 1 << 20, 1024, 1 << 26),
+        "max_instruments": Key("int", 16384, 1, 65536),
+        "max_samples": Key("int", 1 << 18, 1, 1 << 26),
+    },
+    "feed": {
+        "group": Key("str", rule=_address),
+        "port": _port(26400),
+        "interface": Key("str", rule=_address),
+        "busy_poll_us": Key("int", 50, 0, 1000),
+    },
+    "orders": {
+        "host": Key("str", rule=_address),
+        "port": _port(26401),
+        "username": Key("str", REQUIRED, 1, 6, rule=_ascii),
+        "password": Key("str", REQUIRED, 1, 10, rule=_ascii),
+        "session": Key("str", "", 0, 10, rule=_ascii),
+        "heartbeat_ms": _HEARTBEAT_MS,
+        "firm": Key("str", "TICK", 1, 4, rule=_ascii),
+        "tos": _TOS,
+    },
+    "strategy": {
+        "name": Key("str", "imbalance", choices=("imbalance",)),
+        "ratio": Key("float", 3.0, 1.0, 1e6),
+        "size": Key("int", 100, 1, 999_999),
+    },
+    "risk": {
+        "max_size": Key("int", 1000, 1, 999_999),
+        "collar_bps": Key("int", 500, 1, 10_000),
+    },
+}
+
+EXCHANGE: Schema = {
+    "exchange": {
+        "name": Key("str", "exchange", 1, 32, rule=_ascii),
+        "itch_file": Key("str", REQUIRED, 1, 4095),
+        "session_prefix": Key("str", "LAB", 1, 5, rule=_session_prefix),
+        "block": Key("str", "/run/tickwire/exchange.json", 1, 4095),
+    },
+    "feed": {
+        "group": Key("str", rule=_address),
+        "port": _port(26400),
+        "interface": Key("str", rule=_address),
+        "rate": Key("float", 500.0, 0.0, 1e8),
+        "messages_per_packet": Key("int", 1, 1, 64),
+        "tos": _TOS,
+    },
+    "orders": {
+        "address": Key("str", rule=_address),
+        "port": _port(26401),
+        "heartbeat_ms": _HEARTBEAT_MS,
+        "accounts": Tables(
+            {
+                "username": Key("str", REQUIRED, 1, 6, rule=_ascii),
+                "password": Key("str", REQUIRED, 1, 10, rule=_ascii),
+            }
+        ),
+    },
+    "control": {
+        "address": Key("str", "127.0.0.1", rule=_address),
+        "port": _port(26402),
+    },
+}
+
+_TYPE_NAMES = {"int": "an integer", "float": "a number", "str": "a string", "ints": "a list of integers"}
+
+
+@dataclass
+class _Checker:
+    """Walks a parsed document beside its schema, collecting the checked mapping with defaults filled in."""
+
+    name: str
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+
+    def fail(self, path: KeyPath, problem: str) -> ConfigError:
+        key = ".".join(str(part) for part in path).replace(".[", "[")
+        line = next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), None)
+        where = self.name if line is None else f"{self.name}:{line}"
+        return ConfigError(f"{where}: {key}: {problem}")
+
+    def table(self, value: Any, schema: Schema, path: KeyPath) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.fail(path, f"must be a table, not {value!r}")
+        for key in value:
+            if key not in schema:
+                near = difflib.get_close_matches(key, schema, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(schema)}"
+                raise self.fail((*path, key), f"unknown key; {hint}")
+        checked: dict[str, Any] = {}
+        for key, rule in schema.items():
+            here = (*path, key)
+            if isinstance(rule, Key):
+                checked[key] = self.scalar(value[key], rule, here) if key in value else self.default(rule, here)
+            elif isinstance(rule, Tables):
+                checked[key] = self.tables(value.get(key, []), rule, here)
+            else:
+                checked[key] = self.table(value.get(key, {}), rule, here)
+        return checked
+
+    def tables(self, value: Any, rule: Tables, path: KeyPath) -> list[dict[str, Any]]:
+        if not isinstance(value, list):
+            raise self.fail(path, f"must be an array of tables ([[{'.'.join(map(str, path))}]])")
+        if len(value) < rule.least:
+            raise self.fail(path, f"needs at least {rule.least} entry ([[{'.'.join(map(str, path))}]])")
+        return [self.table(item, rule.item, (*path, f"[{n}]")) for n, item in enumerate(value)]
+
+    def default(self, rule: Key, path: KeyPath) -> Any:
+        if rule.default is REQUIRED:
+            raise self.fail(path, f"is required: {_TYPE_NAMES[rule.kind]}")
+        return list(rule.default) if isinstance(rule.default, list) else rule.default
+
+    def scalar(self, value: Any, rule: Key, path: KeyPath) -> Any:
+        wrong = self.fail(path, f"must be {_TYPE_NAMES[rule.kind]}, not {value!r}")
+        if rule.kind == "ints":
+            if not isinstance(value, list):
+                raise wrong
+            return [self.scalar(item, Key("int", low=rule.low, high=rule.high), path) for item in value]
+        types = {"int": int, "float": (int, float), "str": str}[rule.kind]
+        if isinstance(value, bool) or not isinstance(value, types):  # type: ignore[arg-type]
+            raise wrong
+        if rule.kind == "str":
+            self.bounded(len(value), rule, path, f"{value!r} has {len(value)} characters, which")
+            if rule.choices and value not in rule.choices:
+                raise self.fail(path, f"{value!r} is not one of: {', '.join(rule.choices)}")
+        else:
+            self.bounded(value, rule, path, f"{value}")
+        problem = rule.rule(value) if rule.rule else None
+        if problem:
+            raise self.fail(path, f"{value!r} {problem}")
+        return float(value) if rule.kind == "float" else value
+
+    def bounded(self, value: float, rule: Key, path: KeyPath, subject: str) -> None:
+        low = float("-inf") if rule.low is None else rule.low
+        high = float("inf") if rule.high is None else rule.high
+        if not low <= value <= high:  # also refuses NaN
+            raise self.fail(path, f"{subject} is outside {low:g}..{high:.12g}")
+
+
+def _engine_rules(config: dict[str, Any], checker: _Checker) -> None:
+    engine, strategy, risk = config["engine"], config["strategy"], config["risk"]
+    if engine["cpu"] in engine["housekeeping_cpus"]:
+        raise checker.fail(
+            ("engine", "housekeeping_cpus"),
+            f"contains engine.cpu {engine['cpu']}: the spinning engine needs its CPU for itself (cpu = -1: not pinned)",
+        )
+    if strategy["size"] > risk["max_size"]:
+        raise checker.fail(
+            ("risk", "max_size"), f"{risk['max_size']} is below strategy.size {strategy['size']}: no order would pass"
+        )
+
+
+def _exchange_rules(config: dict[str, Any], checker: _Checker) -> None:
+    seen: set[str] = set()
+    for n, account in enumerate(config["orders"]["accounts"]):
+        # SoupBinTCP pads user names with spaces and compares them without case.
+        name = account["username"].strip().upper()
+        if name in seen:
+            raise checker.fail(("orders", "accounts", f"[{n}]", "username"), f"{account['username']!r} is there twice")
+        seen.add(name)
+    if (config["orders"]["address"], config["orders"]["port"]) == (
+        config["control"]["address"],
+        config["control"]["port"],
+    ):
+        raise checker.fail(("control", "port"), f"{config['control']['port']} is also orders.port on that address")
+
+
+def parse(text: str, schema: Schema, name: str) -> dict[str, Any]:
+    """Parse and check TOML `text` against `schema`; `name` is what errors call the file."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = str(error).partition("(at line ")[2].partition(",")[0]
+        raise ConfigError(f"{name}:{line or '?'}: not valid TOML: {error}") from None
+    checker = _Checker(name, locate(text))
+    config = checker.table(document, schema, ())
+    if schema is ENGINE:
+        _engine_rules(config, checker)
+    elif schema is EXCHANGE:
+        _exchange_rules(config, checker)
+    return config
+
+
+def load(path: str | Path, schema: Schema) -> dict[str, Any]:
+    """Read, parse and check the file at `path`; ConfigError on anything wrong, an unreadable file included."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    return parse(text, schema, str(path))
+
+
+def engine_defaults() -> dict[str, Any]:
+    """An engine configuration of defaults only, for in-memory replay where no address is ever used."""
+    return parse(
+        '[feed]\ngroup="127.0.0.1"\ninterface="127.0.0.1"\n'
+        '[orders]\nhost="127.0.0.1"\nusername="REPLAY"\npassword="replay"\n',
+        ENGINE,
+        "defaults",
+    )

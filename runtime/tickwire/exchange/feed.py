@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The market data feed: a thread that drives `_core.Replay`, which paces and sends in C without the GIL.
+
+Each replay is a MoldUDP64 session of its own and stands for a trading day. Once a second when idle the feed sends a
+heartbeat of the session to come or, after a replay, the end of the session that was: a listener that lost the packets
+at the end still learns of it, and what it measured stays readable until the next replay.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _core
+from ..errors import TickwireError
+from ..itchfile import ItchFile
+
+log = logging.getLogger("tickwire.exchange.feed")
+
+IDLE_S = 1.0
+END_PACKETS, END_GAP_S = 3, 0.05
+GRACE_S = 0.25  # for orders still on their way when the session has ended
+
+
+@dataclass
+class Job:
+    """One replay: what to send, and afterwards how it went."""
+
+    messages: int
+    rate: float
+    session: str = ""
+    result: dict[str, int] | None = None
+    error: str = ""
+
+
+class Feed:
+    """Owns the sending thread. `on_done` is called there with a finished job."""
+
+    def __init__(self, file: ItchFile, exchange: dict[str, Any], on_done: Callable[[Job], None]) -> None:
+        self.file, self.settings, self.on_done = file, exchange["feed"], on_done
+        self._prefix = exchange["exchange"]["session_prefix"]
+        # Sessions must not repeat over restarts, or a listener would take the new one for one that it knows.
+        self._number = int(time.time())
+        self._fresh = True
+        self._stopping = threading.Event()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._loop, name="tickwire-feed", daemon=True)
+        self.busy = False
+        self.replays = 0
+        self.sent = 0
+        self._replay = self._open()
+
+    @property
+    def session(self) -> str:
+        digits = 10 - len(self._prefix)
+        return f"{self._prefix}{self._number % 10**digits:0{digits}d}"
+
+    def _open(self) -> _core.Replay:
+        try:
+            return _core.Replay(
+                self.file.data,
+                self.file.index,
+                group=self.settings["group"],
+                port=self.settings["port"],
+                interface=self.settings["interface"],
+                session=self.session,
+                messages_per_packet=self.settings["messages_per_packet"],
+                tos=self.settings["tos"],
+            )
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise TickwireError(f"{reason}; see `ip -br address`, and feed.interface in the configuration") from None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Begin a replay; sets `job.session`. TickwireError when one is running or the feed cannot be opened."""
+        if self.busy:
+            raise TickwireError(f"replay {self.session} is running; wait for it to end")
+        if not self._fresh:
+            self._number += 1
+            self._replay = self._open()
+        self._fresh = False
+        self.busy = True
+        job.session = self.session
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        """End a running replay and the thread."""
+        self._stopping.set()
+        self._replay.stop()
+        self._jobs.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _loop(self) -> None:
+        complained = ""
+        while not self._stopping.is_set():
+            try:
+                job = self._jobs.get(timeout=IDLE_S)
+            except queue.Empty:
+                try:
+                    self._idle()
+                    complained = ""
+                except OSError as error:
+                    if str(error) != complained:  # once, not once a second
+                        complained = str(error)
+                        log.warning("feed: idle packet not sent: %s", error)
+                continue
+            if job is not None:
+                self._run(job)
+
+    def _idle(self) -> None:
+        if self._fresh:
+            self._replay.heartbeat()
+        else:
+            self._replay.end_of_session()
+
+    def _run(self, job: Job) -> None:
+        log.info(
+            "replay %s: %d messages at %s", job.session, job.messages, f"{job.rate:g}/s" if job.rate else "full speed"
+        )
+        try:
+            job.result = self._replay.run(job.rate, 0, job.messages)
+            self.sent += job.result["messages"]
+            for _packet in range(END_PACKETS):
+                self._replay.end_of_session()
+                self._stopping.wait(END_GAP_S)
+        except OSError as error:
+            job.error = str(error)
+            log.error("replay %s failed: %s", job.session, error)
+        self._stopping.wait(GRACE_S)
+        self.replays += 1
+        self.busy = False
+        self.on_done(job)

@@ -1,0 +1,1 @@
+"""What the Makefile runs: setting up, stages with a heartbeat, checks, the artifact."""

@@ -1,0 +1,127 @@
+"""The whole story: a fresh lab, check mode, the rollout with its reboot, the proof, and two bad fabrics."""
+
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import os
+import re
+
+from conftest import HOSTS, ROOT, Lab
+
+# Everything a role may write; where Ansible itself leaves traces is left out.
+MANAGED = "/etc /opt /usr /boot /var/lib/tickwire"
+FILES = f"find {MANAGED} -xdev -newer /run/tickwire-test-marker ! -type d 2>/dev/null; true"
+
+
+def failed_gates(lab: Lab) -> list[dict]:
+    return [gate for gate in lab.report()["gates"] if not gate["ok"]]
+
+
+def test_check_mode_writes_nothing_on_a_fresh_lab(lab: Lab) -> None:
+    assert lab.down().code == 0
+    assert lab.up().code == 0
+    for host in HOSTS:
+        lab.ssh(host, "sleep 1; touch /run/tickwire-test-marker; sleep 1")
+    outcome = lab.make("rollout", "ARGS=--check --diff")
+    assert outcome.code == 0
+    assert all(outcome.changed[host] > 0 for host in HOSTS), "check mode has to foretell the changes"
+    for host in HOSTS:
+        assert lab.ssh(host, FILES) == "", f"{host}: check mode wrote files"
+    assert "br0" not in lab.ssh("sw1", "ip -br link")
+    assert "isolcpus" not in lab.ssh("trade1", "cat /proc/cmdline")
+
+
+def test_rollout_passes_its_gates(lab: Lab) -> None:
+    boot = lab.ssh("trade1", "cat /proc/sys/kernel/random/boot_id")
+    outcome = lab.make("site")
+    assert outcome.code == 0
+    assert all(outcome.changed[host] > 0 for host in HOSTS)
+    assert lab.ssh("trade1", "cat /proc/sys/kernel/random/boot_id") != boot, "the new command line needs a reboot"
+    report = lab.report()
+    assert report["gates"] and not failed_gates(lab)
+    figures = report["measurements"]["trade1"]["t2t"]
+    assert figures["samples"] > 0 and figures["timestamp_source"] == "software"
+    assert figures["min_ns"] <= figures["median_ns"] <= figures["p99_ns"] <= figures["p99_9_ns"] <= figures["max_ns"]
+    assert "report.html" in outcome.text, "make site says where the report is"
+
+
+def test_running_kernel_has_it(lab: Lab) -> None:
+    """The proof again, without the collection's own code."""
+    assert lab.ssh("trade1", "cat /sys/devices/system/cpu/isolated").strip() == "1"
+    assert int(lab.ssh("trade1", "cat /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")) >= 64
+    pid = lab.ssh("trade1", "systemctl show -p MainPID --value tickwire-engine").strip()
+    allowed = lab.ssh("trade1", f"cat /proc/{pid}/task/*/status | sed -n 's/^Cpus_allowed_list:\\s*//p'").split()
+    assert "1" in allowed and "0" in allowed, f"one thread on the isolated CPU, the others off it: {allowed}"
+    marks = lab.ssh("sw1", "tc qdisc show dev swp2")
+    assert "ets" in marks and "red" in marks and "ecn" in marks
+    assert "110" in lab.ssh("sw1", "bridge vlan show dev swp2")
+
+
+def lane_packets(lab: Lab) -> dict[str, int]:
+    """Packets sent so far towards trade1 by band of sw1's ETS: 1:1 cnp (strict), 1:2 trading, 1:3 bulk."""
+    shown = lab.ssh("sw1", "tc -s class show dev swp2")
+    return {band: int(count) for band, count in re.findall(r"class ets (\S+) .*?\n Sent \d+ bytes (\d+) pkt", shown)}
+
+
+def test_dscp_decides_the_lane(lab: Lab) -> None:
+    pings = 100
+    for tos, band in ((26 << 2, "1:2"), (48 << 2, "1:1"), (0, "1:3")):
+        before = lane_packets(lab)
+        lab.ssh("exch1", f"ping -q -c {pings} -i 0.01 -Q {tos} 10.110.0.11")
+        sent = {name: count - before[name] for name, count in lane_packets(lab).items()}
+        # Sessions, PTP and ARP go on meanwhile, on their own lanes and by far not as many.
+        assert sent[band] >= pings, (tos, sent)
+        assert all(count < pings for name, count in sent.items() if name != band), (tos, sent)
+
+
+def test_second_rollout_changes_nothing(lab: Lab) -> None:
+    outcome = lab.make("site")
+    assert outcome.code == 0
+    assert {host: outcome.changed[host] for host in HOSTS} == dict.fromkeys(HOSTS, 0)
+
+
+def test_delay_on_the_switch_is_caught(lab: Lab) -> None:
+    lab.ssh("sw1", "tc qdisc replace dev swp2 root netem delay 20ms")
+    try:
+        outcome = lab.make("validate")
+    finally:
+        lab.ssh("sw1", "systemctl restart tickwire-switch")
+    assert outcome.code != 0
+    gate = next(gate for gate in failed_gates(lab) if gate["name"].startswith("rdma_ping"))
+    assert gate["value"] > gate["budget"] > 0
+    said = next(line for line in outcome.lines if gate["name"] in line and gate["host"] in line)
+    assert re.search(r"\d", said) and str(gate["budget"]) in outcome.text
+
+
+def test_missing_rdma_link_is_caught(lab: Lab) -> None:
+    lab.ssh("trade1", "rdma link delete rxe0")
+    try:
+        outcome = lab.make("validate")
+    finally:
+        lab.ssh("trade1", "systemctl restart tickwire-rxe@fab0")
+    assert outcome.code != 0
+    names = {(gate["name"].split(".")[0], gate["host"]) for gate in failed_gates(lab)}
+    assert ("rdma_link", "trade1") in names and ("rdma_ping", "trade1") in names, names
+
+
+def test_switch_keeps_its_configuration_over_a_reboot(lab: Lab) -> None:
+    """What ``persist`` promises, and that the fabric is whole again after both bad days."""
+    boot = lab.ssh("sw1", "cat /proc/sys/kernel/random/boot_id")
+    lab.ssh("sw1", "systemctl reboot", check=False)
+    assert lab.make("lab").code == 0, "make lab waits until every VM answers"
+    assert lab.ssh("sw1", "cat /proc/sys/kernel/random/boot_id") != boot
+    outcome = lab.make("validate")
+    assert outcome.code == 0 and not failed_gates(lab)
+
+
+def test_down_leaves_nothing(lab: Lab) -> None:
+    assert lab.make("lab-down").code == 0
+    ours = str(ROOT / ".lab")
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as handle:
+                assert ours.encode() not in handle.read(), f"process {pid} is left"
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    with open("/proc/mounts") as mounts:
+        assert ours not in mounts.read()

@@ -1,0 +1,140 @@
+"""Hugepages per NUMA node: running, at boot, and what happens when the kernel gives fewer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import hugepages
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from tests.unit.host.host_tree import Host
+
+WANTED = {(0, "2M"): 64}
+KEPT = "w! /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages - - - - 64\n"
+
+
+class Kernel:
+    """A kernel that has ``free`` pages at first and one more whenever somebody waits."""
+
+    def __init__(self, free: int) -> None:
+        self.free = free
+        self.slept = 0.0
+
+    def write(self, path: Path, text: str) -> None:
+        path.write_text(f"{min(int(text), self.free)}\n")
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        self.free += 1
+
+
+def no_sleep(seconds: float) -> None:
+    raise AssertionError("there is nothing to wait for")
+
+
+def no_write(path: Path, text: str) -> None:
+    raise AssertionError(f"{path} was written where nothing may be")
+
+
+def apply(host: Host, wanted: dict[hugepages.Pool, int], check: bool = False) -> hugepages.HugepagesResult:
+    return hugepages.apply_hugepages(host.root, wanted, check, 5, no_sleep)
+
+
+def test_pages_are_set_now_and_at_boot_once(host: Host) -> None:
+    result = apply(host, WANTED)
+    assert result.changed
+    assert (result.before, result.after) == ({(0, "2M"): 0}, {(0, "2M"): 64})
+    assert hugepages.read_pools(host.root) == {(0, "2M"): 64, (0, "1G"): 0}
+    assert host.read(hugepages.DROP_IN).endswith("\n" + KEPT)
+    assert (host.root / hugepages.DROP_IN).stat().st_mode & 0o7777 == 0o644
+    before = host.tree()
+    again = hugepages.apply_hugepages(host.root, WANTED, False, 5, no_sleep, no_write)
+    assert not again.changed
+    assert host.tree() == before
+
+
+def test_check_mode_writes_nothing(host: Host) -> None:
+    before = host.tree()
+    result = hugepages.apply_hugepages(host.root, WANTED, True, 5, no_sleep, no_write)
+    assert result.changed
+    assert host.tree() == before
+    assert hugepages.summary(result.after, result.kept_after).splitlines() == [
+        "running: hugepages 2M on node 0: 64",
+        "at boot: hugepages 2M on node 0: 64",
+    ]
+
+
+def test_the_kernel_is_asked_until_all_pages_are_there(host: Host) -> None:
+    kernel = Kernel(free=61)
+    hugepages.apply_hugepages(host.root, WANTED, False, 5, kernel.sleep, kernel.write)
+    assert hugepages.read_pools(host.root)[(0, "2M")] == 64
+    assert kernel.slept == 3
+
+
+def test_what_the_kernel_does_not_give_is_said_and_given_back(host: Host) -> None:
+    kernel = Kernel(free=40)
+    with pytest.raises(HostError, match=r"hugepages 2M on node 0 '64': the kernel gave 45 within 5 s") as caught:
+        hugepages.apply_hugepages(host.root, WANTED, False, 5, kernel.sleep, kernel.write)
+    assert "Free memory on the node or reboot" in str(caught.value)
+    assert hugepages.read_pools(host.root)[(0, "2M")] == 0
+    assert not (host.root / hugepages.DROP_IN).exists()
+
+
+def test_large_pages_have_another_next_step(host: Host) -> None:
+    host.write("sys/devices/system/node/node0/meminfo", "Node 0 MemTotal:        64000000 kB\n")
+    kernel = Kernel(free=1)
+    with pytest.raises(HostError, match="the kernel gave 2 within 1 s.*on the kernel command line"):
+        hugepages.apply_hugepages(host.root, {(0, "1G"): 8}, False, 1, kernel.sleep, kernel.write)
+
+
+def test_pages_that_were_ours_are_given_back_and_others_stay(host: Host) -> None:
+    host.pool(1, "2M", 7)
+    apply(host, WANTED)
+    result = apply(host, {})
+    assert result.changed and result.after == {(0, "2M"): 0}
+    assert hugepages.read_pools(host.root)[(0, "2M")] == 0
+    assert hugepages.read_pools(host.root)[(1, "2M")] == 7
+    assert not (host.root / hugepages.DROP_IN).exists()
+    assert not apply(host, {}).changed
+
+
+def test_the_drop_in_reads_back_as_written() -> None:
+    wanted = {(0, "2M"): 512, (1, "2M"): 512, (1, "1G"): 4}
+    assert hugepages.parse_drop_in(hugepages.render_drop_in(wanted)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        ({(3, "2M"): 1}, "hugepages 2M on node 3 '1': there is no such node, this host has 0"),
+        ({(0, "2M"): 700}, "hugepages on node 0 '1400 MB': the node has 1464 MB, and at most 90%"),
+        ({(0, "2M"): 400, (0, "1G"): 1}, "hugepages on node 0 '1824 MB'"),
+    ],
+)
+def test_what_the_node_has_not_is_refused_before_anything_is_written(
+    host: Host, wanted: dict[hugepages.Pool, int], reason: str
+) -> None:
+    before = host.tree()
+    with pytest.raises(HostError, match=reason):
+        apply(host, wanted)
+    assert host.tree() == before
+
+
+def test_a_size_the_kernel_has_not_is_refused(host: Host) -> None:
+    hugepages.pool_path(host.root, (0, "1G")).unlink()
+    with pytest.raises(HostError, match="the kernel has no pages of 1G there, it has 2M"):
+        apply(host, {(0, "1G"): 1})
+
+
+@pytest.mark.parametrize(
+    ("pages", "reason"),
+    [
+        ([{"size": "4M", "count": 1}], "hugepages size '4M': it is none of 2M, 1G"),
+        ([{"size": "2M", "count": -1}], "hugepages 2M on node 0 '-1'"),
+        ([{"size": "2M", "count": 1}, {"size": "2M", "count": 2, "node": 0}], "it is there twice, the other says 1"),
+    ],
+)
+def test_lists_that_are_refused(pages: list[dict[str, object]], reason: str) -> None:
+    with pytest.raises(HostError, match=reason):
+        hugepages.parse_pages(pages)

@@ -1,0 +1,107 @@
+"""Running state against what is wanted: drift, what waits for the reboot, and refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import grub, state
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from tests.unit.host.host_tree import Host
+
+PAGES = [{"size": "2M", "count": 64, "node": 0}]
+RUNNING = "isolcpus=managed_irq,domain,1 nohz_full=1 rcu_nocbs=1 irqaffinity=0"
+
+
+def report(root: Path) -> dict:
+    return state.report(root, "1", PAGES, [])
+
+
+def done(host: Host) -> None:
+    """The host after a whole run."""
+    host.boots(RUNNING, isolated="1", nohz_full="1")
+    host.pool(0, "2M", 64)
+    host.write("proc/irq/default_smp_affinity", "1\n")
+    host.irq(0, "0-1", "timer", "0", writable=False)
+    host.irq(24, "0", "virtio0-input.0", "0")
+
+
+def test_a_fresh_host_lists_everything(host: Host) -> None:
+    host.irq(24, "0-1", "virtio0-input.0", "1")
+    before = host.tree()
+    found = report(host.root)
+    assert host.tree() == before
+    assert found["reboot_required"]
+    assert found["wanted_tokens"] == RUNNING.split()
+    assert [(item["item"], item["wanted"], item["found"], item["pending_reboot"]) for item in found["drift"]] == [
+        ("kernel command line isolcpus", "isolcpus=managed_irq,domain,1", "", True),
+        ("kernel command line nohz_full", "nohz_full=1", "", True),
+        ("kernel command line rcu_nocbs", "rcu_nocbs=1", "", True),
+        ("kernel command line irqaffinity", "irqaffinity=0", "", True),
+        ("/sys/devices/system/cpu/isolated", "1", "", True),
+        ("/sys/devices/system/cpu/nohz_full", "1", "", True),
+        ("default interrupt affinity", "within 0", "0-1", False),
+        ("IRQ 24 (virtio0-input.0)", "within 0", "0-1", False),
+        ("hugepages 2M on node 0", "64", "0", False),
+    ]
+
+
+def test_a_host_that_is_as_wanted_has_no_drift(host: Host) -> None:
+    done(host)
+    found = report(host.root)
+    assert found["drift"] == [] and not found["reboot_required"]
+    assert found["running"]["isolated_cpus"] == "1"
+    assert found["running"]["hugepages"] == [
+        {"node": 0, "size": "2M", "count": 64},
+        {"node": 0, "size": "1G", "count": 0},
+    ]
+
+
+def test_a_kernel_that_ignores_a_token_is_no_pending_reboot(host: Host) -> None:
+    """A kernel without NO_HZ_FULL has the token on its command line and does nothing with it."""
+    done(host)
+    host.boots(RUNNING, isolated="1", nohz_full="(null)")
+    found = report(host.root)
+    assert not found["reboot_required"]
+    [drift] = found["drift"]
+    assert drift["message"] == "/sys/devices/system/cpu/nohz_full: wanted '1', found ''"
+    assert not drift["pending_reboot"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "item", "found"),
+    [
+        (
+            "sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages",
+            "40\n",
+            "hugepages 2M on node 0",
+            "40",
+        ),
+        ("proc/irq/24/smp_affinity_list", "0-1\n", "IRQ 24 (virtio0-input.0)", "0-1"),
+        ("proc/irq/default_smp_affinity", "00000000,00000003\n", "default interrupt affinity", "0-1"),
+        ("sys/devices/system/cpu/isolated", "\n", "/sys/devices/system/cpu/isolated", ""),
+    ],
+)
+def test_each_thing_that_drifts_is_named(host: Host, path: str, text: str, item: str, found: str) -> None:
+    done(host)
+    host.write(path, text)
+    [drift] = report(host.root)["drift"]
+    assert (drift["item"], drift["found"], drift["pending_reboot"]) == (item, found, False)
+
+
+def test_tokens_taken_away_make_a_reboot_due(host: Host) -> None:
+    done(host)
+    found = state.report(host.root, "", [], [])
+    assert found["drift"] == [] and found["reboot_required"]
+
+
+def test_a_host_that_cannot_be_as_wanted_is_refused(host: Host) -> None:
+    with pytest.raises(HostError, match="CPU 2 does not exist"):
+        state.report(host.root, "2", [], [])
+    with pytest.raises(HostError, match="no such node"):
+        state.report(host.root, "1", [{"size": "2M", "count": 1, "node": 9}], [])
+    (host.root / grub.UPDATE_GRUB).unlink()
+    with pytest.raises(HostError, match="/usr/sbin/update-grub"):
+        state.report(host.root, "1", [], [])
+    assert state.report(host.root, "", [], [])["drift"] == []

@@ -1,0 +1,223 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Both ends of an RDMA ping over TCP on the loopback, with queues in the place of queue pairs."""
+
+import itertools
+import queue
+import socket
+import threading
+import time
+
+import pytest
+
+from ansible_collections.tickwire.fabric.plugins.module_utils.rdma import hello, pingpong
+
+
+class Wire:
+    """Two directions; an end takes one of them by the queue pair number it announced."""
+
+    def __init__(self):
+        self.queues = {1: queue.Queue(), 2: queue.Queue()}
+
+
+class FakeEndpoint:
+    """A queue pair made of two queues; ``broken`` names the method that fails, ``drop_after`` stops answering."""
+
+    def __init__(self, wire, qpn, broken="", drop_after=None):
+        self.wire, self.qpn, self.broken, self.drop_after = wire, qpn, broken, drop_after
+        self.sent, self.closed, self.flushed, self.remote = 0, False, False, None
+
+    def describe(self):
+        return {
+            "qpn": self.qpn,
+            "psn": 7,
+            "gid": "gid-%d" % self.qpn,
+            "gid_index": 1,
+            "mtu": 1024 * self.qpn,
+            "emulated": True,
+        }
+
+    def connect(self, remote):
+        if self.broken == "connect":
+            raise RuntimeError("the queue pair does not reach ready-to-send")
+        self.remote = remote
+
+    def send(self):
+        if self.broken == "send":
+            raise RuntimeError("work completion status 12")
+        self.sent += 1
+        if self.drop_after is None or self.sent <= self.drop_after:
+            self.wire.queues[self.remote["qpn"]].put(b"ball")
+
+    def receive(self, deadline, idle):
+        while True:
+            try:
+                self.wire.queues[self.qpn].get(timeout=0.02)
+                return
+            except queue.Empty:
+                idle()
+                if time.monotonic() > deadline:
+                    raise TimeoutError("time is up") from None
+
+    def flush(self, deadline):
+        self.flushed = True
+
+    def close(self):
+        self.closed = True
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def plan(mode, port, **changes):
+    values = {
+        "mode": mode,
+        "device": "rxe0",
+        "host": "exch1" if mode == "server" else "trade1",
+        "peer": "" if mode == "server" else "127.0.0.1",
+        "address": "127.0.0.1",
+        "port": port,
+        "iterations": 20,
+        "warmup": 3,
+        "size_bytes": 64,
+        "connect_timeout_s": 5.0,
+        "timeout_s": 10.0,
+    }
+    values.update(changes)
+    return pingpong.Plan(**values)
+
+
+def run_both(server, client, server_plan=None, client_plan=None):
+    """Run both ends; each may be an endpoint or an exception that opening raises. Returns (server, client) outcomes."""
+    port = free_port()
+    outcomes = {}
+
+    def run(name, endpoint, changes):
+        def open_endpoint(local):
+            assert local == "127.0.0.1"
+            if isinstance(endpoint, Exception):
+                raise endpoint
+            return endpoint
+
+        try:
+            outcomes[name] = pingpong.ping(plan(name, port, **(changes or {})), open_endpoint)
+        except hello.PingError as error:
+            outcomes[name] = error
+
+    ends = [
+        threading.Thread(target=run, args=("server", server, server_plan)),
+        threading.Thread(target=run, args=("client", client, client_plan)),
+    ]
+    for end in ends:
+        end.start()
+    for end in ends:
+        end.join(30)
+        assert not end.is_alive(), "an end hangs"
+    return outcomes["server"], outcomes["client"]
+
+
+def test_a_ping():
+    wire = Wire()
+    server, client = FakeEndpoint(wire, 1), FakeEndpoint(wire, 2)
+    at_server, at_client = run_both(server, client)
+    figures = at_client["half_round_trip"]
+    assert figures["samples"] == 20 and sum(bucket[2] for bucket in figures["histogram"]) == 20
+    assert 0 < figures["min_us"] <= figures["median_us"] <= figures["p99_us"] <= figures["max_us"]
+    assert at_server["half_round_trip"] == figures
+    assert (at_client["peer_host"], at_server["peer_host"]) == ("exch1", "trade1")
+    assert (at_client["peer_gid"], at_client["gid"]) == ("gid-1", "gid-2")
+    assert at_client["mtu_bytes"] == at_server["mtu_bytes"] == 1024
+    assert at_client["emulated"] is True
+    assert client.sent == server.sent == 23, "warm-up and iterations, each answered"
+    assert server.flushed and server.closed and client.closed
+    assert client.remote["qpn"] == 1 and server.remote["qpn"] == 2
+
+
+def test_a_sample_is_half_of_the_round_trip(monkeypatch):
+    ticks = itertools.count(0, 10_000)  # ns; read before and after each round trip
+    monkeypatch.setattr(pingpong.time, "perf_counter_ns", lambda: next(ticks))
+    wire = Wire()
+    figures = run_both(FakeEndpoint(wire, 1), FakeEndpoint(wire, 2))[1]["half_round_trip"]
+    assert figures["min_us"] == figures["max_us"] == 5.0
+
+
+def test_a_missing_device_is_told_on_both_ends():
+    at_server, at_client = run_both(FakeEndpoint(Wire(), 1), LookupError("no RDMA device rxe0; devices here: none"))
+    assert at_client.step == "open device"
+    assert "rxe0 with 127.0.0.1 failed at 'open device': no RDMA device rxe0" in str(at_client)
+    assert "Next: " in str(at_client)
+    assert "the other end reports: trade1 failed at 'open device': no RDMA device rxe0" in str(at_server)
+
+
+def test_a_missing_device_on_the_server_is_told_to_the_client():
+    at_server, at_client = run_both(LookupError("no RDMA device rxe0"), FakeEndpoint(Wire(), 2))
+    assert at_server.step == "open device"
+    assert "exch1 failed at 'open device'" in str(at_client)
+
+
+def test_ends_that_want_different_things():
+    at_server, at_client = run_both(FakeEndpoint(Wire(), 1), FakeEndpoint(Wire(), 2), client_plan={"size_bytes": 4096})
+    texts = str(at_server) + str(at_client)
+    assert "size_bytes is" in texts and "give both ends the same" in texts
+    assert isinstance(at_server, hello.PingError) and isinstance(at_client, hello.PingError)
+
+
+def test_a_queue_pair_that_does_not_connect():
+    wire = Wire()
+    at_server, at_client = run_both(FakeEndpoint(wire, 1, broken="connect"), FakeEndpoint(wire, 2))
+    assert at_server.step == "connection of queue pairs"
+    assert "exch1 failed at 'connection of queue pairs'" in str(at_client)
+    assert "trade1 (127.0.0.1)" in str(at_server), "the peer is known by then"
+
+
+def test_answers_that_stop_end_in_time_and_say_how_far_it_came():
+    wire = Wire()
+    server = FakeEndpoint(wire, 1, drop_after=8)
+    at_server, at_client = run_both(server, FakeEndpoint(wire, 2), client_plan={"timeout_s": 0.5})
+    assert at_client.step == "ping-pong"
+    assert "no answer within 0.5 s (5 of 20 iterations done)" in str(at_client)
+    assert "the other end reports: trade1 failed at 'ping-pong'" in str(at_server)
+    assert server.closed
+
+
+def test_a_failing_send_is_told_on_both_ends():
+    wire = Wire()
+    at_server, at_client = run_both(FakeEndpoint(wire, 1), FakeEndpoint(wire, 2, broken="send"))
+    assert "work completion status 12" in str(at_client) and at_client.step == "ping-pong"
+    assert "work completion status 12" in str(at_server)
+
+
+def test_no_server():
+    port = free_port()
+    with pytest.raises(hello.PingError, match="failed at 'connect': no server on 127.0.0.1:%d within 0.3 s" % port):
+        pingpong.ping(plan("client", port, connect_timeout_s=0.3), lambda local: None)
+
+
+def test_no_client():
+    port = free_port()
+    with pytest.raises(
+        hello.PingError, match="failed at 'connect': no client came to 127.0.0.1:%d within 0.1 s" % port
+    ):
+        pingpong.ping(plan("server", port, connect_timeout_s=0.1), lambda local: None)
+
+
+def test_an_address_that_is_not_here():
+    with pytest.raises(hello.PingError, match="cannot listen on 192.0.2.1:18515.*give this host that address"):
+        pingpong.ping(plan("server", 18515, address="192.0.2.1"), lambda local: None)
+
+
+def test_a_server_that_comes_late():
+    port = free_port()
+    wire, outcomes = Wire(), {}
+
+    def client():
+        outcomes["client"] = pingpong.ping(plan("client", port), lambda local: FakeEndpoint(wire, 2))
+
+    end = threading.Thread(target=client)
+    end.start()
+    time.sleep(0.5)
+    pingpong.ping(plan("server", port), lambda local: FakeEndpoint(wire, 1))
+    end.join(20)
+    assert outcomes["client"]["half_round_trip"]["samples"] == 20

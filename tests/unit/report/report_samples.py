@@ -1,0 +1,143 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Registered results of a healthy two-host fabric, for the report's tests."""
+
+import copy
+
+GM = "7671cd.fffe.f8cdd8"
+
+LINK = {
+    "changed": False,
+    "present": True,
+    "reason": "",
+    "devices": [
+        {
+            "device": "mlx5_0",
+            "driver": "mlx5_core",
+            "emulated": False,
+            "ports": [
+                {
+                    "port": 1,
+                    "state": "ACTIVE",
+                    "physical_state": "LinkUp",
+                    "netdev": "ens4",
+                    "netdev_mtu_bytes": 9000,
+                    "active_mtu_bytes": 4096,
+                    "gids": [
+                        {"index": 0, "gid": "fe80::1", "type": "IB/RoCE v1", "roce_version": 1, "netdev": "ens4"},
+                        {"index": 1, "gid": "fe80::1", "type": "RoCE v2", "roce_version": 2, "netdev": "ens4"},
+                    ],
+                    "errors": {"out_of_sequence": 0},
+                }
+            ],
+        }
+    ],
+}
+
+PING = {
+    "changed": False,
+    "device": "mlx5_0",
+    "emulated": False,
+    "peer_host": "exch1",
+    "peer_device": "mlx5_0",
+    "size_bytes": 64,
+    "half_round_trip": {
+        "samples": 1000,
+        "min_us": 1.5,
+        "mean_us": 2.0,
+        "median_us": 1.9,
+        "p90_us": 2.2,
+        "p99_us": 3.0,
+        "p99_9_us": 4.0,
+        "max_us": 6.5,
+        "stddev_us": 0.3,
+        "histogram": [[1.5, 2.0, 600], [2.0, 3.0, 390], [3.0, 6.5, 10]],
+    },
+}
+
+T2T = {
+    "changed": False,
+    "samples": 400,
+    "unstamped": 0,
+    "samples_dropped": 0,
+    "timestamp_source": "hardware",
+    "min_ns": 2800,
+    "mean_ns": 3300.5,
+    "median_ns": 3200,
+    "p99_ns": 4000,
+    "p99_9_ns": 21000,
+    "max_ns": 45000,
+    "stddev_ns": 900.0,
+    "jitter": {
+        "stddev_over_mean": 0.27,
+        "p99_minus_min_over_mean": 0.36,
+        "max_minus_min_over_mean": 12.8,
+        "share_within_5_percent_of_mean": 0.71,
+    },
+    "histogram": [[2800, 3200, 200], [3200, 4000, 195], [4000, 45000, 5]],
+    "feed": {"session": "LAB0000001", "messages": 12012, "lost": 0, "gaps": 0},
+    "orders": {"sent": 400, "accepted": 400, "rejected": 0, "refused": 2},
+    "exchange": {"sent": 12012, "orders": 400, "late_max_us": 12},
+}
+
+
+def ptp(role):
+    return {
+        "changed": False,
+        "running": True,
+        "locked": True,
+        "reason": "",
+        "ports": [{"identity": GM + "-1", "state": "MASTER" if role == "grandmaster" else "SLAVE"}],
+        "grandmaster_identity": GM,
+        "grandmaster_clock_class": 248,
+        "offset_ns": 0 if role == "grandmaster" else -40,
+        "offsets_ns": [] if role == "grandmaster" else [120, -60, -40],
+        "mean_path_delay_ns": 400.0,
+    }
+
+
+BUDGETS = {
+    "rdma_link": {"state": "ACTIVE", "roce_version_min": 2, "active_mtu_min_bytes": 4096},
+    "rdma_ping": {"min_us": 4, "median_us": 5, "p99_us": 10, "p99_9_us": 20, "max_us": 100},
+    "ptp": {"locked": True, "offset_median_ns": 100, "offset_max_ns": 200},
+    "t2t": {
+        "median_ns": 5000,
+        "p99_ns": 10000,
+        "p99_9_ns": 50000,
+        "max_ns": 100000,
+        "samples_min": 100,
+        "samples_dropped_max": 0,
+        "unstamped_max": 0,
+        "messages_lost_max": 0,
+        "orders_rejected_max": 0,
+        "p99_minus_min_over_mean_max": 1.0,
+    },
+}
+
+
+def results():
+    """Raw results by host; a fresh copy, to be broken by a test."""
+    return copy.deepcopy(
+        {
+            "exch1": {"role": "exchange", "ptp_role": "grandmaster", "rdma_link": LINK, "ptp": ptp("grandmaster")},
+            "trade1": {
+                "role": "trader",
+                "ptp_role": "ordinary",
+                "facts": {
+                    "system": "Debian 13.2",
+                    "kernel": "6.12",
+                    "cmdline": {"quiet": True, "isolcpus": "1", "console": ["tty0", "ttyS0"]},
+                },
+                "rdma_link": LINK,
+                "ptp": ptp("ordinary"),
+                "rdma_ping": PING,
+                "rdma_ping_server": PING,
+                "rdma_ping_server_name": "exch1",
+                "t2t": T2T,
+            },
+        }
+    )
+
+
+def budgets():
+    """Budgets by host; a fresh copy."""
+    return {host: copy.deepcopy(BUDGETS) for host in ("exch1", "trade1")}

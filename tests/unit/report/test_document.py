@@ -1,0 +1,121 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The report's document, its notes, and what the terminal shows."""
+
+import json
+
+import pytest
+from report_samples import budgets, results
+
+from ansible_collections.tickwire.fabric.plugins.module_utils.report import document, measurements
+
+NOW = "2026-01-02 03:04:05 UTC"
+
+
+def build(raw=None, wanted=None):
+    return document.build("ldn1", raw or results(), wanted or budgets(), NOW)
+
+
+def test_a_healthy_fabric():
+    made = build()
+    assert made["verdict"] == "passed" and made["generated"] == NOW and made["emulated"] is False
+    assert made["notes"] == []
+    assert made["summary"][0] == "Fabric ldn1: PASSED, %d of %d gates passed" % (len(made["gates"]), len(made["gates"]))
+    assert made["measurements"]["trade1"]["t2t"]["median_ns"] == 3200
+    assert json.loads(json.dumps(made)) == made, "it is JSON"
+    text = "\n".join(made["summary"])
+    assert "tick-to-trade median 3.20 us, p99 4.00 us, p99.9 21.0 us, max 45.0 us" in text
+    assert "hardware stamps" in text and "RDMA half round trip to exch1 median 1.90 us" in text
+
+
+def test_a_failed_gate_names_gate_host_value_and_budget():
+    raw = results()
+    raw["trade1"]["rdma_ping"]["half_round_trip"]["median_us"] = 10400.25
+    made = build(raw)
+    assert made["verdict"] == "failed"
+    (text,) = document.failures(made["gates"])
+    assert text == (
+        "rdma_ping.median_us on trade1: value 10400.25 us, budget 5 us: 10400.25 us is above the budget of 5 us"
+    )
+
+
+def test_gates_without_a_value_for_one_reason_are_told_together():
+    raw = results()
+    raw["trade1"]["rdma_ping"] = {"failed": True, "msg": "no RDMA device rxe0"}
+    raw["trade1"]["rdma_ping_server"] = {"failed": True, "msg": "no client came"}
+    raw["trade1"]["ptp"].update(locked=False, reason="LISTENING")
+    texts = document.failures(build(raw)["gates"])
+    assert len(texts) == 2
+    together = next(text for text in texts if "rdma_ping" in text)
+    for part in ("rdma_ping.median_us (budget 5 us)", "rdma_ping.max_us (budget 100 us)", "on trade1", "value none"):
+        assert part in together
+    assert "no RDMA device rxe0 (and exch1: no client came)" in together
+
+
+def test_a_server_that_only_repeats_the_client_is_not_told():
+    raw = results()
+    raw["trade1"]["rdma_ping"] = {"failed": True, "msg": "no RDMA device rxe0"}
+    raw["trade1"]["rdma_ping_server"] = {"failed": True, "msg": "the other end reports: no RDMA device rxe0"}
+    assert all("exch1" not in text for text in document.failures(build(raw)["gates"]))
+
+
+def test_soft_roce_is_told_first():
+    raw = results()
+    raw["exch1"]["rdma_link"]["devices"][0]["emulated"] = True
+    raw["trade1"]["t2t"].update(timestamp_source="software", unstamped=3)
+    made = build(raw)
+    assert made["emulated"] is True
+    assert made["notes"][0].startswith("Soft-RoCE is in use") and "not how fast it is" in made["notes"][0]
+    assert any("stamped in software" in note for note in made["notes"])
+    assert any("3 orders had no stamp" in note for note in made["notes"])
+    assert [line for line in made["summary"] if line.startswith("Note: Soft-RoCE")]
+
+
+def test_an_unknown_timestamp_source_is_told():
+    raw = results()
+    raw["trade1"]["t2t"]["timestamp_source"] = "none"
+    assert any("no known timestamp source (none)" in note for note in build(raw)["notes"])
+
+
+def test_nothing_measured_at_all_still_makes_a_document():
+    raw = {name: {"role": found["role"], "ptp_role": found["ptp_role"]} for name, found in results().items()}
+    made = build(raw)
+    assert made["verdict"] == "failed" and not any(gate["ok"] for gate in made["gates"])
+
+
+def test_no_gate_is_no_pass():
+    assert document.build("x", {}, {}, NOW)["verdict"] == "failed"
+
+
+def test_a_role_nobody_knows_is_refused():
+    with pytest.raises(ValueError, match="role 'switch'"):
+        build({"sw1": {"role": "switch"}})
+
+
+def test_the_command_line_as_text():
+    facts = build()["measurements"]["trade1"]["facts"]
+    assert facts == {
+        "system": "Debian 13.2",
+        "kernel": "6.12",
+        "cmdline": "quiet isolcpus=1 console=tty0 console=ttyS0",
+    }
+    assert measurements.facts({"cmdline": "a b", "kernel": ""}) == {"cmdline": "a b"}
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (0, "0 ns"),
+        (412, "412 ns"),
+        (999.4, "999 ns"),
+        (999.5, "1.00 us"),
+        (3210, "3.21 us"),
+        (-20120, "-20.1 us"),
+        (412000, "412 us"),
+        (10.4e6, "10.4 ms"),
+        (1.5e9, "1.50 s"),
+        (250e9, "250 s"),
+        (None, "none"),
+    ],
+)
+def test_durations(nanoseconds, text):
+    assert document.duration(nanoseconds) == text

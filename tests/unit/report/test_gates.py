@@ -1,0 +1,180 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Every gate passes on a healthy fabric and fails for each way in which it can be unmet."""
+
+import pytest
+from report_samples import BUDGETS, budgets, results
+
+from ansible_collections.tickwire.fabric.plugins.module_utils.report import gates
+from ansible_collections.tickwire.fabric.plugins.module_utils.report.measurements import host_measurements
+
+
+def evaluate(raw=None, wanted=None):
+    raw = results() if raw is None else raw
+    return gates.evaluate(
+        {host: host_measurements(found) for host, found in raw.items()}, budgets() if wanted is None else wanted
+    )
+
+
+def failed(found):
+    return {(gate.name, gate.host): gate for gate in found if not gate.ok}
+
+
+EVERY = [(section, name) for section in BUDGETS for name in BUDGETS[section]]
+
+
+def test_the_samples_have_a_budget_for_every_rule():
+    assert {section: set(rules) for section, rules in gates.RULES.items()} == {
+        section: set(limits) for section, limits in BUDGETS.items()
+    }
+
+
+def test_a_healthy_fabric_passes_every_gate():
+    found = evaluate()
+    assert failed(found) == {}
+    assert all(gate.reason == "" for gate in found)
+    names = {(gate.name, gate.host) for gate in found}
+    assert len(names) == len(found)
+    assert {"%s.%s" % pair for pair in EVERY} == {name for name, host in names}
+    assert {name for name, host in names if host == "exch1"} == {
+        "rdma_link.state",
+        "rdma_link.roce_version_min",
+        "rdma_link.active_mtu_min_bytes",
+        "ptp.locked",
+    }
+
+
+@pytest.mark.parametrize(("section", "name"), EVERY)
+def test_each_gate_fails_when_the_value_is_beyond_its_budget(section, name):
+    rule = gates.RULES[section][name]
+    wanted = budgets()
+    value = next(gate.value for gate in evaluate() if gate.name == "%s.%s" % (section, name) and gate.host == "trade1")
+    beyond = {"max": lambda: value - 1, "min": lambda: value + 1, "is": lambda: "SOMETHING ELSE"}[rule.kind]()
+    wanted["trade1"][section][name] = beyond
+    found = failed(evaluate(wanted=wanted))
+    assert list(found) == [("%s.%s" % (section, name), "trade1")]
+    gate = found["%s.%s" % (section, name), "trade1"]
+    assert (gate.value, gate.budget) == (value, beyond) and gate.reason
+
+
+@pytest.mark.parametrize(("section", "name"), EVERY)
+def test_each_gate_holds_exactly_at_its_budget(section, name):
+    wanted = budgets()
+    value = next(gate.value for gate in evaluate() if gate.name == "%s.%s" % (section, name) and gate.host == "trade1")
+    wanted["trade1"][section][name] = value
+    assert failed(evaluate(wanted=wanted)) == {}
+
+
+@pytest.mark.parametrize("section", list(BUDGETS))
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        ({}, "not measured"),
+        (None, "not measured"),
+        ({"skipped": True}, "not measured"),
+        ({"failed": True, "msg": "rxe0 is gone"}, "rxe0 is gone"),
+        ({"unreachable": True, "msg": "no route"}, "host unreachable: no route"),
+        ({"failed": True}, "failed without a message"),
+    ],
+)
+def test_what_was_not_measured_fails_every_gate_of_its_section(section, result, reason):
+    raw = results()
+    raw["trade1"][section] = result
+    found = failed(evaluate(raw))
+    assert set(found) == {("%s.%s" % (section, name), "trade1") for name in BUDGETS[section]}
+    assert all(gate.value is None and reason in gate.reason for gate in found.values())
+
+
+def test_a_missing_value_in_a_measurement_fails():
+    raw = results()
+    raw["trade1"]["t2t"]["median_ns"] = None
+    del raw["trade1"]["rdma_ping"]["half_round_trip"]["p99_us"]
+    raw["trade1"]["rdma_link"]["devices"][0]["ports"][0]["active_mtu_bytes"] = None
+    raw["trade1"]["rdma_link"]["devices"][0]["ports"][0]["gids"] = []
+    raw["trade1"]["ptp"]["offsets_ns"] = []
+    found = failed(evaluate(raw))
+    assert {name for name, host in found} == {
+        "t2t.median_ns",
+        "rdma_ping.p99_us",
+        "rdma_link.active_mtu_min_bytes",
+        "rdma_link.roce_version_min",
+        "ptp.offset_median_ns",
+        "ptp.offset_max_ns",
+    }
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), True, "3"])
+def test_a_value_that_is_no_number_fails(value):
+    raw = results()
+    raw["trade1"]["t2t"]["median_ns"] = value
+    assert ("t2t.median_ns", "trade1") in failed(evaluate(raw))
+
+
+@pytest.mark.parametrize("budget", [None, True, "5", float("nan"), float("inf"), [5]])
+def test_a_budget_that_is_no_number_fails(budget):
+    wanted = budgets()
+    wanted["trade1"]["rdma_ping"]["median_us"] = budget
+    assert "is not a number" in failed(evaluate(wanted=wanted))["rdma_ping.median_us", "trade1"].reason
+
+
+@pytest.mark.parametrize("budget", [None, False])
+def test_a_budget_that_demands_nothing_fails(budget):
+    wanted = budgets()
+    wanted["trade1"]["ptp"]["locked"] = budget
+    raw = results()
+    raw["trade1"]["ptp"]["locked"] = budget
+    assert "demands nothing" in failed(evaluate(raw, wanted))["ptp.locked", "trade1"].reason
+
+
+def test_an_unlocked_clock_tells_why():
+    raw = results()
+    raw["trade1"]["ptp"].update(locked=False, reason="no port is SLAVE: x-1 is LISTENING", offsets_ns=[])
+    found = failed(evaluate(raw))
+    assert found["ptp.locked", "trade1"].reason == "no port is SLAVE: x-1 is LISTENING"
+    assert "no port is SLAVE" in found["ptp.offset_median_ns", "trade1"].reason
+
+
+def test_offsets_count_without_their_sign():
+    raw = results()
+    raw["trade1"]["ptp"]["offsets_ns"] = [-500, -500, 0]
+    found = failed(evaluate(raw))
+    assert found["ptp.offset_median_ns", "trade1"].value == 500
+    assert found["ptp.offset_max_ns", "trade1"].value == 500
+
+
+@pytest.mark.parametrize(
+    ("extra", "name"),
+    [
+        ({"rdma_pong": {"median_us": 5}}, "rdma_pong"),
+        ({"t2t": 5}, "t2t"),
+        ({"t2t": {"medain_ns": 5}}, "t2t.medain_ns"),
+    ],
+)
+def test_a_budget_nobody_knows_fails(extra, name):
+    wanted = budgets()
+    wanted["trade1"].update(extra)
+    assert "no such budget; known are" in failed(evaluate(wanted=wanted))[name, "trade1"].reason
+
+
+@pytest.mark.parametrize("nothing", [{}, None, {"t2t": {}}, []])
+def test_no_budgets_fail(nothing):
+    wanted = dict(budgets(), trade1=nothing)
+    assert "no budgets are configured" in failed(evaluate(wanted=wanted))["budgets", "trade1"].reason
+
+
+def test_no_hosts_fail():
+    assert failed(gates.evaluate({}, {}))
+
+
+def test_a_host_with_budgets_that_was_not_measured_fails():
+    raw = results()
+    del raw["trade1"]
+    found = failed(evaluate(raw))
+    assert found["hosts", "trade1"].reason == "not measured"
+
+
+def test_a_budget_that_fits_no_host_fails():
+    raw, wanted = results(), budgets()
+    del raw["trade1"], wanted["trade1"]
+    found = failed(evaluate(raw, wanted))
+    assert found["t2t.median_ns", "any"].reason == "no measured host can have this gate"
+    assert ("ptp.offset_max_ns", "any") in found and ("ptp.locked", "any") not in found
