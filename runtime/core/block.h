@@ -14,16 +14,25 @@
 #include "wire.h"
 
 #define BLOCK_MAGIC "TICKWIRE"
-#define BLOCK_VERSION 1u
+#define BLOCK_VERSION 2u
 #define BLOCK_NAME 32
 #define BLOCK_TOPS 8
+#define BLOCK_POSITIONS 16
 #define BLOCK_SAMPLES_LIMIT (1u << 26)
 
-/* Since start, in the order they are shown; samples, samples_dropped and unstamped begin anew with each feed session. */
-#define BLOCK_COUNTERS(X)                                                                             \
-    X(packets) X(messages) X(gaps) X(messages_lost) X(duplicates) X(out_of_session) X(unknown)        \
-    X(malformed) X(book_errors) X(orders_sent) X(orders_accepted) X(orders_rejected) X(orders_unsent) \
-    X(risk_size) X(risk_collar) X(heartbeats_in) X(heartbeats_out) X(samples) X(samples_dropped) X(unstamped)
+/* Since start, in the order they are shown; samples, samples_dropped and unstamped begin anew with each feed session. Orders refused
+ * by risk are counted by reason in risk_<reason>, see RISK_REASONS. */
+#define BLOCK_COUNTERS(X)                                                                                     \
+    X(packets) X(packets_b) X(packets_requested) X(messages) X(gaps) X(gaps_closed) X(messages_lost)          \
+    X(requests) X(duplicates) X(out_of_session) X(unknown) X(malformed) X(book_errors)                        \
+    X(orders_sent) X(replaces_sent) X(cancels_sent) X(orders_accepted) X(orders_replaced) X(orders_executed)  \
+    X(orders_canceled) X(orders_rejected) X(orders_broken) X(orders_unsent) X(orders_unknown)                 \
+    X(shares_executed) X(open_orders) X(unsure_orders)                                                        \
+    X(risk_size) X(risk_notional) X(risk_collar) X(risk_position) X(risk_open_orders) X(risk_rate)            \
+    X(risk_duplicate) X(risk_restricted) X(risk_killed) X(risk_stale) X(risk_halted) X(risk_band) X(risk_leg) \
+    X(risk_tag) X(risk_full)                                                                                  \
+    X(legs_sent) X(leg_spread_last_ns) X(leg_spread_max_ns) X(journal_records) X(journal_room)                \
+    X(heartbeats_in) X(heartbeats_out) X(samples) X(samples_dropped) X(unstamped)
 
 enum block_state { BLOCK_STARTING, BLOCK_LOGIN, BLOCK_LIVE, BLOCK_STOPPED };
 enum block_source { BLOCK_UNSTAMPED, BLOCK_SOFTWARE, BLOCK_HARDWARE };
@@ -34,6 +43,12 @@ struct block_top {
     uint8_t stock[8];
     uint32_t locate;
     uint32_t reserved;
+};
+
+struct block_position {
+    int64_t shares, cash; /* cash in 1/10000 dollar */
+    uint64_t open_buys, open_sells;
+    uint8_t stock[8];
 };
 
 struct block_sample {
@@ -52,6 +67,10 @@ struct block {
     _Atomic uint32_t timestamp_source;
     _Atomic uint32_t hugepages;
     _Atomic uint32_t feed_ended;
+    _Atomic uint32_t stale;    /* the books miss messages */
+    _Atomic uint32_t silent;   /* no packet for feed.silent_ms */
+    _Atomic uint32_t killed;
+    _Atomic uint32_t limits_version;
     _Atomic uint64_t feed_epoch;
     _Atomic uint64_t next_sequence;
 #define BLOCK_FIELD(name) _Atomic uint64_t name;
@@ -61,6 +80,8 @@ struct block {
     char feed_session[16];
     uint64_t top_count;
     struct block_top top[BLOCK_TOPS];
+    uint64_t position_count;
+    struct block_position position[BLOCK_POSITIONS];
 };
 
 /* The single writer's increment: a plain load, add and store. */

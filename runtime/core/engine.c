@@ -19,6 +19,7 @@ static size_t engine_footprint(const struct engine_settings *settings)
 {
     return book_footprint(settings->max_orders, settings->max_instruments) +
            arena_footprint(settings->strategy->footprint(&settings->strategy_settings)) +
+           risk_footprint(settings->max_instruments) +
            arena_footprint(sizeof(struct stamps)) + arena_footprint(sizeof(struct orders)) + arena_footprint(MOLD_PACKET_MAX);
 }
 
@@ -34,6 +35,7 @@ bool engine_init(struct engine *engine, const struct engine_settings *settings, 
                            (need >> 20) + 1, settings->max_orders, settings->max_instruments, strerror(errno));
     bool fits = book_init(&engine->book, &engine->arena, settings->max_orders, settings->max_instruments);
     engine->strategy_state = arena_take(&engine->arena, settings->strategy->footprint(&settings->strategy_settings));
+    engine->risk = risk_init(&engine->arena, &settings->risk_limits, settings->max_instruments);
     engine->stamps = arena_take(&engine->arena, sizeof *engine->stamps);
     engine->orders = arena_take(&engine->arena, sizeof *engine->orders);
     engine->receive_buffer = arena_take(&engine->arena, MOLD_PACKET_MAX);
@@ -82,15 +84,17 @@ static void decide(struct engine *engine, uint16_t locate, uint64_t time_ns, uin
                              .locate = locate};
     struct tw_order orders[TW_STRATEGY_ORDERS];
     uint32_t count = engine->settings.strategy->on_top(engine->strategy_state, &event, orders);
+    struct risk_view view = {.top = top, .time_ns = time_ns, .trading_state = 'T'};
     for (uint32_t i = 0; i < count && i < TW_STRATEGY_ORDERS; i++) {
-        switch (risk_check(&engine->settings.risk, &orders[i], &top)) {
+        switch (risk_check(engine->risk, &orders[i], &view)) {
         case RISK_PASSED:
+            risk_sent(engine->risk, &orders[i], time_ns);
             send_order(engine, &orders[i], engine->book.instruments[locate].stock, receive_ns);
             break;
-        case RISK_SIZE:
+        case RISK_size:
             BLOCK_COUNT(engine->block, risk_size, 1);
             break;
-        case RISK_COLLAR:
+        default:
             BLOCK_COUNT(engine->block, risk_collar, 1);
             break;
         }

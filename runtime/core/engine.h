@@ -34,7 +34,7 @@ struct engine_settings {
     struct orders_settings orders;
     const struct tw_strategy *strategy;
     struct tw_strategy_settings strategy_settings;
-    struct risk_limits risk;
+    struct risk_limits risk_limits;
 };
 
 struct engine {
@@ -44,6 +44,7 @@ struct engine {
     struct book book;
     struct mold_tracker mold;
     void *strategy_state;
+    struct risk *risk;
     struct ouch_order order;
     uint32_t user_ref_num; /* of the last order; OUCH wants them to increase over the day */
     struct stamps *stamps;

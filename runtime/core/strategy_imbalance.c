@@ -18,6 +18,12 @@ static size_t footprint(const struct tw_strategy_settings *settings)
     return sizeof(struct imbalance) + settings->max_instruments;
 }
 
+static uint32_t tags(const struct tw_strategy_settings *settings)
+{
+    (void)settings;
+    return 0;
+}
+
 static void init(void *memory, const struct tw_strategy_settings *settings)
 {
     struct imbalance *state = memory;
@@ -54,8 +60,20 @@ static uint32_t on_top(void *memory, const struct tw_event *event, struct tw_ord
     if (*last == side)
         return 0;
     *last = side;
-    orders[0] = (struct tw_order){.price = side == 'B' ? event->ask : event->bid, .shares = state->size, .side = side};
+    orders[0] = (struct tw_order){.price = side == 'B' ? event->ask : event->bid,
+                                  .shares = state->size,
+                                  .tag = TW_NO_TAG,
+                                  .locate = event->locate,
+                                  .side = side,
+                                  .action = TW_ENTER,
+                                  .time_in_force = TW_IOC};
     return 1;
 }
 
-const struct tw_strategy tw_strategy_imbalance = {"imbalance", footprint, init, reset, on_top};
+static uint32_t on_instrument(void *memory, uint16_t locate, const uint8_t stock[8])
+{
+    (void)memory, (void)locate, (void)stock;
+    return 1;
+}
+
+const struct tw_strategy tw_strategy_imbalance = {"imbalance", TW_STRATEGY_ABI, footprint, tags, init, reset, on_instrument, on_top, NULL};

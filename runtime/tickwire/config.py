@@ -31,7 +31,8 @@ class ConfigError(TickwireError):
 class Key:
     """One scalar (or list of integers) of the schema.
 
-    kind: "int", "float", "str" or "ints". `low`/`high` bound numbers (each item of "ints") and the length of strings.
+    kind: "int", "float", "bool", "str", "ints" or "strs". `low`/`high` bound numbers (each item of "ints") and the length of
+    strings (each item of "strs").
     `rule` returns what is wrong with a value of the right type, or None.
     """
 
@@ -62,6 +63,16 @@ def _address(value: str) -> str | None:
     return None
 
 
+def _address_or_empty(value: str) -> str | None:
+    return _address(value) if value else None
+
+
+def _symbol(value: str) -> str | None:
+    if value.isascii() and value.isprintable() and value == value.strip() and value == value.upper():
+        return None
+    return "must be a symbol as on the feed: upper case ASCII without blanks around it"
+
+
 def _ascii(value: str) -> str | None:
     return None if value.isascii() and value.isprintable() else "must be printable ASCII"
 
@@ -79,26 +90,44 @@ def _port(default: Any = REQUIRED) -> Key:
 _TOS = Key("int", 104, 0, 255)  # DSCP 26 << 2: the trading lane of the reference intent
 _HEARTBEAT_MS = Key("int", 1000, 50, 15000)
 
+_RATIO = Key("float", 0.0, 0.0, 0.5)
+_SYMBOL = Key("str", REQUIRED, 1, 8, rule=_symbol)
+
 ENGINE: Schema = {
     "engine": {
-        "name": Key("str", "t2t", 1, 32, rule=_ascii),
+        "name": Key("str", "t2t", 1, 31, rule=_ascii),
         "cpu": Key("int", -1, -1, 4095),
         "housekeeping_cpus": Key("ints", [], 0, 4095),
         "block": Key("str", "/run/tickwire/t2t.block", 1, 4095),
+        "journal_dir": Key("str", "", 0, 4000),  # "": the directory of engine.block
+        "journal_records": Key("int", 1 << 20, 1024, 1 << 26),
         "idle_after_ms": Key("int", 0, 0, 60000),
         "max_orders": Key("int", 1 << 20, 1024, 1 << 26),
         "max_instruments": Key("int", 16384, 1, 65536),
         "max_samples": Key("int", 1 << 18, 1, 1 << 26),
+        "warm_send": Key("bool", True),
     },
     "feed": {
         "group": Key("str", rule=_address),
         "port": _port(26400),
         "interface": Key("str", rule=_address),
+        "source": Key("str", "", 0, 15, rule=_address_or_empty),
+        "group_b": Key("str", "", 0, 15, rule=_address_or_empty),
+        "port_b": _port(26410),
+        "interface_b": Key("str", "", 0, 15, rule=_address_or_empty),
+        "source_b": Key("str", "", 0, 15, rule=_address_or_empty),
+        "request_host": Key("str", "", 0, 15, rule=_address_or_empty),
+        "request_port": _port(26403),
+        "request_ms": Key("int", 20, 1, 10_000),
+        "gap_timeout_ms": Key("int", 200, 0, 60_000),
+        "silent_ms": Key("int", 5000, 0, 600_000),
+        "keep_packets": Key("int", 1024, 1, 65536),
         "busy_poll_us": Key("int", 50, 0, 1000),
     },
     "orders": {
         "host": Key("str", rule=_address),
         "port": _port(26401),
+        "version": Key("str", "5.0", choices=("5.0", "4.2")),
         "username": Key("str", REQUIRED, 1, 6, rule=_ascii),
         "password": Key("str", REQUIRED, 1, 10, rule=_ascii),
         "session": Key("str", "", 0, 10, rule=_ascii),
@@ -107,13 +136,27 @@ ENGINE: Schema = {
         "tos": _TOS,
     },
     "strategy": {
-        "name": Key("str", "imbalance", choices=("imbalance",)),
-        "ratio": Key("float", 3.0, 1.0, 1e6),
+        "name": Key("str", "imbalance", choices=("imbalance", "market_maker", "spread")),
+        "file": Key("str", "", 0, 4095),  # of Python functions; not "": instead of the built-in `name`
         "size": Key("int", 100, 1, 999_999),
+        "ratio": Key("float", 3.0, 1.0, 1e6),
+        "edge_bps": Key("float", 5.0, 0.0, 10_000.0),
+        "skew_bps": Key("float", 5.0, 0.0, 10_000.0),
+        "max_position": Key("int", 1000, 1, 1_000_000_000),
+        "requote_ticks": Key("int", 1, 1, 1_000_000),
+        "symbols": Key("strs", [], 1, 8, rule=_symbol),
+        "legs": Tables({"symbol": _SYMBOL, "weight": Key("int", REQUIRED, -999_999, 999_999)}, least=0),
     },
     "risk": {
         "max_size": Key("int", 1000, 1, 999_999),
+        "max_notional_usd": Key("float", 1e6, 0.0001, 1e12),
         "collar_bps": Key("int", 500, 1, 10_000),
+        "max_position": Key("int", 100_000, 1, 1_000_000_000),
+        "max_open_orders": Key("int", 1000, 1, 1 << 20),
+        "max_orders_per_s": Key("int", 10_000, 1, 1 << 30),
+        "duplicate_ms": Key("int", 0, 0, 60_000),
+        "restricted": Key("strs", [], 1, 8, rule=_symbol),
+        "kill_file": Key("str", "", 0, 4095),  # trading stops when it exists
     },
 }
 
@@ -123,13 +166,27 @@ EXCHANGE: Schema = {
         "itch_file": Key("str", REQUIRED, 1, 4095),
         "session_prefix": Key("str", "LAB", 1, 5, rule=_session_prefix),
         "block": Key("str", "/run/tickwire/exchange.json", 1, 4095),
+        "drop_copy": Key("str", "", 0, 4095),  # file of JSON lines; "": none
+        "matching": Key("bool", True),
     },
     "feed": {
         "group": Key("str", rule=_address),
         "port": _port(26400),
         "interface": Key("str", rule=_address),
-        "rate": Key("float", 500.0, 0.0, 1e8),
+        "group_b": Key("str", "", 0, 15, rule=_address_or_empty),
+        "port_b": _port(26410),
+        "interface_b": Key("str", "", 0, 15, rule=_address_or_empty),
+        "request_port": Key("int", 0, 0, 65535),  # of the re-request server on `interface`; 0: none
+        "rate": Key("float", 500.0, 0.0, 1e8),  # messages per second; 0: as fast as one core can
+        "speed": Key("float", 0.0, 0.0, 1e6),  # 1: the file's own time, 10: ten times as fast; 0: `rate` counts
         "messages_per_packet": Key("int", 1, 1, 64),
+        "loss_a": _RATIO,
+        "loss_b": _RATIO,
+        "duplicate_a": _RATIO,
+        "duplicate_b": _RATIO,
+        "reorder_a": _RATIO,
+        "reorder_b": _RATIO,
+        "seed": Key("int", 1, 0, 1 << 62),
         "tos": _TOS,
     },
     "orders": {
@@ -140,6 +197,7 @@ EXCHANGE: Schema = {
             {
                 "username": Key("str", REQUIRED, 1, 6, rule=_ascii),
                 "password": Key("str", REQUIRED, 1, 10, rule=_ascii),
+                "version": Key("str", "5.0", choices=("5.0", "4.2")),
             }
         ),
     },
@@ -149,7 +207,7 @@ EXCHANGE: Schema = {
     },
 }
 
-_TYPE_NAMES = {"int": "an integer", "float": "a number", "str": "a string", "ints": "a list of integers"}
+_TYPE_NAMES = {"int": "an integer", "float": "a number", "str": "a string", "bool": "true or false", "ints": "a list of integers", "strs": "a list of strings"}
 
 
 @dataclass
@@ -202,6 +260,14 @@ class _Checker:
             if not isinstance(value, list):
                 raise wrong
             return [self.scalar(item, Key("int", low=rule.low, high=rule.high), path) for item in value]
+        if rule.kind == "strs":
+            if not isinstance(value, list):
+                raise wrong
+            return [self.scalar(item, Key("str", low=rule.low, high=rule.high, rule=rule.rule), path) for item in value]
+        if rule.kind == "bool":
+            if not isinstance(value, bool):
+                raise wrong
+            return value
         types = {"int": int, "float": (int, float), "str": str}[rule.kind]
         if isinstance(value, bool) or not isinstance(value, types):  # type: ignore[arg-type]
             raise wrong

@@ -167,7 +167,12 @@ static bool read_risk(const struct section *s, struct engine_settings *to)
     int64_t max_size, collar_bps;
     if (!get_integer(s, "max_size", 1000, 1, 999999, &max_size) || !get_integer(s, "collar_bps", 500, 0, 1000000, &collar_bps))
         return false;
-    to->risk = (struct risk_limits){.max_size = (uint32_t)max_size, .collar_bps = (uint32_t)collar_bps};
+    to->risk_limits = (struct risk_limits){.max_notional = UINT64_MAX,
+                                           .max_size = (uint32_t)max_size,
+                                           .collar_bps = (uint32_t)collar_bps,
+                                           .max_position = UINT32_MAX,
+                                           .max_open_orders = UINT32_MAX,
+                                           .max_orders_per_s = UINT32_MAX};
     return true;
 }
 

@@ -87,5 +87,5 @@ static void no_wait(void *self, int timeout_ms)
 
 struct transport replay_transport_interface(struct replay_transport *self)
 {
-    return (struct transport){self, receive, keep_order, no_orders, no_stamps, no_wait};
+    return (struct transport){self, receive, keep_order, no_orders, no_stamps, NULL, no_wait};
 }

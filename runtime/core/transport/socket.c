@@ -213,6 +213,7 @@ static int receive(void *opaque, struct transport_packet *packet)
     packet->bytes = self->io.iov_base;
     packet->length = (uint32_t)got;
     packet->receive_ns = 0;
+    packet->line = TRANSPORT_LINE_A;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&self->message); c != NULL; c = CMSG_NXTHDR(&self->message, c))
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING)
             packet->receive_ns = software_stamp(c);
@@ -299,5 +300,5 @@ static void wait_for_any(void *opaque, int timeout_ms)
 
 struct transport socket_transport_interface(struct socket_transport *self)
 {
-    return (struct transport){self, receive, send_whole, receive_orders, collect_stamps, wait_for_any};
+    return (struct transport){self, receive, send_whole, receive_orders, collect_stamps, NULL, wait_for_any};
 }

@@ -17,7 +17,7 @@ static struct engine_settings settings(void)
     struct engine_settings s = {.cpu = -1, .max_orders = 512, .max_instruments = 8, .max_samples = 8};
     s.strategy = tw_strategy_find("imbalance");
     s.strategy_settings = (struct tw_strategy_settings){.ratio = 1.5, .size = 100, .max_instruments = 8};
-    s.risk = (struct risk_limits){.max_size = 1000, .collar_bps = 5000};
+    s.risk_limits = (struct risk_limits){.max_size = 1000, .collar_bps = 5000};
     snprintf(s.orders.firm, sizeof s.orders.firm, "TICK");
     return s;
 }

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The control block: a file beside the shared block through which limits change and trading is stopped while the engine runs.
+ *
+ * The engine maps it and only reads; `tickwire limits`, `tickwire kill` and the engine's own housekeeping thread write. Limits and
+ * the restricted list are written between two increments of `lock`, odd while a change is under way; the engine takes a new
+ * version when `lock` is even and not the one it has. `killed` is a word of its own, so that stopping never waits for anything. */
+#ifndef TICKWIRE_CONTROL_H
+#define TICKWIRE_CONTROL_H
+
+#include <stdatomic.h>
+
+#include "failure.h"
+#include "risk.h"
+
+#define CONTROL_MAGIC "TWCONTRL"
+#define CONTROL_VERSION 1u
+
+struct control {
+    char magic[8];
+    uint32_t version;
+    uint32_t bytes;
+    _Atomic uint64_t lock;
+    _Atomic uint32_t killed;   /* not 0: no order goes out, whatever else is set */
+    uint32_t restricted_count;
+    struct risk_limits limits;
+    uint8_t restricted[RISK_RESTRICTED_MAX][8];
+    char reason[64];           /* of the kill: who and why, for the log */
+};
+
+/* Make it at `path` with these contents, or (`path` empty) in anonymous memory. NULL with `failure`. A file that is there from an
+ * engine before is replaced, except that its kill stays: restarting is no way around a kill switch. */
+struct control *control_create(const char *path, const struct risk_limits *limits, struct failure *failure);
+
+/* Map an existing one for writing by another process. NULL with `failure`; EBADMSG when it is none of this version. */
+struct control *control_map(const char *path, struct failure *failure);
+void control_unmap(struct control *control);
+
+/* Writers. */
+void control_put_limits(struct control *control, const struct risk_limits *limits);
+bool control_put_restricted(struct control *control, const uint8_t symbols[][8], uint32_t count);
+void control_kill(struct control *control, const char *reason);
+void control_revive(struct control *control);
+
+/* The engine, between packets: put what has changed into `risk`. `seen` is the lock of the version it has; returns true when there
+ * was something new. Never waits: a change under way is taken next time. The kill word is always looked at. */
+bool control_take(const struct control *control, struct risk *risk, uint64_t *seen);
+
+#endif

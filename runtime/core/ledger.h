@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ledger: own open orders and positions, and the only source of order numbers.
+ *
+ * A number is never used twice on one journal: it is in the journal before the order is on the wire. After a restart the ledger is
+ * built from the journal; an order that was journalled and never answered is `unsure`: it counts as open (position limits see it)
+ * until the exchange's replayed messages, or the end of that replay, say what it is. It is never sent again.
+ *
+ * Instruments are known by symbol here, because stock locates change from day to day and are unknown before the feed has named
+ * them; ledger_bind ties a locate to its symbol. */
+#ifndef TICKWIRE_LEDGER_H
+#define TICKWIRE_LEDGER_H
+
+#include "arena.h"
+#include "journal.h"
+#include "strategy.h"
+
+enum ledger_state { LEDGER_FREE, LEDGER_SENT, LEDGER_LIVE, LEDGER_UNSURE };
+
+struct ledger_order {
+    uint32_t reference;  /* 0: the slot is free */
+    uint32_t original;   /* of a replace that is not answered yet: what it replaces */
+    uint32_t tag;
+    uint32_t price;
+    uint32_t open_shares;
+    uint32_t instrument; /* of the ledger */
+    uint8_t side;
+    uint8_t state;       /* ledger_state */
+    uint8_t time_in_force;
+    uint8_t canceling;   /* a cancel is on its way */
+};
+
+struct ledger_position {
+    int64_t shares;       /* from executions; short is negative */
+    uint64_t open_buys;   /* shares of open orders */
+    uint64_t open_sells;
+    int64_t cash;         /* 1/10000 dollar, from executions: negative when bought */
+    uint8_t symbol[8];
+    uint32_t locate;      /* UINT32_MAX: not bound in this feed session */
+    uint32_t reserved;
+};
+
+struct ledger_settings {
+    uint32_t max_open_orders;
+    uint32_t max_instruments; /* with a position or an order of ours, and bound locates */
+    uint32_t max_tags;
+};
+
+/* An answer of the exchange, the same for both versions of OUCH. */
+struct ledger_answer {
+    uint64_t time_ns;
+    uint64_t match_number;
+    uint32_t reference;
+    uint32_t original;   /* TW_REPLACED: what was replaced */
+    uint32_t shares;     /* accepted and replaced: open now; executed and canceled: by how many; broken: of the execution if told */
+    uint32_t price;      /* 0 when the message has none */
+    uint16_t reason;
+    uint8_t kind;        /* tw_update_kind; 0: nothing of an order (system events and the like) */
+};
+
+struct ledger {
+    struct journal *journal;
+    struct ledger_order *orders;        /* open addressing by reference */
+    struct ledger_position *positions;
+    uint32_t *by_tag;                   /* reference of the open order with that tag, 0: none */
+    uint32_t *of_locate;                /* 65,536: 1 + index of positions, 0: not bound */
+    uint32_t *by_symbol;                /* hash of symbols, 1 + index */
+    struct ledger_settings settings;
+    uint32_t order_mask, symbol_mask;
+    uint32_t open_orders;
+    uint32_t position_count;
+    uint32_t last_reference;
+    uint32_t unsure;
+    uint64_t answered;                  /* sequence of the last answer of the SoupBinTCP session taken; resume from the next */
+    char session[11];                   /* of those sequences */
+    uint64_t unknown;                   /* answers about orders we do not have: counted, and their executions still booked when
+                                           the message names a symbol */
+};
+
+size_t ledger_footprint(const struct ledger_settings *settings);
+bool ledger_init(struct ledger *ledger, struct arena *arena, const struct ledger_settings *settings, struct journal *journal);
+
+/* Build the state from the journal. False with `failure` when it holds more than the settings have room for. */
+bool ledger_recover(struct ledger *ledger, struct failure *failure);
+
+/* The feed named an instrument: its positions entry. False when max_instruments is used up. A new feed session unbinds all. */
+bool ledger_bind(struct ledger *ledger, uint16_t locate, const uint8_t stock[8]);
+void ledger_unbind(struct ledger *ledger);
+
+/* Bound locates only; NULL otherwise. */
+static inline struct ledger_position *ledger_position(const struct ledger *ledger, uint16_t locate)
+{
+    uint32_t at = ledger->of_locate[locate];
+    return at == 0 ? NULL : &ledger->positions[at - 1];
+}
+
+const struct ledger_order *ledger_find(const struct ledger *ledger, uint32_t reference);
+/* The open order with this tag, or NULL. */
+const struct ledger_order *ledger_tagged(const struct ledger *ledger, uint32_t tag);
+
+/* Before the send: journal the request and book it. Return the reference to send under (for a cancel that of the order), 0 when
+ * there is no room (orders, journal) or nothing to change. A locate must be bound. */
+uint32_t ledger_enter(struct ledger *ledger, const struct tw_order *order);
+uint32_t ledger_replace(struct ledger *ledger, const struct tw_order *order, uint32_t *original);
+uint32_t ledger_cancel(struct ledger *ledger, const struct tw_order *order);
+
+/* The transport took nothing of the request sent under `reference`: undo it. The number is gone all the same. */
+void ledger_unsent(struct ledger *ledger, uint32_t reference, uint8_t action);
+
+/* Sequenced message `sequence` of the session. Journalled, booked, and told as `update` (false: nothing for the strategy, or seen
+ * before: a sequence at or below `answered` changes nothing). */
+bool ledger_answer(struct ledger *ledger, uint64_t sequence, const struct ledger_answer *answer, struct tw_update *update);
+
+/* Logged in: `session` and the sequence the exchange will go on with. A session other than before forgets `answered`. */
+void ledger_session(struct ledger *ledger, const char *session, uint64_t next_sequence);
+
+/* The replay of missed messages is over: what is still unsure never reached the exchange. Calls `gone` for each dropped. */
+void ledger_settle(struct ledger *ledger, void (*gone)(void *context, const struct tw_update *update), void *context);
+
+#endif
