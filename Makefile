@@ -22,7 +22,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export TICKWIRE_MAKE_VARIABLES := $(MAKEOVERRIDES)
 
 .PHONY: site test help inventory reachable setup setup-test ready ready-test lab lab-down rollout validate \
-	lint unit sanity molecule lab-test runtime dist docs clean
+	lint unit sanity molecule lab-test runtime bench dist docs clean
 
 site: inventory ## set up, start the lab, roll out, validate: the whole story
 	@$(STAGE) all --report report/report.html site setup $(LAB_STAGES) rollout validate
@@ -83,6 +83,9 @@ molecule: ready-test ## molecule/default in containers, as root
 
 lab-test: ready-test ## the end-to-end tests on the lab
 	@$(STAGE) run lab-test -- $(PYTHON) -m pytest -x -s tests/lab $(ARGS)
+
+bench: runtime ## side-by-side benchmarks into bench/results; ARGS='--peers FILE book' for peers, one section
+	@$(STAGE) run bench -- $(PYTHON) -m bench $(ARGS)
 
 dist: ready-test ## dist/tickwire-fabric-VERSION.tar.gz
 	@$(PYTHON) -m scripts.artifact dist

@@ -115,9 +115,10 @@ def write_table(order: list[str]) -> str:
     known = [key for key in order if key in documents] + sorted(set(documents) - set(order))
     text = (
         "# Results of `make bench`\n\n"
-        "Written by the benchmark, not by hand. Compare within a table only: its figures were taken in turn on one core of a\n"
-        "shared virtual machine. The input is synthetic (the mix of a published day, see `runtime/bench/mix.c`), and kinder than\n"
-        "a real day where it says so.\n\n" + "\n".join(table(documents[key]) for key in known)
+        "Written by the benchmark, not by hand. Compare within a table only: its figures were taken in turn on one\n"
+        "core of a shared virtual machine. The input is synthetic: the mix of a published day, see\n"
+        "`runtime/bench/mix.c`, and kinder than a real day where it says so.\n\n"
+        + "\n".join(table(documents[key]) for key in known)
     )
     (RESULTS / "README.md").write_text(text, encoding="utf-8")
     return text

@@ -44,9 +44,14 @@ def market(plan: Plan, deep: bool) -> tuple[Path, int]:
     path = BUILD / name
     if not path.exists():
         unfinished = path.with_suffix(".part")
-        arguments = [
-            f"messages={plan.messages}", "seed=42", f"instruments={plan.instruments}", f"live={plan.live}", f"deep={int(deep)}"
-        ]  # fmt: skip
+        sizes = {
+            "messages": plan.messages,
+            "seed": 42,
+            "instruments": plan.instruments,
+            "live": plan.live,
+            "deep": int(deep),
+        }
+        arguments = [f"{key}={value}" for key, value in sizes.items()]
         with unfinished.open("wb") as stream:
             done = subprocess.run([str(BUILD / "mix"), *arguments], stdout=stream, stderr=subprocess.PIPE, check=False)
         if done.returncode != 0:
@@ -92,7 +97,7 @@ def _books(plan: Plan, key: str, title: str, deep: bool) -> tuple[Section, list[
         title,
         ("ns_per_message",),
         bar="at most half the time of the fastest open full-book engine",
-        note="A packet of 1 message leaves nothing to look ahead to; the peers read from one buffer and may look ahead freely.",
+        note="A packet of 1 message leaves nothing to look ahead to; the peers read one buffer and may look ahead.",
     )
     ours = [
         Contender(f"tickwire, {count} messages a packet", [str(BUILD / "book"), str(file), f"packet={count}"])
@@ -116,8 +121,8 @@ def path(plan: Plan) -> tuple[Section, list[Contender]]:
         "From packet in memory to OUCH order in memory, two clock reads included",
         ("median_ns", "p99_ns"),
         bar="median at most 60 ns, p99 at most 100 ns; a numba strategy at most 20 ns more than the same in C",
-        note="Ours: full books, the imbalance strategy, all risk checks, the journal, a real OUCH 5.0 order. Packets that made an"
-        " order count. hsdxpro's probe has a toy order and no risk checks.",
+        note="Ours: full books, the imbalance strategy, all risk checks, the journal, a real OUCH 5.0 order."
+        " Packets that made an order count. hsdxpro's probe has a toy order and no risk checks.",
     )
     program = str(BUILD / "packet_to_order")
     return section, [
@@ -148,8 +153,9 @@ def network(plan: Plan, rig: veth.Rig) -> tuple[Section, list[Contender]]:
         "Tick-to-trade over kernel sockets on a veth pair",
         ("median_ns", "p99_ns", "min_ns"),
         bar="at most 1.10 times the floor",
-        note="Software stamps of the kernel, transmit minus receive. The floor (runtime/bench/floor.c) receives a datagram and sends"
-        f" a fixed payload with the same socket options. {plan.orders} orders a round, {plan.rate / 2:g} a second.",
+        note="Software stamps of the kernel, transmit minus receive. The floor (runtime/bench/floor.c) receives a"
+        " datagram and sends a fixed payload with the same socket options."
+        f" {plan.orders} orders a round, {plan.rate / 2:g} a second.",
     )
     return section, [
         Contender("tickwire, send path kept warm", measure=lambda: rig.engine(warm_send=True)),

@@ -1,7 +1,7 @@
 """Tick-to-trade over kernel sockets, the engine against the floor, on a veth pair between two network namespaces.
 
-The exchange simulator sends from one namespace, the engine or runtime/bench/floor.c receives in the other, both with the
-same socket options, and both times are taken by the kernel: transmit stamp of the order minus receive stamp of the
+The exchange simulator sends from one namespace, the engine or runtime/bench/floor.c receives in the other, both with
+the same socket options, and both times are taken by the kernel: transmit stamp of the order minus receive stamp of the
 datagram that caused it. What the engine takes longer than the floor is its own work: decoding, book, strategy, risk,
 journal, encoding.
 
@@ -38,7 +38,7 @@ Feed = tuple[int, float]  # messages, messages per second
 
 def trigger_messages(orders: int) -> list[bytes]:
     """A book of one instrument that makes the imbalance strategy (ratio 3) send `orders` orders, one per Add Order."""
-    base = {"stock_locate": 1, "stock": SYMBOL}
+    base: dict[str, int | str] = {"stock_locate": 1, "stock": SYMBOL}
     messages = [
         _core.itch_encode({"type": "R", "stock_locate": 1, "stock": SYMBOL, "round_lot_size": 100}),
         _core.itch_encode({"type": "H", "stock_locate": 1, "stock": SYMBOL, "trading_state": "T"}),
@@ -182,7 +182,8 @@ class Rig:
             f'[engine]\nblock = "{block}"\ncpu = {self.cpu}\nwarm_send = {str(warm_send).lower()}\n'
             f"max_orders = 65536\nmax_instruments = 64\n"
             f'[feed]\ngroup = "{ENGINE}"\nport = {FEED_PORT}\ninterface = "{ENGINE}"\nbusy_poll_us = 0\n'
-            f'[orders]\nhost = "{EXCHANGE}"\nport = {ORDERS_PORT}\nusername = "BENCH"\npassword = "bench"\ntos = {TOS}\n'
+            f'[orders]\nhost = "{EXCHANGE}"\nport = {ORDERS_PORT}\nusername = "BENCH"\npassword = "bench"\n'
+            f"tos = {TOS}\n"
             "[strategy]\nratio = 3.0\nsize = 100\n"
             "[risk]\nmax_open_orders = 1048576\nmax_position = 1000000000\nmax_orders_per_s = 1000000\n",
             encoding="utf-8",
