@@ -13,8 +13,13 @@ struct protocol {
 };
 
 static const struct protocol itch = {"ITCH 5.0", itch_messages, ITCH_MESSAGE_COUNT};
-static const struct protocol ouch_in = {"OUCH 5.0 inbound", ouch_inbound, OUCH_INBOUND_COUNT};
-static const struct protocol ouch_out = {"OUCH 5.0 outbound", ouch_outbound, OUCH_OUTBOUND_COUNT};
+static const struct protocol ouch[2][2] = { /* by version, by direction: to the client, to the exchange */
+    [OUCH_50] = {{"OUCH 5.0 outbound", ouch_outbound, OUCH_OUTBOUND_COUNT}, {"OUCH 5.0 inbound", ouch_inbound, OUCH_INBOUND_COUNT}},
+    [OUCH_42] = {{"OUCH 4.2 outbound", ouch42_outbound, OUCH42_OUTBOUND_COUNT},
+                 {"OUCH 4.2 inbound", ouch42_inbound, OUCH42_INBOUND_COUNT}},
+};
+
+#define APPENDAGE_MAX UINT16_MAX
 
 static bool is_text(const struct wire_field *field)
 {
@@ -30,16 +35,16 @@ static PyObject *field_value(const struct wire_field *field, const uint8_t *mess
         return PyUnicode_DecodeLatin1((const char *)at, 1, NULL);
     if (field->kind == WIRE_ALPHA)
         return text_from_alpha(at, field->length);
+    if (field->kind == WIRE_I32)
+        return PyLong_FromLong((int32_t)get32(at));
     return PyLong_FromUnsignedLongLong(wire_get(at, field->length));
 }
 
-/* The appendage of a message, or NULL with a ValueError. */
+/* The appendage of a message that has one, or NULL with a ValueError. */
 static PyObject *appendage_of(const struct protocol *protocol, const struct wire_message *kind, const uint8_t *bytes,
                               Py_ssize_t length)
 {
     Py_ssize_t rest = length - kind->length;
-    if (rest == 0 && kind->tail != WIRE_TAIL_REQUIRED)
-        return PyBytes_FromStringAndSize("", 0);
     if (kind->tail == WIRE_TAIL_NONE || rest < 2 || rest - 2 != get16(bytes + kind->length))
         return PyErr_Format(PyExc_ValueError, "%s type %c: %zd bytes, its appendage length says otherwise", protocol->name,
                             kind->type, length);
@@ -66,7 +71,7 @@ static PyObject *decode(const struct protocol *protocol, PyObject *object)
         int bad = fields == NULL || put_item(fields, "type", PyUnicode_DecodeLatin1(&kind->type, 1, NULL)) != 0;
         for (unsigned i = 0; !bad && i < kind->field_count; i++)
             bad = put_item(fields, kind->fields[i].name, field_value(&kind->fields[i], bytes)) != 0;
-        if (!bad && kind->tail != WIRE_TAIL_NONE)
+        if (!bad && (kind->tail == WIRE_TAIL_REQUIRED || buffer.len > kind->length))
             bad = put_item(fields, "appendage", appendage_of(protocol, kind, bytes, buffer.len)) != 0;
         if (bad)
             Py_CLEAR(fields);
@@ -93,8 +98,23 @@ static bool put_text(const struct protocol *protocol, char type, const struct wi
     return true;
 }
 
+static bool put_signed(const struct protocol *protocol, char type, const struct wire_field *field, PyObject *value, uint8_t *at)
+{
+    long long number = PyLong_Check(value) ? PyLong_AsLongLong(value) : 0;
+    if (!PyLong_Check(value) || PyErr_Occurred() != NULL || number < INT32_MIN || number > INT32_MAX) {
+        PyErr_Clear();
+        PyErr_Format(PyExc_ValueError, "%s type %c, %s: %R must be an integer from %d to %d", protocol->name, type, field->name,
+                     value, INT32_MIN, INT32_MAX);
+        return false;
+    }
+    put32(at, (uint32_t)number);
+    return true;
+}
+
 static bool put_number(const struct protocol *protocol, char type, const struct wire_field *field, PyObject *value, uint8_t *at)
 {
+    if (field->kind == WIRE_I32)
+        return put_signed(protocol, type, field, value, at);
     unsigned long long limit = field->length == 8 ? UINT64_MAX : (1ULL << 8 * field->length) - 1;
     unsigned long long number = PyLong_Check(value) ? PyLong_AsUnsignedLongLong(value) : 0;
     if (!PyLong_Check(value) || PyErr_Occurred() != NULL || number > limit) {
@@ -154,25 +174,28 @@ static bool put_pair(const struct protocol *protocol, const struct wire_message 
                           : put_number(protocol, kind->type, field, value, at);
 }
 
-/* The message with its appendage: length and bytes when the table requires one or there are bytes. */
-static PyObject *with_appendage(const struct protocol *protocol, const struct wire_message *kind, uint8_t *message,
+/* The message with its appendage: its length and bytes when the table requires one or `appendage` is not NULL. */
+static PyObject *with_appendage(const struct protocol *protocol, const struct wire_message *kind, const uint8_t *message,
                                 PyObject *appendage)
 {
     Py_buffer buffer = {0};
     if (appendage != NULL && !take_buffer(appendage, &buffer))
         return NULL;
     Py_ssize_t length = kind->length;
+    bool has = kind->tail == WIRE_TAIL_REQUIRED || appendage != NULL;
     PyObject *result = NULL;
-    if (buffer.len > 255) {
-        PyErr_Format(PyExc_ValueError, "%s type %c: appendage of %zd bytes, at most 255", protocol->name, kind->type, buffer.len);
-    } else {
-        if (kind->tail == WIRE_TAIL_REQUIRED || buffer.len > 0) {
-            put16(message + length, (uint16_t)buffer.len);
-            if (buffer.len > 0)
-                memcpy(message + length + 2, buffer.buf, (size_t)buffer.len);
-            length += 2 + buffer.len;
-        }
-        result = PyBytes_FromStringAndSize((const char *)message, length);
+    if (buffer.len > APPENDAGE_MAX)
+        PyErr_Format(PyExc_ValueError, "%s type %c: appendage of %zd bytes, at most %d", protocol->name, kind->type, buffer.len,
+                     APPENDAGE_MAX);
+    else
+        result = PyBytes_FromStringAndSize(NULL, length + (has ? 2 + buffer.len : 0));
+    if (result != NULL) {
+        uint8_t *out = (uint8_t *)PyBytes_AsString(result);
+        memcpy(out, message, (size_t)length);
+        if (has)
+            put16(out + length, (uint16_t)buffer.len);
+        if (buffer.len > 0)
+            memcpy(out + length + 2, buffer.buf, (size_t)buffer.len);
     }
     if (appendage != NULL)
         PyBuffer_Release(&buffer);
@@ -181,7 +204,7 @@ static PyObject *with_appendage(const struct protocol *protocol, const struct wi
 
 static PyObject *encode(const struct protocol *protocol, PyObject *fields)
 {
-    uint8_t message[64 + 2 + 255] = {0};
+    uint8_t message[UINT8_MAX + 1] = {0}; /* offsets are of 8 bits */
     if (!PyMapping_Check(fields))
         return PyErr_Format(PyExc_TypeError, "%s: fields must be a mapping", protocol->name);
     const struct wire_message *kind = kind_of(protocol, fields);
@@ -203,30 +226,21 @@ static PyObject *encode(const struct protocol *protocol, PyObject *fields)
 
 /* --- functions: ITCH --- */
 
-static const struct wire_message *itch_kind(PyObject *type)
+static const struct wire_message *find_kind(const struct protocol *protocol, PyObject *type)
 {
     const char *text = PyUnicode_Check(type) ? PyUnicode_AsUTF8AndSize(type, NULL) : NULL;
+    PyErr_Clear();
     if (text == NULL || text[0] == '\0' || text[1] != '\0')
         return NULL;
-    return wire_find(itch_messages, ITCH_MESSAGE_COUNT, text[0]);
+    return wire_find(protocol->messages, protocol->count, text[0]);
 }
 
-static PyObject *py_itch_length(PyObject *module, PyObject *type)
+/* (name, kind, offset, length) of every field. */
+static PyObject *list_fields(const struct protocol *protocol, PyObject *type)
 {
-    (void)module;
-    const struct wire_message *kind = itch_kind(type);
-    PyErr_Clear();
-    return PyLong_FromLong(kind != NULL ? kind->length : 0);
-}
-
-static PyObject *py_itch_fields(PyObject *module, PyObject *type)
-{
-    (void)module;
-    const struct wire_message *kind = itch_kind(type);
-    if (kind == NULL) {
-        PyErr_Clear();
-        return PyErr_Format(PyExc_ValueError, "ITCH 5.0: unknown message type %R", type);
-    }
+    const struct wire_message *kind = find_kind(protocol, type);
+    if (kind == NULL)
+        return PyErr_Format(PyExc_ValueError, "%s: unknown message type %R", protocol->name, type);
     PyObject *list = PyList_New(0);
     for (unsigned i = 0; list != NULL && i < kind->field_count; i++) {
         const struct wire_field *field = &kind->fields[i];
@@ -237,6 +251,19 @@ static PyObject *py_itch_fields(PyObject *module, PyObject *type)
         Py_XDECREF(row);
     }
     return list;
+}
+
+static PyObject *py_itch_length(PyObject *module, PyObject *type)
+{
+    (void)module;
+    const struct wire_message *kind = find_kind(&itch, type);
+    return PyLong_FromLong(kind != NULL ? kind->length : 0);
+}
+
+static PyObject *py_itch_fields(PyObject *module, PyObject *type)
+{
+    (void)module;
+    return list_fields(&itch, type);
 }
 
 static PyObject *py_itch_decode(PyObject *module, PyObject *message)
@@ -253,27 +280,86 @@ static PyObject *py_itch_encode(PyObject *module, PyObject *fields)
 
 /* --- functions: OUCH --- */
 
+static bool take_version(const char *text, enum ouch_version *version)
+{
+    if (strcmp(text, "5.0") == 0)
+        *version = OUCH_50;
+    else if (strcmp(text, "4.2") == 0)
+        *version = OUCH_42;
+    else
+        PyErr_Format(PyExc_ValueError, "OUCH version \"%s\": must be \"5.0\" or \"4.2\"", text);
+    return PyErr_Occurred() == NULL;
+}
+
 static PyObject *ouch_call(PyObject *arguments, PyObject *keywords, PyObject *(*call)(const struct protocol *, PyObject *),
                            const char *format, char *first)
 {
-    char *names[] = {first, "inbound", NULL};
+    char *names[] = {first, "inbound", "version", NULL};
     PyObject *object;
     int inbound;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, format, names, &object, &inbound))
+    const char *text = "5.0";
+    enum ouch_version version;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, format, names, &object, &inbound, &text) ||
+        !take_version(text, &version))
         return NULL;
-    return call(inbound ? &ouch_in : &ouch_out, object);
+    return call(&ouch[version][inbound != 0], object);
 }
 
 static PyObject *py_ouch_decode(PyObject *module, PyObject *arguments, PyObject *keywords)
 {
     (void)module;
-    return ouch_call(arguments, keywords, decode, "Op:ouch_decode", "message");
+    return ouch_call(arguments, keywords, decode, "Op|s:ouch_decode", "message");
 }
 
 static PyObject *py_ouch_encode(PyObject *module, PyObject *arguments, PyObject *keywords)
 {
     (void)module;
-    return ouch_call(arguments, keywords, encode, "Op:ouch_encode", "fields");
+    return ouch_call(arguments, keywords, encode, "Op|s:ouch_encode", "fields");
+}
+
+static PyObject *py_ouch_fields(PyObject *module, PyObject *arguments, PyObject *keywords)
+{
+    (void)module;
+    return ouch_call(arguments, keywords, list_fields, "Op|s:ouch_fields", "type");
+}
+
+static PyObject *py_ouch_types(PyObject *module, PyObject *arguments, PyObject *keywords)
+{
+    (void)module;
+    static char *names[] = {"inbound", "version", NULL};
+    int inbound;
+    const char *text = "5.0";
+    enum ouch_version version;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "p|s:ouch_types", names, &inbound, &text) ||
+        !take_version(text, &version))
+        return NULL;
+    const struct protocol *protocol = &ouch[version][inbound != 0];
+    char letters[32];
+    for (size_t i = 0; i < protocol->count; i++)
+        letters[i] = protocol->messages[i].type;
+    return PyUnicode_FromStringAndSize(letters, (Py_ssize_t)protocol->count);
+}
+
+static PyObject *py_ouch_reject_text(PyObject *module, PyObject *arguments, PyObject *keywords)
+{
+    (void)module;
+    static char *names[] = {"reason", "version", NULL};
+    PyObject *reason;
+    const char *text = "5.0";
+    enum ouch_version version;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|s:ouch_reject_text", names, &reason, &text) ||
+        !take_version(text, &version))
+        return NULL;
+    unsigned long code = 0;
+    if (PyUnicode_Check(reason) && PyUnicode_GetLength(reason) == 1)
+        code = PyUnicode_ReadChar(reason, 0);
+    else if (PyLong_Check(reason))
+        code = PyLong_AsUnsignedLong(reason);
+    else
+        PyErr_Format(PyExc_TypeError, "reason: %R must be an integer (5.0) or one letter (4.2)", reason);
+    if (PyErr_Occurred() != NULL)
+        return NULL;
+    return PyUnicode_FromString(ouch_reject_text(version, code <= UINT16_MAX ? (uint16_t)code : 0));
 }
 
 #define METHOD(name, flags) {#name, (PyCFunction)(void (*)(void))py_##name, flags, NULL}
@@ -285,5 +371,8 @@ PyMethodDef codec_methods[] = {
     METHOD(itch_encode, METH_O),
     METHOD(ouch_decode, METH_VARARGS | METH_KEYWORDS),
     METHOD(ouch_encode, METH_VARARGS | METH_KEYWORDS),
+    METHOD(ouch_fields, METH_VARARGS | METH_KEYWORDS),
+    METHOD(ouch_types, METH_VARARGS | METH_KEYWORDS),
+    METHOD(ouch_reject_text, METH_VARARGS | METH_KEYWORDS),
     {NULL, NULL, 0, NULL},
 };
