@@ -44,7 +44,7 @@ bool engine_init(struct engine *engine, const struct engine_settings *settings, 
         return failure_set(failure, ENOMEM, "engine memory: arena of %zu bytes is too small", need);
     }
     settings->strategy->init(engine->strategy_state, &settings->strategy_settings);
-    ouch_stage(&engine->order, settings->orders.firm);
+    ouch_stage(&engine->order, OUCH_50, settings->orders.firm);
     return true;
 }
 
@@ -60,8 +60,8 @@ void engine_release(struct engine *engine)
 static void send_order(struct engine *engine, const struct tw_order *order, const uint8_t *stock, uint64_t receive_ns)
 {
     uint32_t last_byte;
-    ouch_patch(&engine->order, engine->user_ref_num + 1, order->side, order->shares, stock, order->price);
-    int result = engine->transport.send(engine->transport.self, engine->order.bytes, engine->order.length, &last_byte);
+    uint32_t length = ouch_enter(&engine->order, engine->user_ref_num + 1, order->side, order->shares, stock, order->price, TW_IOC);
+    int result = engine->transport.send(engine->transport.self, engine->order.enter, length, &last_byte);
     if (UNLIKELY(result != 0)) { /* a peer that does not read, or is gone: orders_receive finds out which */
         BLOCK_COUNT(engine->block, orders_unsent, 1);
         return;

@@ -45,7 +45,7 @@ struct engine {
     struct mold_tracker mold;
     void *strategy_state;
     struct risk *risk;
-    struct ouch_order order;
+    struct ouch_staged order;
     uint32_t user_ref_num; /* of the last order; OUCH wants them to increase over the day */
     struct stamps *stamps;
     struct orders *orders;
