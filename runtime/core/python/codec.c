@@ -1,34 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Messages to dictionaries and back, by walking the tables; the slow path. */
-#include "common.h"
+#include "codec.h"
 
 #include "../itch.h"
-#include "../ouch.h"
-
-struct protocol {
-    const char *name;
-    const struct wire_message *messages;
-    size_t count;
-};
 
 static const struct protocol itch = {"ITCH 5.0", itch_messages, ITCH_MESSAGE_COUNT};
-static const struct protocol ouch[2][2] = { /* by version, by direction: to the client, to the exchange */
-    [OUCH_50] = {{"OUCH 5.0 outbound", ouch_outbound, OUCH_OUTBOUND_COUNT}, {"OUCH 5.0 inbound", ouch_inbound, OUCH_INBOUND_COUNT}},
-    [OUCH_42] = {{"OUCH 4.2 outbound", ouch42_outbound, OUCH42_OUTBOUND_COUNT},
-                 {"OUCH 4.2 inbound", ouch42_inbound, OUCH42_INBOUND_COUNT}},
-};
 
 #define APPENDAGE_MAX UINT16_MAX
 
-static bool is_text(const struct wire_field *field)
+bool codec_is_text(const struct wire_field *field)
 {
     return field->kind == WIRE_CHAR || field->kind == WIRE_ALPHA;
 }
 
 /* --- decode --- */
 
-static PyObject *field_value(const struct wire_field *field, const uint8_t *message)
+PyObject *codec_value(const struct wire_field *field, const uint8_t *message)
 {
     const uint8_t *at = message + field->offset;
     if (field->kind == WIRE_CHAR)
@@ -51,7 +39,7 @@ static PyObject *appendage_of(const struct protocol *protocol, const struct wire
     return PyBytes_FromStringAndSize((const char *)bytes + kind->length + 2, rest - 2);
 }
 
-static PyObject *decode(const struct protocol *protocol, PyObject *object)
+PyObject *codec_decode(const struct protocol *protocol, PyObject *object)
 {
     Py_buffer buffer;
     if (!take_buffer(object, &buffer))
@@ -70,7 +58,7 @@ static PyObject *decode(const struct protocol *protocol, PyObject *object)
         fields = PyDict_New();
         int bad = fields == NULL || put_item(fields, "type", PyUnicode_DecodeLatin1(&kind->type, 1, NULL)) != 0;
         for (unsigned i = 0; !bad && i < kind->field_count; i++)
-            bad = put_item(fields, kind->fields[i].name, field_value(&kind->fields[i], bytes)) != 0;
+            bad = put_item(fields, kind->fields[i].name, codec_value(&kind->fields[i], bytes)) != 0;
         if (!bad && (kind->tail == WIRE_TAIL_REQUIRED || buffer.len > kind->length))
             bad = put_item(fields, "appendage", appendage_of(protocol, kind, bytes, buffer.len)) != 0;
         if (bad)
@@ -82,14 +70,14 @@ static PyObject *decode(const struct protocol *protocol, PyObject *object)
 
 /* --- encode --- */
 
-static bool put_text(const struct protocol *protocol, char type, const struct wire_field *field, PyObject *value, uint8_t *at)
+static bool put_text(const char *where, const struct wire_field *field, PyObject *value, uint8_t *at)
 {
     char *bytes;
     Py_ssize_t length;
     PyObject *latin = PyUnicode_Check(value) ? PyUnicode_AsLatin1String(value) : NULL;
     if (latin == NULL || PyBytes_AsStringAndSize(latin, &bytes, &length) != 0 || length > field->length) {
-        PyErr_Format(PyExc_ValueError, "%s type %c, %s: %R must be Latin-1 text of at most %d characters", protocol->name, type,
-                     field->name, value, (int)field->length);
+        PyErr_Format(PyExc_ValueError, "%s, %s: %R must be Latin-1 text of at most %d characters", where, field->name, value,
+                     (int)field->length);
         Py_XDECREF(latin);
         return false;
     }
@@ -98,33 +86,38 @@ static bool put_text(const struct protocol *protocol, char type, const struct wi
     return true;
 }
 
-static bool put_signed(const struct protocol *protocol, char type, const struct wire_field *field, PyObject *value, uint8_t *at)
+static bool put_signed(const char *where, const struct wire_field *field, PyObject *value, uint8_t *at)
 {
     long long number = PyLong_Check(value) ? PyLong_AsLongLong(value) : 0;
     if (!PyLong_Check(value) || PyErr_Occurred() != NULL || number < INT32_MIN || number > INT32_MAX) {
         PyErr_Clear();
-        PyErr_Format(PyExc_ValueError, "%s type %c, %s: %R must be an integer from %d to %d", protocol->name, type, field->name,
-                     value, INT32_MIN, INT32_MAX);
+        PyErr_Format(PyExc_ValueError, "%s, %s: %R must be an integer from %d to %d", where, field->name, value, INT32_MIN,
+                     INT32_MAX);
         return false;
     }
     put32(at, (uint32_t)number);
     return true;
 }
 
-static bool put_number(const struct protocol *protocol, char type, const struct wire_field *field, PyObject *value, uint8_t *at)
+static bool put_number(const char *where, const struct wire_field *field, PyObject *value, uint8_t *at)
 {
-    if (field->kind == WIRE_I32)
-        return put_signed(protocol, type, field, value, at);
     unsigned long long limit = field->length == 8 ? UINT64_MAX : (1ULL << 8 * field->length) - 1;
     unsigned long long number = PyLong_Check(value) ? PyLong_AsUnsignedLongLong(value) : 0;
     if (!PyLong_Check(value) || PyErr_Occurred() != NULL || number > limit) {
         PyErr_Clear();
-        PyErr_Format(PyExc_ValueError, "%s type %c, %s: %R must be an integer from 0 to %llu", protocol->name, type, field->name,
-                     value, limit);
+        PyErr_Format(PyExc_ValueError, "%s, %s: %R must be an integer from 0 to %llu", where, field->name, value, limit);
         return false;
     }
     wire_put(at, field->length, number);
     return true;
+}
+
+bool codec_put(const char *where, const struct wire_field *field, PyObject *value, uint8_t *message)
+{
+    uint8_t *at = message + field->offset;
+    if (codec_is_text(field))
+        return put_text(where, field, value, at);
+    return field->kind == WIRE_I32 ? put_signed(where, field, value, at) : put_number(where, field, value, at);
 }
 
 static const struct wire_field *find_field(const struct wire_message *kind, const char *name)
@@ -169,9 +162,9 @@ static bool put_pair(const struct protocol *protocol, const struct wire_message 
         PyErr_Format(PyExc_ValueError, "%s type %c (%s): no field %R", protocol->name, kind->type, kind->title, key);
         return false;
     }
-    uint8_t *at = message + field->offset;
-    return is_text(field) ? put_text(protocol, kind->type, field, value, at)
-                          : put_number(protocol, kind->type, field, value, at);
+    char where[64];
+    snprintf(where, sizeof where, "%s type %c", protocol->name, kind->type);
+    return codec_put(where, field, value, message);
 }
 
 /* The message with its appendage: its length and bytes when the table requires one or `appendage` is not NULL. */
@@ -202,7 +195,7 @@ static PyObject *with_appendage(const struct protocol *protocol, const struct wi
     return result;
 }
 
-static PyObject *encode(const struct protocol *protocol, PyObject *fields)
+PyObject *codec_encode(const struct protocol *protocol, PyObject *fields)
 {
     uint8_t message[UINT8_MAX + 1] = {0}; /* offsets are of 8 bits */
     if (!PyMapping_Check(fields))
@@ -212,7 +205,7 @@ static PyObject *encode(const struct protocol *protocol, PyObject *fields)
         return NULL;
     message[0] = (uint8_t)kind->type;
     for (unsigned i = 0; i < kind->field_count; i++)
-        if (is_text(&kind->fields[i]))
+        if (codec_is_text(&kind->fields[i]))
             memset(message + kind->fields[i].offset, ' ', kind->fields[i].length);
     PyObject *pairs = PyMapping_Items(fields), *appendage = NULL, *result = NULL;
     bool good = pairs != NULL;
@@ -236,7 +229,7 @@ static const struct wire_message *find_kind(const struct protocol *protocol, PyO
 }
 
 /* (name, kind, offset, length) of every field. */
-static PyObject *list_fields(const struct protocol *protocol, PyObject *type)
+PyObject *codec_fields(const struct protocol *protocol, PyObject *type)
 {
     const struct wire_message *kind = find_kind(protocol, type);
     if (kind == NULL)
@@ -263,103 +256,19 @@ static PyObject *py_itch_length(PyObject *module, PyObject *type)
 static PyObject *py_itch_fields(PyObject *module, PyObject *type)
 {
     (void)module;
-    return list_fields(&itch, type);
+    return codec_fields(&itch, type);
 }
 
 static PyObject *py_itch_decode(PyObject *module, PyObject *message)
 {
     (void)module;
-    return decode(&itch, message);
+    return codec_decode(&itch, message);
 }
 
 static PyObject *py_itch_encode(PyObject *module, PyObject *fields)
 {
     (void)module;
-    return encode(&itch, fields);
-}
-
-/* --- functions: OUCH --- */
-
-static bool take_version(const char *text, enum ouch_version *version)
-{
-    if (strcmp(text, "5.0") == 0)
-        *version = OUCH_50;
-    else if (strcmp(text, "4.2") == 0)
-        *version = OUCH_42;
-    else
-        PyErr_Format(PyExc_ValueError, "OUCH version \"%s\": must be \"5.0\" or \"4.2\"", text);
-    return PyErr_Occurred() == NULL;
-}
-
-static PyObject *ouch_call(PyObject *arguments, PyObject *keywords, PyObject *(*call)(const struct protocol *, PyObject *),
-                           const char *format, char *first)
-{
-    char *names[] = {first, "inbound", "version", NULL};
-    PyObject *object;
-    int inbound;
-    const char *text = "5.0";
-    enum ouch_version version;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, format, names, &object, &inbound, &text) ||
-        !take_version(text, &version))
-        return NULL;
-    return call(&ouch[version][inbound != 0], object);
-}
-
-static PyObject *py_ouch_decode(PyObject *module, PyObject *arguments, PyObject *keywords)
-{
-    (void)module;
-    return ouch_call(arguments, keywords, decode, "Op|s:ouch_decode", "message");
-}
-
-static PyObject *py_ouch_encode(PyObject *module, PyObject *arguments, PyObject *keywords)
-{
-    (void)module;
-    return ouch_call(arguments, keywords, encode, "Op|s:ouch_encode", "fields");
-}
-
-static PyObject *py_ouch_fields(PyObject *module, PyObject *arguments, PyObject *keywords)
-{
-    (void)module;
-    return ouch_call(arguments, keywords, list_fields, "Op|s:ouch_fields", "type");
-}
-
-static PyObject *py_ouch_types(PyObject *module, PyObject *arguments, PyObject *keywords)
-{
-    (void)module;
-    static char *names[] = {"inbound", "version", NULL};
-    int inbound;
-    const char *text = "5.0";
-    enum ouch_version version;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "p|s:ouch_types", names, &inbound, &text) ||
-        !take_version(text, &version))
-        return NULL;
-    const struct protocol *protocol = &ouch[version][inbound != 0];
-    char letters[32];
-    for (size_t i = 0; i < protocol->count; i++)
-        letters[i] = protocol->messages[i].type;
-    return PyUnicode_FromStringAndSize(letters, (Py_ssize_t)protocol->count);
-}
-
-static PyObject *py_ouch_reject_text(PyObject *module, PyObject *arguments, PyObject *keywords)
-{
-    (void)module;
-    static char *names[] = {"reason", "version", NULL};
-    PyObject *reason;
-    const char *text = "5.0";
-    enum ouch_version version;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|s:ouch_reject_text", names, &reason, &text) ||
-        !take_version(text, &version))
-        return NULL;
-    unsigned long code = 0;
-    if (PyUnicode_Check(reason) && PyUnicode_GetLength(reason) == 1)
-        code = PyUnicode_ReadChar(reason, 0);
-    else if (PyLong_Check(reason))
-        code = PyLong_AsUnsignedLong(reason);
-    else
-        PyErr_Format(PyExc_TypeError, "reason: %R must be an integer (5.0) or one letter (4.2)", reason);
-    if (PyErr_Occurred() != NULL)
-        return NULL;
-    return PyUnicode_FromString(ouch_reject_text(version, code <= UINT16_MAX ? (uint16_t)code : 0));
+    return codec_encode(&itch, fields);
 }
 
 #define METHOD(name, flags) {#name, (PyCFunction)(void (*)(void))py_##name, flags, NULL}
@@ -369,10 +278,5 @@ PyMethodDef codec_methods[] = {
     METHOD(itch_fields, METH_O),
     METHOD(itch_decode, METH_O),
     METHOD(itch_encode, METH_O),
-    METHOD(ouch_decode, METH_VARARGS | METH_KEYWORDS),
-    METHOD(ouch_encode, METH_VARARGS | METH_KEYWORDS),
-    METHOD(ouch_fields, METH_VARARGS | METH_KEYWORDS),
-    METHOD(ouch_types, METH_VARARGS | METH_KEYWORDS),
-    METHOD(ouch_reject_text, METH_VARARGS | METH_KEYWORDS),
     {NULL, NULL, 0, NULL},
 };

@@ -37,6 +37,8 @@ PyObject *block_as_dict(const struct block *block);
 
 /* Method tables and types of the files here; module.c puts them together. */
 extern PyMethodDef codec_methods[];
+extern PyMethodDef ouch_methods[];
+extern PyMethodDef soup_methods[];
 extern PyMethodDef frame_methods[];
 extern PyMethodDef engine_methods[];
 extern PyMethodDef block_methods[];
