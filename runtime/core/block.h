@@ -31,7 +31,7 @@
     X(packets) X(packets_b) X(packets_requested) X(messages) X(gaps) X(gaps_closed) X(messages_lost)          \
     X(requests) X(duplicates) X(out_of_session) X(unknown) X(malformed) X(book_errors)                        \
     X(orders_sent) X(replaces_sent) X(cancels_sent) X(orders_accepted) X(orders_replaced) X(orders_executed)  \
-    X(orders_canceled) X(orders_rejected) X(orders_broken) X(orders_unsent) X(orders_unknown)                 \
+    X(orders_canceled) X(orders_rejected) X(orders_broken) X(orders_unsent) X(orders_unknown) X(answers_damaged)                                                                       \
     X(shares_executed) X(open_orders) X(unsure_orders)                                                        \
     X(risk_size) X(risk_notional) X(risk_collar) X(risk_position) X(risk_open_orders) X(risk_rate)            \
     X(risk_duplicate) X(risk_restricted) X(risk_killed) X(risk_stale) X(risk_halted) X(risk_band) X(risk_leg) \
