@@ -22,11 +22,13 @@ static int execute(PyObject *module)
         PyModule_AddFunctions(module, feed_methods) != 0)
         return -1;
     if (PyModule_AddFunctions(module, ouch_methods) != 0 || PyModule_AddFunctions(module, soup_methods) != 0)
+        PyModule_AddFunctions(module, journal_methods) != 0)
         return -1;
     if (PyModule_AddStringConstant(module, "ITCH_TYPES", ITCH_TYPES) != 0)
         return -1;
     if (add_type(module, &book_spec) != 0 || add_type(module, &replay_spec) != 0 || add_type(module, &engine_spec) != 0 ||
         add_type(module, &feed_spec) != 0)
+        add_type(module, &ledger_spec) != 0)
         return -1;
     return 0;
 }
