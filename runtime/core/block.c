@@ -188,3 +188,11 @@ void block_put_tops(struct block *block, const struct block_top *tops, uint32_t 
     block->top_count = count;
     end_change(block);
 }
+
+void block_put_positions(struct block *block, const struct block_position *positions, uint32_t count)
+{
+    begin_change(block);
+    memcpy(block->position, positions, count * sizeof *positions);
+    block->position_count = count;
+    end_change(block);
+}
