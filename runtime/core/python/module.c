@@ -22,7 +22,8 @@ static int execute(PyObject *module)
         return -1;
     if (PyModule_AddStringConstant(module, "ITCH_TYPES", ITCH_TYPES) != 0)
         return -1;
-    if (add_type(module, &book_spec) != 0 || add_type(module, &replay_spec) != 0 || add_type(module, &engine_spec) != 0)
+    if (add_type(module, &book_spec) != 0 || add_type(module, &replay_spec) != 0 || add_type(module, &engine_spec) != 0 ||
+        add_type(module, &risk_spec) != 0 || add_type(module, &control_spec) != 0)
         return -1;
     return 0;
 }
