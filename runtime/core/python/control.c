@@ -80,7 +80,7 @@ static bool lock(struct control_object *self)
 
 static void unlock(struct control_object *self)
 {
-    if (--self->depth == 0)
+    if (self->depth > 0 && --self->depth == 0)
         flock(self->fd, LOCK_UN);
 }
 
