@@ -130,7 +130,7 @@ void block_add_reject(struct block *block, uint32_t reference, uint16_t reason, 
 
 /* A new feed session: its id, counters of the session at zero. */
 void block_begin_session(struct block *block, const uint8_t session[10]);
-void block_put_tops(struct block *block, const struct block_top *tops, uint32_t count);
-void block_put_positions(struct block *block, const struct block_position *positions, uint32_t count);
+void block_put_tops(struct block *block, const struct block_top *tops, uint32_t count); /* up to BLOCK_TOPS */
+void block_put_positions(struct block *block, const struct block_position *positions, uint32_t count); /* up to BLOCK_POSITIONS */
 
 #endif
