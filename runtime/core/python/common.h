@@ -32,6 +32,10 @@ bool take_messages(PyObject *data, PyObject *index, Py_buffer *data_buffer, Py_b
 /* The [engine] [feed] ... mapping into settings. Without `network` the addresses are not asked for. ValueError names the key. */
 bool settings_from_config(PyObject *config, bool network, struct engine_settings *settings);
 
+/* [strategy] (NULL: all defaults) into its settings, and which one it names. ValueError names the key. */
+bool strategy_from_table(PyObject *table, uint32_t max_instruments, const struct tw_strategy **strategy,
+                         struct tw_strategy_settings *settings);
+
 /* The dictionary block_read returns. */
 PyObject *block_as_dict(const struct block *block);
 
@@ -40,9 +44,11 @@ extern PyMethodDef codec_methods[];
 extern PyMethodDef frame_methods[];
 extern PyMethodDef engine_methods[];
 extern PyMethodDef block_methods[];
+extern PyMethodDef strategy_methods[];
 extern PyType_Spec book_spec;
 extern PyType_Spec replay_spec;
 extern PyType_Spec engine_spec;
+extern PyType_Spec strategy_spec;
 
 /* Up to n levels of a side as a list of (price, shares, orders), best first. */
 PyObject *book_depth(const struct book *book, uint16_t locate, enum book_side_index side, Py_ssize_t n);
