@@ -311,3 +311,49 @@ class Risk:
     def restrict(self, symbols: Sequence[str]) -> None: ...
     def name(self, locate: int, stock: str) -> None: ...
     def forget(self) -> None: ...
+class Strategy:
+    """A strategy alone, without an engine: for tests. `strategy` is the [strategy] table, defaults for what is left out."""
+
+    def __init__(self, strategy: Mapping[str, Any], max_instruments: int = 64) -> None:
+        """ValueError names the key of [strategy], its value and the rule."""
+
+    def name(self, locate: int, stock: str) -> bool:
+        """The feed names an instrument; whether the strategy wants to see it."""
+
+    def event(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The top of a book changed: the fields of struct tw_event, 0 when left out (trading_state: "T").
+
+        "bids" and "asks" are lists of (price, shares, orders), best first. Returns the orders asked for as dictionaries
+        of the fields of struct tw_order, with characters as text and None for TW_NO_TAG.
+        """
+
+    def update(self, update: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What became of an order: the fields of struct tw_update; returns what `event` does."""
+
+    def reset(self) -> None:
+        """A new feed session."""
+
+    def tags(self) -> int:
+        """How many tags it uses."""
+
+    def failed(self) -> bool:
+        """Whether a user's function failed; the strategy then asks for nothing any more."""
+
+def strategy_try(
+    strategy: Mapping[str, Any],
+    itch_buffer: Buffer,
+    index: Buffer,
+    *,
+    measured: bool = False,
+    max_orders: int = 1 << 20,
+    max_instruments: int = 16384,
+) -> dict[str, int]:
+    """Run a strategy ([strategy] table) over a file with simple answers instead of an exchange; core/trial.h says which.
+
+    Returns messages, calls (of on_top), updates, enters, replaces, cancels, refused, executed (orders), endless (events
+    whose answers never came to an end), elapsed_ns (of the calls of on_top, when `measured`; the loop and two looks at
+    the clock every 256 calls included), failed (1: a user's function failed). Releases the GIL.
+    """
+
+def strategy_layout() -> dict[str, dict[str, tuple[int, int]]]:
+    """(offset, size) in bytes of every field of the records of core/strategy.h; under "" (0, size of the record)."""
