@@ -77,6 +77,12 @@ def mold_decode(packet: Buffer) -> tuple[str, int, int, list[bytes]]:
     ValueError when the packet is shorter than its header or its messages say.
     """
 
+def mold_request_encode(session: str, sequence: int, count: int) -> bytes:
+    """A MoldUDP64 request packet: `count` messages (1 to 65535) from `sequence` on, please."""
+
+def mold_request_decode(packet: Buffer) -> tuple[str, int, int]:
+    """(session, sequence, count) of a request packet. ValueError unless it has exactly 20 bytes."""
+
 def ouch_decode(message: Buffer, inbound: bool, version: str = "5.0") -> dict[str, Any]:
     """One OUCH message; `inbound` True for those a client sends, False for the exchange's. `version`: "5.0" or "4.2".
 
@@ -190,6 +196,40 @@ class Book:
     def stats(self) -> dict[str, int]:
         """live_orders, unknown_orders, duplicate_orders, bad_quantities, overflow_orders, overflow_levels,
         overflow_instruments."""
+
+@final
+class Feed:
+    """The feed of the engine by itself: A and B line and requested packets into one sequence. For tests and tools.
+
+    `gap_timeout_ms`: a gap is declared lost that long after the last missing message came, 0: at once. `request_ms`:
+    missing messages are asked for again after so long, if `request`. `silent_ms`: a feed without any packet for that
+    long is silent, 0: never. `keep_packets` (1 to 65536): kept behind a gap. `strict_join`: without `request` a session
+    joined after its first message is stale.
+    """
+
+    def __init__(
+        self,
+        *,
+        gap_timeout_ms: int = 200,
+        request_ms: int = 20,
+        silent_ms: int = 5000,
+        keep_packets: int = 1024,
+        request: bool = False,
+        strict_join: bool = False,
+    ) -> None: ...
+    def packet(self, packet: Buffer, line: str = "A", now_ns: int = 0) -> list[bytes]:
+        """Take a packet of line "A", "B" or "R" (requested); the messages that can be had now, in order."""
+
+    def drain(self) -> list[bytes]:
+        """Messages a declared gap held back."""
+
+    def tick(self, now_ns: int) -> list[bytes]:
+        """Time-outs; the request packets to be sent. Call `drain` afterwards."""
+
+    def state(self) -> dict[str, Any]:
+        """session, next_sequence, stale, silent, gap_open, packets_a, packets_b, packets_requested, duplicates (messages),
+        gaps, gaps_closed (without loss), messages_lost, requests, out_of_session, malformed (packets), sessions (begun),
+        ends (of sessions)."""
 
 @final
 class Replay:
