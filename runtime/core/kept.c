@@ -51,8 +51,9 @@ enum kept_result kept_put(struct kept_ring *ring, const struct transport_packet 
         return KEPT_KNOWN;
     if (packet->length > KEPT_BYTES)
         return KEPT_REFUSED;
-    if (before != NULL && before->sequence == sequence) {
-        slot = *place(ring, at - 1); /* the same beginning with more behind it */
+    if (before != NULL && before->sequence == sequence) { /* the same beginning with more behind it */
+        slot = *place(ring, at - 1);
+        now_ns = before->since_ns;
     } else {
         if (ring->used == ring->slots)
             return KEPT_REFUSED;

@@ -16,7 +16,7 @@
 
 struct kept {
     uint64_t sequence;   /* of its first message */
-    uint64_t since_ns;   /* when it was put here */
+    uint64_t since_ns;   /* when the first packet with this sequence was put here */
     uint64_t receive_ns; /* as in transport_packet */
     uint32_t length;
     uint16_t count;      /* whole messages, at least one */

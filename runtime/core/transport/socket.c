@@ -3,70 +3,18 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/errqueue.h>
-#include <linux/net_tstamp.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "../clock.h"
+#include "options.h"
 
 #define STAMPING_ATTEMPTS 50
 #define STAMPING_WAIT_MS 2
-#define FEED_BUFFER_BYTES (8 << 20) /* bursts wait here while the engine is busy or not yet running */
 
 /* --- opening --- */
-
-static bool is_multicast(struct in_addr address)
-{
-    return (ntohl(address.s_addr) & 0xF0000000u) == 0xE0000000u;
-}
-
-static bool set_stamping(int fd, int flags)
-{
-    return setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags) == 0;
-}
-
-static bool set_int(int fd, int level, int option, int value)
-{
-    return setsockopt(fd, level, option, &value, sizeof value) == 0;
-}
-
-static bool open_feed(struct socket_transport *self, const struct feed_settings *feed, struct failure *failure)
-{
-    const char *step = "socket";
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(feed->port)};
-    struct ip_mreqn join = {0};
-    if (inet_pton(AF_INET, feed->group, &at.sin_addr) != 1 || inet_pton(AF_INET, feed->interface, &join.imr_address) != 1)
-        return failure_set(failure, EINVAL, "feed.group \"%s\" and feed.interface \"%s\" must be IPv4 addresses", feed->group,
-                           feed->interface);
-    join.imr_multiaddr = at.sin_addr;
-    self->feed = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (self->feed < 0)
-        goto failed;
-    step = "reuse address";
-    if (!set_int(self->feed, SOL_SOCKET, SO_REUSEADDR, 1))
-        goto failed;
-    if (!set_int(self->feed, SOL_SOCKET, SO_RCVBUFFORCE, FEED_BUFFER_BYTES)) /* needs CAP_NET_ADMIN; else up to rmem_max */
-        set_int(self->feed, SOL_SOCKET, SO_RCVBUF, FEED_BUFFER_BYTES);
-    if (feed->busy_poll_us > 0) /* a hint: refused without CAP_NET_ADMIN above the system's value, ignored by lo and veth */
-        set_int(self->feed, SOL_SOCKET, SO_BUSY_POLL, (int)feed->busy_poll_us);
-    step = "bind";
-    if (bind(self->feed, (struct sockaddr *)&at, sizeof at) != 0)
-        goto failed;
-    if (is_multicast(at.sin_addr)) {
-        step = "join the group (is feed.interface an address of this machine?)";
-        if (!set_int(self->feed, IPPROTO_IP, IP_MULTICAST_ALL, 0) ||
-            setsockopt(self->feed, IPPROTO_IP, IP_ADD_MEMBERSHIP, &join, sizeof join) != 0)
-            goto failed;
-    }
-    return true;
-failed:
-    return failure_set(failure, errno, "feed %s:%u on %s: %s: %s", feed->group, feed->port, feed->interface, step,
-                       strerror(errno));
-}
 
 static bool connect_within(int fd, const struct addrinfo *address, int timeout_ms)
 {
@@ -147,7 +95,8 @@ static void wait_for_stamping(void)
 void socket_transport_init(struct socket_transport *self)
 {
     memset(self, 0, sizeof *self);
-    self->feed = self->orders = self->wake = -1;
+    lines_init(&self->feed);
+    self->orders = self->wake = -1;
 }
 
 bool socket_transport_open(struct socket_transport *self, const struct engine_settings *settings, uint8_t *receive_buffer,
@@ -155,14 +104,13 @@ bool socket_transport_open(struct socket_transport *self, const struct engine_se
 {
     socket_transport_close(self);
     self->sent_bytes = self->pending = 0;
-    self->io = (struct iovec){.iov_base = receive_buffer, .iov_len = MOLD_PACKET_MAX};
-    self->message = (struct msghdr){.msg_iov = &self->io, .msg_iovlen = 1, .msg_control = self->control};
     self->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (self->wake < 0) {
         failure_set(failure, errno, "eventfd: %s", strerror(errno));
-    } else if (open_feed(self, &settings->feed, failure) && open_orders(self, &settings->orders, failure)) {
+    } else if (lines_open(&self->feed, &settings->feed, receive_buffer, failure) &&
+               open_orders(self, &settings->orders, failure)) {
         /* OPT_ID counts from here, so before the first byte. Without stamps the engine trades all the same and says so. */
-        self->stamped = set_stamping(self->feed, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE) &&
+        self->stamped = self->feed.stamped &&
                         set_stamping(self->orders, SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE |
                                                        SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY);
         if (self->stamped)
@@ -182,7 +130,7 @@ static void close_one(int *fd)
 
 void socket_transport_close(struct socket_transport *self)
 {
-    close_one(&self->feed);
+    lines_close(&self->feed);
     close_one(&self->orders);
     close_one(&self->wake);
 }
@@ -196,28 +144,14 @@ void socket_transport_wake(struct socket_transport *self)
 
 /* --- running --- */
 
-static uint64_t software_stamp(const struct cmsghdr *control)
-{
-    struct scm_timestamping stamps;
-    memcpy(&stamps, CMSG_DATA(control), sizeof stamps);
-    return (uint64_t)stamps.ts[0].tv_sec * NS_PER_S + (uint64_t)stamps.ts[0].tv_nsec;
-}
-
 static int receive(void *opaque, struct transport_packet *packet)
 {
-    struct socket_transport *self = opaque;
-    self->message.msg_controllen = sizeof self->control;
-    ssize_t got = recvmsg(self->feed, &self->message, MSG_DONTWAIT);
-    if (got < 0)
-        return errno == EAGAIN || errno == EINTR ? TRANSPORT_NOTHING : -errno;
-    packet->bytes = self->io.iov_base;
-    packet->length = (uint32_t)got;
-    packet->receive_ns = 0;
-    packet->line = TRANSPORT_LINE_A;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&self->message); c != NULL; c = CMSG_NXTHDR(&self->message, c))
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING)
-            packet->receive_ns = software_stamp(c);
-    return TRANSPORT_PACKET;
+    return lines_receive(&((struct socket_transport *)opaque)->feed, packet);
+}
+
+static int request(void *opaque, const uint8_t *bytes, uint32_t length)
+{
+    return lines_request(&((struct socket_transport *)opaque)->feed, bytes, length);
 }
 
 static int flush_pending(struct socket_transport *self)
@@ -292,13 +226,14 @@ static void collect_stamps(void *opaque, struct stamps *stamps)
 static void wait_for_any(void *opaque, int timeout_ms)
 {
     struct socket_transport *self = opaque;
-    struct pollfd on[] = {{.fd = self->feed, .events = POLLIN},
-                          {.fd = self->orders, .events = POLLIN},
-                          {.fd = self->wake, .events = POLLIN}};
+    struct pollfd on[LINES + 2] = {{.fd = self->orders, .events = POLLIN}, {.fd = self->wake, .events = POLLIN}};
+    for (unsigned i = 0; i < LINES; i++) /* those that are not there are negative, and passed over */
+        on[2 + i] = (struct pollfd){.fd = self->feed.fds[i], .events = POLLIN};
     poll(on, sizeof on / sizeof on[0], timeout_ms);
 }
 
 struct transport socket_transport_interface(struct socket_transport *self)
 {
-    return (struct transport){self, receive, send_whole, receive_orders, collect_stamps, NULL, wait_for_any};
+    bool requests = self->feed.fds[TRANSPORT_LINE_REQUESTED] >= 0;
+    return (struct transport){self, receive, send_whole, receive_orders, collect_stamps, requests ? request : NULL, wait_for_any};
 }

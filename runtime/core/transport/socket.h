@@ -4,25 +4,19 @@
 #ifndef TICKWIRE_TRANSPORT_SOCKET_H
 #define TICKWIRE_TRANSPORT_SOCKET_H
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
-#include "../engine.h"
+#include "lines.h"
 
 #define SOCKET_PENDING 4096 /* bytes of a packet the kernel took only in part */
 #define SOCKET_CONNECT_TIMEOUT_MS 5000
 
 struct socket_transport {
-    int feed;   /* -1: closed */
-    int orders;
+    struct lines feed;
+    int orders; /* -1: closed */
     int wake;   /* eventfd that ends a wait */
     bool stamped;
     uint32_t sent_bytes; /* of the order connection, modulo 2^32: the kernel's key of transmit stamps */
     uint32_t pending;
     uint8_t pending_bytes[SOCKET_PENDING];
-    struct iovec io;
-    struct msghdr message;
-    _Alignas(struct cmsghdr) uint8_t control[256];
 };
 
 void socket_transport_init(struct socket_transport *self);
