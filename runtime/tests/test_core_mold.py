@@ -36,6 +36,26 @@ def test_a_packet_byte_by_byte() -> None:
     assert _core.mold_decode(_core.mold_end_of_session("S1", 3)) == ("S1", 3, 0xFFFF, [])
 
 
+@given(
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=10),
+    st.integers(0, 2**64 - 1),
+    st.integers(1, 65535),
+)
+def test_a_request_is_a_header_alone(session: str, sequence: int, count: int) -> None:
+    request = _core.mold_request_encode(session, sequence, count)
+    assert request == session.encode().ljust(10) + struct.pack(">QH", sequence, count)
+    assert _core.mold_request_decode(request) == (session, sequence, count)
+    for wrong in (request[:-1], request + b"x"):
+        with pytest.raises(ValueError, match=f"MoldUDP64 request: {len(wrong)} bytes, it has 20"):
+            _core.mold_request_decode(wrong)
+
+
+@pytest.mark.parametrize("count", [-1, 0, 65536])
+def test_a_request_for_nothing_or_too_much_is_refused(count: int) -> None:
+    with pytest.raises(ValueError, match=f"count {count} must be 1 to 65535"):
+        _core.mold_request_encode("S", 1, count)
+
+
 @pytest.mark.parametrize("cut", range(24))
 def test_a_cut_packet_is_refused(cut: int) -> None:
     with pytest.raises(ValueError, match="MoldUDP64"):
