@@ -21,7 +21,8 @@ static int execute(PyObject *module)
         PyModule_AddFunctions(module, engine_methods) != 0 || PyModule_AddFunctions(module, block_methods) != 0 ||
         PyModule_AddFunctions(module, feed_methods) != 0)
         return -1;
-    if (PyModule_AddFunctions(module, ouch_methods) != 0 || PyModule_AddFunctions(module, soup_methods) != 0)
+    if (PyModule_AddFunctions(module, ouch_methods) != 0 || PyModule_AddFunctions(module, soup_methods) != 0 ||
+        PyModule_AddFunctions(module, settings_methods) != 0)
         return -1;
     if (PyModule_AddStringConstant(module, "ITCH_TYPES", ITCH_TYPES) != 0)
         return -1;
