@@ -1,40 +1,269 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every check is computed for every order and sets its bit; the lowest bit is the answer. That costs an order which passes a few
+ * additions more and not one branch that depends on the market, and it makes "the first reason in the order of the list" hold by
+ * construction. */
 #include "risk.h"
+
+#define NS_PER_S 1000000000ULL
+#define SYMBOL_SLOTS 512u /* a power of two, twice RISK_RESTRICTED_MAX */
+#define REMEMBERED 4u     /* orders per side of an instrument */
+#define AGAINST(reason, condition) ((uint32_t)(condition) << RISK_##reason)
+
+/* What was sent last on one side of an instrument. The first cache line is what the check reads. */
+struct recent_orders {
+    struct {
+        uint64_t time_ns; /* of the message */
+        uint32_t price, shares;
+    } order[REMEMBERED];
+    uint64_t ticked_ns[REMEMBERED]; /* risk->ticked_ns when it was sent */
+    uint64_t next;
+    uint64_t padding[3];
+};
+
+struct risk_instrument {
+    uint64_t symbol; /* as on the feed; 0: not named */
+    bool restricted;
+};
 
 struct risk {
     struct risk_limits limits;
+    uint64_t duplicate_ns;
+    uint64_t ticked_ns; /* time the ticks have counted: only goes forward, whatever the clock does */
+    uint64_t last_tick_ns;
+    uint64_t credit; /* of the next order, in orders times ns per second */
+    uint32_t orders; /* in the bucket */
+    uint32_t max_instruments;
+    uint32_t restricted_count;
+    uint32_t used; /* locates from here on were neither named nor sent to */
+    bool killed;
+    bool ticking;
+    struct risk_instrument *instruments;
+    struct recent_orders *recent;     /* two per instrument: buys, sells */
+    uint64_t restricted[SYMBOL_SLOTS]; /* open addressing; 0: free */
 };
+
+_Static_assert(SYMBOL_SLOTS >= 2 * RISK_RESTRICTED_MAX, "the restricted list must leave slots free");
+_Static_assert(RISK_VERDICTS <= 32, "verdicts are bits of a word");
+_Static_assert(sizeof(struct recent_orders) == 128, "two cache lines");
 
 size_t risk_footprint(uint32_t max_instruments)
 {
-    (void)max_instruments;
-    return arena_footprint(sizeof(struct risk));
+    return arena_footprint(sizeof(struct risk)) + arena_footprint(max_instruments * sizeof(struct risk_instrument)) +
+           arena_footprint(2 * (size_t)max_instruments * sizeof(struct recent_orders));
 }
 
 struct risk *risk_init(struct arena *arena, const struct risk_limits *limits, uint32_t max_instruments)
 {
-    (void)max_instruments;
     struct risk *risk = arena_take(arena, sizeof *risk);
-    if (risk != NULL)
-        risk->limits = *limits;
+    struct risk_instrument *instruments = arena_take(arena, max_instruments * sizeof *instruments);
+    struct recent_orders *recent = arena_take(arena, 2 * (size_t)max_instruments * sizeof *recent);
+    if (risk == NULL || instruments == NULL || recent == NULL)
+        return NULL;
+    risk->instruments = instruments;
+    risk->recent = recent;
+    risk->max_instruments = max_instruments;
+    risk->orders = limits->max_orders_per_s;
+    risk_set_limits(risk, limits);
     return risk;
+}
+
+void risk_set_limits(struct risk *risk, const struct risk_limits *limits)
+{
+    risk->limits = *limits;
+    risk->duplicate_ns = limits->duplicate_ms * 1000000ULL;
+    if (risk->orders >= limits->max_orders_per_s) {
+        risk->orders = limits->max_orders_per_s;
+        risk->credit = 0;
+    }
+}
+
+void risk_set_killed(struct risk *risk, bool killed)
+{
+    risk->killed = killed;
+}
+
+/* --- instruments by name --- */
+
+static uint64_t symbol_of(const uint8_t stock[8])
+{
+    uint64_t symbol;
+    memcpy(&symbol, stock, sizeof symbol);
+    return symbol;
+}
+
+static uint32_t slot_of(uint64_t symbol)
+{
+    return (uint32_t)(symbol * 0x9E3779B97F4A7C15ULL >> 32) % SYMBOL_SLOTS;
+}
+
+static bool is_restricted(const struct risk *risk, uint64_t symbol)
+{
+    uint32_t slot = slot_of(symbol);
+    while (risk->restricted[slot] != 0 && risk->restricted[slot] != symbol)
+        slot = (slot + 1) % SYMBOL_SLOTS;
+    return risk->restricted[slot] != 0;
+}
+
+void risk_set_restricted(struct risk *risk, const uint8_t symbols[][8], uint32_t count)
+{
+    memset(risk->restricted, 0, sizeof risk->restricted);
+    risk->restricted_count = count < RISK_RESTRICTED_MAX ? count : RISK_RESTRICTED_MAX;
+    for (uint32_t i = 0; i < risk->restricted_count; i++) {
+        uint64_t symbol = symbol_of(symbols[i]);
+        uint32_t slot = slot_of(symbol);
+        while (risk->restricted[slot] != 0 && risk->restricted[slot] != symbol)
+            slot = (slot + 1) % SYMBOL_SLOTS;
+        risk->restricted[slot] = symbol;
+    }
+    for (uint32_t locate = 0; locate < risk->used; locate++)
+        risk->instruments[locate].restricted = is_restricted(risk, risk->instruments[locate].symbol);
+}
+
+void risk_name(struct risk *risk, uint16_t locate, const uint8_t stock[8])
+{
+    if (locate >= risk->max_instruments)
+        return;
+    risk->instruments[locate] = (struct risk_instrument){symbol_of(stock), is_restricted(risk, symbol_of(stock))};
+    if (risk->used <= locate)
+        risk->used = locate + 1u;
+}
+
+void risk_forget(struct risk *risk)
+{
+    memset(risk->instruments, 0, risk->used * sizeof *risk->instruments);
+    memset(risk->recent, 0, 2 * (size_t)risk->used * sizeof *risk->recent);
+    risk->used = 0;
+}
+
+/* --- time --- */
+
+void risk_tick(struct risk *risk, uint64_t now_ns)
+{
+    /* The first tick only starts the clock, and so does one after the clock went back. */
+    uint64_t elapsed = risk->ticking && now_ns > risk->last_tick_ns ? now_ns - risk->last_tick_ns : 0;
+    uint32_t most = risk->limits.max_orders_per_s;
+    risk->ticking = true;
+    risk->last_tick_ns = now_ns;
+    risk->ticked_ns += elapsed;
+    if (elapsed >= NS_PER_S) {
+        risk->orders = most;
+        risk->credit = 0;
+        return;
+    }
+    uint64_t credit = risk->credit + elapsed * most;
+    uint64_t orders = risk->orders + credit / NS_PER_S;
+    risk->orders = orders < most ? (uint32_t)orders : most;
+    risk->credit = orders < most ? credit % NS_PER_S : 0;
+}
+
+static struct recent_orders *recent_of(const struct risk *risk, const struct tw_order *order)
+{
+    return &risk->recent[2 * (size_t)order->locate + (order->side == 'S')];
+}
+
+/* Message time decides. While it is behind that of the order remembered, which happens when it was wrong or went back, the time the
+ * ticks have counted decides instead: the check goes on, and ends. */
+static bool is_duplicate(const struct risk *risk, const struct tw_order *order, uint64_t time_ns)
+{
+    const struct recent_orders *recent = recent_of(risk, order);
+    bool found = false;
+    for (uint32_t i = 0; i < REMEMBERED; i++) {
+        if (LIKELY(recent->order[i].price != order->price || recent->order[i].shares != order->shares))
+            continue;
+        uint64_t sent_ns = recent->order[i].time_ns;
+        uint64_t since = time_ns >= sent_ns ? time_ns - sent_ns : risk->ticked_ns - recent->ticked_ns[i];
+        found |= since < risk->duplicate_ns;
+    }
+    return found;
 }
 
 void risk_sent(struct risk *risk, const struct tw_order *order, uint64_t time_ns)
 {
-    (void)risk, (void)order, (void)time_ns;
+    if (order->action == TW_CANCEL)
+        return;
+    if (LIKELY(risk->orders > 0))
+        risk->orders--;
+    if (LIKELY(risk->duplicate_ns == 0) || order->locate >= risk->max_instruments)
+        return;
+    struct recent_orders *recent = recent_of(risk, order);
+    uint32_t at = (uint32_t)(recent->next++ % REMEMBERED);
+    recent->order[at].time_ns = time_ns;
+    recent->order[at].price = order->price;
+    recent->order[at].shares = order->shares;
+    recent->ticked_ns[at] = risk->ticked_ns;
+    if (UNLIKELY(risk->used <= order->locate))
+        risk->used = order->locate + 1u;
+}
+
+/* --- the check --- */
+
+/* Under a list, an instrument whose name is not known cannot be told from one that is on it. */
+static bool is_off_limits(const struct risk *risk, uint16_t locate)
+{
+    const struct risk_instrument *instrument = &risk->instruments[locate];
+    return instrument->restricted | ((instrument->symbol == 0) & (risk->restricted_count != 0));
+}
+
+/* |price - mid| over mid beyond the collar, in halves so that the mid of an odd sum is exact. Without a mid, and for a price of
+ * nothing, there is no telling how far it is: refused. */
+static bool outside_collar(uint32_t price, const struct book_top *top, uint32_t collar_bps)
+{
+    uint64_t twice_mid = (uint64_t)top->bid + top->ask;
+    uint64_t twice_price = 2 * (uint64_t)price;
+    uint64_t away = twice_price > twice_mid ? twice_price - twice_mid : twice_mid - twice_price;
+    bool beyond = (unsigned __int128)away * 10000 > (unsigned __int128)twice_mid * collar_bps;
+    return beyond | (top->bid == 0) | (top->ask == 0) | (price == 0);
+}
+
+/* The position as if this and all open orders of its side were filled. Each side for itself: an order that leads back towards zero
+ * passes also from beyond the limit. A side that is none has no position to be within. */
+static bool outside_position(const struct tw_order *order, const struct risk_view *view, uint32_t max_position)
+{
+    bool sells = order->side == 'S';
+    uint64_t open = sells ? view->open_sells : view->open_buys;
+    open -= view->replaced_open < open ? view->replaced_open : open;
+    __int128 position = sells ? -(__int128)view->position : view->position;
+    bool beyond = position + open + order->shares > max_position;
+    return beyond | (!sells & (order->side != 'B'));
+}
+
+enum risk_verdict risk_check_nth(const struct risk *risk, const struct tw_order *order, const struct risk_view *view, uint32_t nth)
+{
+    if (order->action == TW_CANCEL)
+        return RISK_PASSED;
+    if (UNLIKELY(order->locate >= risk->max_instruments))
+        return RISK_restricted;
+    const struct risk_limits *limits = &risk->limits;
+    bool repeated = false;
+    if (UNLIKELY(risk->duplicate_ns != 0))
+        repeated = is_duplicate(risk, order, view->time_ns);
+    uint64_t open_orders = (uint64_t)view->open_orders + nth + (view->replaced_open == 0);
+    bool outside_band = (order->price < view->lower_band) | ((view->upper_band != 0) & (order->price > view->upper_band));
+    uint32_t against =
+        AGAINST(size, (order->shares == 0) | (order->shares > limits->max_size)) |
+        AGAINST(notional, (uint64_t)order->price * order->shares > limits->max_notional) |
+        AGAINST(collar, outside_collar(order->price, &view->top, limits->collar_bps)) |
+        AGAINST(position, outside_position(order, view, limits->max_position)) |
+        AGAINST(open_orders, open_orders > limits->max_open_orders) | AGAINST(rate, risk->orders <= nth) |
+        AGAINST(duplicate, repeated) | AGAINST(restricted, is_off_limits(risk, order->locate)) |
+        AGAINST(killed, risk->killed) | AGAINST(stale, view->stale != 0) | AGAINST(halted, view->trading_state != 'T') |
+        AGAINST(band, outside_band);
+    return LIKELY(against == 0) ? RISK_PASSED : (enum risk_verdict)__builtin_ctz(against);
 }
 
 enum risk_verdict risk_check(const struct risk *risk, const struct tw_order *order, const struct risk_view *view)
 {
-    const struct risk_limits *limits = &risk->limits;
-    const struct book_top *top = &view->top;
-    if (UNLIKELY(order->shares == 0 || order->shares > limits->max_size))
-        return RISK_size;
-    if (UNLIKELY(top->bid == 0 || top->ask == 0))
-        return RISK_collar;
-    uint64_t twice_mid = (uint64_t)top->bid + top->ask;
-    uint64_t twice_price = 2 * (uint64_t)order->price;
-    uint64_t away = twice_price > twice_mid ? twice_price - twice_mid : twice_mid - twice_price;
-    return UNLIKELY(away * 10000 > twice_mid * limits->collar_bps) ? RISK_collar : RISK_PASSED;
+    return risk_check_nth(risk, order, view, 0);
+}
+
+const char *risk_name_of(enum risk_verdict verdict)
+{
+    static const char *const names[] = {
+        "passed",
+#define RISK_NAME(name) #name,
+        RISK_REASONS(RISK_NAME)
+#undef RISK_NAME
+    };
+    return (unsigned)verdict < RISK_VERDICTS ? names[verdict] : "unknown";
 }

@@ -123,6 +123,9 @@ def config() -> Iterator[bytes]:
     """The first byte says kind and form."""
     yield b"\4" + (CHECKOUT / "runtime/examples/engine.toml").read_bytes()
     yield b"\0" + (CHECKOUT / "runtime/examples/exchange.toml").read_bytes()
+    yield b"\4a = " + b"[" * 1500  # deeper than Python recurses
+    yield b"\4a = " + b"9" * 4400  # more digits than Python reads
+    yield b"\4[engine]\nmax_orders = 0x" + b"f" * 3800  # more than it writes
     for first in range(8):
         for fill in (b"\x08", b"\xff", bytes(range(256))):
             yield bytes([first]) + (fill * 400)[:400]

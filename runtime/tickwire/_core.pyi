@@ -317,13 +317,115 @@ def block_read(path: str) -> dict[str, Any]:
     """A snapshot of the shared block an engine keeps at `path`; works while the engine runs and after it ended.
 
     Keys: version, name, pid, state ("starting" | "login" | "live" | "stopped"), feed_session, feed_ended,
-    next_sequence, packets, messages, gaps, messages_lost, duplicates, out_of_session, unknown, malformed, book_errors,
-    orders_sent, orders_accepted, orders_rejected, orders_unsent, risk_size, risk_collar, heartbeats_in, heartbeats_out,
-    samples, samples_dropped, unstamped, timestamp_source ("software" | "hardware" | "none"),
-    memory ("hugepages" | "pages"),
-    top: list of {locate, stock, bid, bid_size, ask, ask_size}, up to 8 instruments.
+    stale (the books miss messages), silent (no packet for feed.silent_ms), killed,
+    limits_version (that of Control.read the engine has), next_sequence, every counter of BLOCK_COUNTERS in core/block.h by its name (risk_<reason>: orders refused),
+    timestamp_source ("software" | "hardware" | "none"), memory ("hugepages" | "pages"),
+    top: list of {locate, stock, bid, bid_size, ask, ask_size}, up to 8 instruments,
+    positions: list of {stock, shares, cash, open_buys, open_sells}, up to 16; cash in 1/10000 dollar.
     OSError when there is no such file; ValueError when it is not a block of this version.
     """
 
 def block_samples(path: str) -> bytes:
     """Array of native (u64 receive stamp, u64 transmit stamp) pairs in ns, of the current feed session."""
+
+@final
+class Control:
+    """The control block of an engine, `<engine.block>.control`: limits, restricted list and kill switch while it runs.
+
+    `with control:` makes several calls one change that no other process comes between; TimeoutError when another holds
+    the file for more than a second.
+    """
+
+    def __init__(self, path: str) -> None:
+        """OSError when there is no such file; ValueError when it is no control block of this version."""
+
+    def __enter__(self) -> Control: ...
+    def __exit__(self, *error: object) -> None: ...
+    def read(self) -> dict[str, Any]:
+        """{"version", "killed", "reason", "limits": {name: value}, "restricted": [symbol]}.
+
+        Limits are those of struct risk_limits in core/risk.h: max_size, max_notional (1/10000 dollar), collar_bps,
+        max_position, max_open_orders, max_orders_per_s, duplicate_ms. The version changes with each change of
+        them or of the list.
+        """
+
+    def kill(self, reason: str = "") -> None:
+        """No order goes out from here on, cancels do. Waits for nothing. The reason's first 63 bytes are kept."""
+
+    def revive(self) -> None:
+        """Take the kill back."""
+
+    def set_limits(self, limits: dict[str, int]) -> None:
+        """Change the limits named; the others stay. ValueError names the field and the value."""
+
+    def restrict(self, symbols: Sequence[str]) -> None:
+        """The whole restricted list, at most 256 symbols."""
+
+@final
+class Risk:
+    """The checks of the engine by themselves, for tests.
+
+    Records are dictionaries of the C fields; what is left out is 0, an order by default a buy entered, a view one of an
+    instrument that trades.
+    """
+
+    def __init__(self, limits: dict[str, int], max_instruments: int = 16) -> None: ...
+    def check(self, order: dict[str, Any], view: dict[str, Any], nth: int = 0) -> str:
+        """The first reason against the order, or "passed". A view has bid and ask instead of the top of the book."""
+
+    def sent(self, order: dict[str, Any], time_ns: int) -> None: ...
+    def tick(self, now_ns: int) -> None: ...
+    def set_limits(self, limits: dict[str, int]) -> None: ...
+    def kill(self, killed: bool) -> None: ...
+    def restrict(self, symbols: Sequence[str]) -> None: ...
+    def name(self, locate: int, stock: str) -> None: ...
+    def forget(self) -> None: ...
+
+@final
+class Strategy:
+    """A strategy alone, without an engine, for tests. `strategy` is the [strategy] table, with defaults for the rest."""
+
+    def __init__(self, strategy: Mapping[str, Any], max_instruments: int = 64) -> None:
+        """ValueError names the key of [strategy], its value and the rule."""
+
+    def name(self, locate: int, stock: str) -> bool:
+        """The feed names an instrument; whether the strategy wants to see it."""
+
+    def event(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The top of a book changed: the fields of struct tw_event, 0 when left out (trading_state: "T").
+
+        "bids" and "asks" are lists of (price, shares, orders), best first. Returns the orders asked for as dictionaries
+        of the fields of struct tw_order, with characters as text and None for TW_NO_TAG.
+        """
+
+    def update(self, update: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What became of an order: the fields of struct tw_update; returns what `event` does."""
+
+    def reset(self) -> None:
+        """A new feed session."""
+
+    def tags(self) -> int:
+        """How many tags it uses."""
+
+    def failed(self) -> bool:
+        """Whether a user's function failed; the strategy then asks for nothing any more."""
+
+def strategy_try(
+    strategy: Mapping[str, Any],
+    itch_buffer: Buffer,
+    index: Buffer,
+    *,
+    measured: bool = False,
+    max_orders: int = 1 << 20,
+    max_instruments: int = 16384,
+) -> dict[str, int]:
+    """Run a strategy ([strategy] table) over a file, with the simple answers of core/trial.h instead of an exchange.
+
+    Returns messages, calls (of on_top), updates, enters, replaces, cancels, refused, executed (orders), endless (events
+    whose answers never came to an end), failed_at (the message, from 1, at which a user's function failed; 0: never).
+    When `measured`: elapsed_ns of the calls of on_top, with loop and two looks at the clock every 256 calls, and
+    overhead_ns, the same with an empty function. Answers then come after every 256 calls. Releases the GIL.
+    """
+
+def strategy_layout() -> dict[str, dict[str, tuple[int, int]]]:
+    """(offset, size) in bytes of every field of the records of core/strategy.h; under "" (0, size of the record)."""
