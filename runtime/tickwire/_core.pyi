@@ -162,6 +162,9 @@ def soup_login(username: str, password: str, session: str, sequence: int, /) -> 
 def soup_accepted(payload: Buffer) -> tuple[str, int]:
     """(session, sequence of the next message) of a login-accepted payload. ValueError when damaged."""
 
+def settings_check(config: Mapping[str, Any]) -> None:
+    """The core's own check of an engine's configuration, as `Engine` makes it first. ValueError names key and rule."""
+
 @final
 class Book:
     """Full-depth books of all instruments, as the engine keeps them. For tests and tools."""
