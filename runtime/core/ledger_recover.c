@@ -82,7 +82,7 @@ static bool book(struct ledger *ledger, const struct journal_record *record)
     struct ledger_order *order;
     switch (record->kind) {
     case JOURNAL_ENTER:
-        return ledger_book_enter(ledger, record, ledger_instrument(ledger, record->symbol));
+        return ledger_place(ledger, record, ledger_instrument(ledger, record->symbol)) != NULL;
     case JOURNAL_REPLACE:
         return ledger_book_replace(ledger, record);
     case JOURNAL_CANCEL:
