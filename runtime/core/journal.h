@@ -43,7 +43,7 @@ enum journal_kind {
     JOURNAL_ENTER = 'O',    /* about to be sent */
     JOURNAL_REPLACE = 'U',  /* about to be sent: reference replaces original */
     JOURNAL_CANCEL = 'X',   /* about to be sent */
-    JOURNAL_UNSENT = 'N',   /* the transport took none of it, or the exchange never saw it: as if it had not been. answer: tw_action */
+    JOURNAL_UNSENT = 'N',   /* none of it was sent, or the exchange never saw it: as if it had not been. answer: tw_action */
     JOURNAL_ANSWER = 'A',   /* one sequenced message of the exchange, normalised; tag holds its reason */
     JOURNAL_SESSION = 'S',  /* logged in to this session: symbol, side and time_in_force hold the ten characters of its id */
     JOURNAL_TORN = 'T',     /* `shares` records behind this place were lost; reference: the highest in them that can be read */

@@ -122,9 +122,9 @@ static void scan(struct journal *journal)
     }
 }
 
-/* What was written behind the end, and is of no older generation: `lost` counts from the end to the last of it, with what is missing
- * in between; `reference` and `generation` are the highest that can be read there. Slots from `present` on were cut off the file: all
- * of them may have been used when the last one left was. */
+/* What was written behind the end, and is of no older generation: `lost` counts from the end to the last of it, with what is
+ * missing in between; `reference` and `generation` are the highest that can be read there. Slots from `present` on were cut off the
+ * file: all of them may have been used when the last one left was. */
 struct behind {
     uint64_t lost;
     uint64_t generation;
