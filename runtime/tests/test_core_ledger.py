@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ledger against an exchange of a few lines that keeps to OUCH's rules, killed and cut off at every turn.
 
-What a ledger must never do is disagree with the exchange once all answers are in, or with itself after a restart. Both are
-checked here for histories nobody would write down by hand; the single cases are in tests/c/test_ledger.c.
+What a ledger must never do is disagree with the exchange once all answers are in, or with itself after a restart. Both
+are checked here for histories nobody would write down by hand; the single cases are in tests/c/test_ledger.c.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def open_ledger(path: Path) -> _core.Ledger:
 
 
 def state_after_a_kill(ledger: _core.Ledger) -> dict[str, Any]:
-    """What a restart must find: the same, but what had no answer is unsure, and a cancel without one is not remembered."""
+    """What a restart must find: the same, but what had no answer is unsure, and a cancel without one is forgotten."""
     state = ledger.state()
     orders = {}
     for order in state["orders"]:
