@@ -98,11 +98,28 @@ class Book:
     def apply(self, message: Buffer) -> None:
         """Apply one ITCH message; those that do not touch a book are ignored. ValueError when malformed."""
 
+    def apply_range(self, data: Buffer, index: Buffer, first: int, count: int) -> int:
+        """Apply messages first to first + count - 1 of a file, as `itch_frame_index` gives its index.
+
+        Returns how many: those of unknown type or wrong length are skipped, as the engine does. ValueError when the
+        range or a message is not inside of what was given; messages before it have been applied.
+        """
+
     def top(self, locate: int) -> tuple[int, int, int, int]:
         """(bid price, bid shares, ask price, ask shares); zeros where a side is empty."""
 
     def depth(self, locate: int, side: str, n: int) -> list[tuple[int, int, int]]:
         """Up to n levels (price, shares, orders) of side "B" or "S", best first."""
+
+    def order(self, reference: int) -> tuple[int, str, int, int] | None:
+        """(stock locate, side "B" or "S", price, shares) of a live order; None when there is none."""
+
+    def status(self, locate: int) -> dict[str, Any]:
+        """stock ("" before it is named), trading_state ("T", "H", "P" or "Q"), lower_band and upper_band (0: none), and
+        system_event, the feed's last ("" before the first)."""
+
+    def trades(self) -> dict[str, int]:
+        """Messages about trades that leave the books as they are: hidden (P), crosses (Q), broken (B)."""
 
     def stats(self) -> dict[str, int]:
         """live_orders, unknown_orders, duplicate_orders, bad_quantities, overflow_orders, overflow_levels,
