@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "book.h"
+#include "feed.h"
 #include "mold.h"
 #include "orders.h"
 #include "ouch.h"
@@ -18,8 +19,16 @@
 struct feed_settings {
     char group[64];
     char interface[64];
+    char source[64];       /* "": packets of the group from any sender */
+    char group_b[64];      /* "": there is no B line */
+    char interface_b[64];  /* "": as the A line */
+    char source_b[64];
+    char request_host[64]; /* "": there is no re-request server */
     uint16_t port;
+    uint16_t port_b;
+    uint16_t request_port;
     uint32_t busy_poll_us;
+    struct feed_policy policy;
 };
 
 struct engine_settings {

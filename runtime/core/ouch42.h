@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Nasdaq OUCH 4.2 as tables, from Nasdaq's "O*U*C*H Version 4.2", as updated in October 2025. Trade Correction (F) is of the
- * updates up to 2017 and still read.
+ * Nasdaq OUCH 4.2 as tables, from Nasdaq's "O*U*C*H Version 4.2", as updated in October 2025. Trade Correction (F) has been
+ * withdrawn since; it is still read, in the layout its successor had in the first updates of 5.0: that of Executed, and a reason.
  *
  * Prices are 4 bytes with 4 decimals, there is no appendage, and orders are named by tokens of 14 characters. Ours are "TW", the
  * reference in 8 hexadecimal digits, and 4 blanks; a token of any other form is not ours. */

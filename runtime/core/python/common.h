@@ -42,9 +42,11 @@ extern PyMethodDef soup_methods[];
 extern PyMethodDef frame_methods[];
 extern PyMethodDef engine_methods[];
 extern PyMethodDef block_methods[];
+extern PyMethodDef feed_methods[];
 extern PyType_Spec book_spec;
 extern PyType_Spec replay_spec;
 extern PyType_Spec engine_spec;
+extern PyType_Spec feed_spec;
 
 /* Up to n levels of a side as a list of (price, shares, orders), best first. */
 PyObject *book_depth(const struct book *book, uint16_t locate, enum book_side_index side, Py_ssize_t n);

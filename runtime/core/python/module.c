@@ -18,13 +18,15 @@ static int add_type(PyObject *module, PyType_Spec *spec)
 static int execute(PyObject *module)
 {
     if (PyModule_AddFunctions(module, codec_methods) != 0 || PyModule_AddFunctions(module, frame_methods) != 0 ||
-        PyModule_AddFunctions(module, engine_methods) != 0 || PyModule_AddFunctions(module, block_methods) != 0)
+        PyModule_AddFunctions(module, engine_methods) != 0 || PyModule_AddFunctions(module, block_methods) != 0 ||
+        PyModule_AddFunctions(module, feed_methods) != 0)
         return -1;
     if (PyModule_AddFunctions(module, ouch_methods) != 0 || PyModule_AddFunctions(module, soup_methods) != 0)
         return -1;
     if (PyModule_AddStringConstant(module, "ITCH_TYPES", ITCH_TYPES) != 0)
         return -1;
-    if (add_type(module, &book_spec) != 0 || add_type(module, &replay_spec) != 0 || add_type(module, &engine_spec) != 0)
+    if (add_type(module, &book_spec) != 0 || add_type(module, &replay_spec) != 0 || add_type(module, &engine_spec) != 0 ||
+        add_type(module, &feed_spec) != 0)
         return -1;
     return 0;
 }
