@@ -67,7 +67,7 @@ class Exchange:
         orders, control = config["orders"], config["control"]
         self.file = itchfile.load(config["exchange"]["itch_file"])
         self.accounts = {
-            entry["username"].strip().upper(): Account(entry["username"], entry["password"], entry["version"])
+            entry["username"].strip().upper(): Account(entry["username"], entry["password"], version=entry["version"])
             for entry in orders["accounts"]
         }
         self.heartbeat_s = orders["heartbeat_ms"] / 1000

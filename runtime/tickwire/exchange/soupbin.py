@@ -74,9 +74,9 @@ class Account:
 
     username: str
     password: str
-    version: str = "5.0"  # of OUCH
     journal: Journal = field(default_factory=Journal)
     session: Session | None = None
+    version: str = "5.0"  # of OUCH
 
 
 # Acts on the payload of an unsequenced packet; answers go to the account's journal. ProtocolError ends the session.
