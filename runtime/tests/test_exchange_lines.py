@@ -23,7 +23,8 @@ def file_of(bodies: list[bytes]) -> tuple[bytes, bytes]:
 
 
 BODIES = [
-    _core.itch_encode({"type": "D", "stock_locate": 1 + n % 3, "timestamp": n, "order_reference": n}) for n in range(COUNT)
+    _core.itch_encode({"type": "D", "stock_locate": 1 + n % 3, "timestamp": n, "order_reference": n})
+    for n in range(COUNT)
 ]
 DATA, INDEX = file_of(BODIES)
 
@@ -76,12 +77,16 @@ def test_both_lines_carry_the_same_packets(lines: Lines) -> None:
     assert result["line_a"] == result["line_b"] == {"lost": 0, "duplicated": 0, "reordered": 0}
 
 
-odds = st.fixed_dictionaries({name: st.sampled_from([0.0, 0.05, 0.5, 1.0]) for name in ("loss", "duplicate", "reorder")})
+odds = st.fixed_dictionaries(
+    {name: st.sampled_from([0.0, 0.05, 0.5, 1.0]) for name in ("loss", "duplicate", "reorder")}
+)
 
 
 @settings(max_examples=40, deadline=None)
 @given(odds, odds, st.integers(0, (1 << 64) - 1))
-def test_faults_are_as_counted_and_the_same_again(lines: Lines, a: dict[str, float], b: dict[str, float], seed: int) -> None:
+def test_faults_are_as_counted_and_the_same_again(
+    lines: Lines, a: dict[str, float], b: dict[str, float], seed: int
+) -> None:
     sequences, result = run(lines, {"A": a, "B": b}, seed)
     again, _ = run(lines, {"A": a, "B": b}, seed)
     assert again == sequences
@@ -91,7 +96,9 @@ def test_faults_are_as_counted_and_the_same_again(lines: Lines, a: dict[str, flo
         assert len(got) - len(set(got)) == counts["duplicated"]
         first = list(dict.fromkeys(got))
         # A packet held back leaves behind the one after it: never more than one place from where it belongs.
-        assert all(abs(place - rank) <= 1 for place, rank in zip(first, sorted(first), strict=True) if not counts["lost"])
+        assert all(
+            abs(place - rank) <= 1 for place, rank in zip(first, sorted(first), strict=True) if not counts["lost"]
+        )
         late = sum(1 for before, after in zip(first, first[1:], strict=False) if after < before)
         assert late <= counts["reordered"]
 
@@ -114,7 +121,9 @@ def test_one_line_fills_the_gaps_of_the_other(lines: Lines) -> None:
 
 
 def timed(times: list[int]) -> tuple[bytes, bytes]:
-    return file_of([_core.itch_encode({"type": "D", "timestamp": at, "order_reference": n}) for n, at in enumerate(times)])
+    return file_of(
+        [_core.itch_encode({"type": "D", "timestamp": at, "order_reference": n}) for n, at in enumerate(times)]
+    )
 
 
 def test_the_files_own_time_is_kept_and_divided(lines: Lines) -> None:

@@ -162,7 +162,10 @@ def test_a_resting_order_waits_for_those_ahead_of_it(rig):
     rig.feed("E", order_reference=2, executed_shares=50)
     rig.feed("E", order_reference=2, executed_shares=50)
     key = key_of(v, 1)
-    assert brief(rig.said("A"), "shares", "price", "flag") == [("E", key, 50, 999_900, "A"), ("E", key, 10, 999_900, "A")]
+    assert brief(rig.said("A"), "shares", "price", "flag") == [
+        ("E", key, 50, 999_900, "A"),
+        ("E", key, 10, 999_900, "A"),
+    ]
 
 
 def test_the_other_side_comes_to_a_resting_order(rig):
@@ -213,7 +216,12 @@ def test_replace_counts_what_the_chain_has_executed(rig):
     rig.said("A")
     (replaced,) = rig.send("A", replace(v, 1, 2, 90, 1_000_500))
     assert (replaced["type"], replaced["key"], replaced["original"]) == ("U", key_of(v, 2), key_of(v, 1))
-    assert (replaced["shares"], replaced["price"], replaced["side"], replaced["symbol"]) == (60, 1_000_500, "B", "NOFEED")
+    assert (replaced["shares"], replaced["price"], replaced["side"], replaced["symbol"]) == (
+        60,
+        1_000_500,
+        "B",
+        "NOFEED",
+    )
     assert replaced["order_reference"] == 3 and rig.entry.counters.replaced == 1
     taken = rig.send("B", enter(v, 2, side="S", quantity=999, price=1_000_500, symbol="NOFEED", immediate=True))
     assert brief(taken, "shares", "price")[1] == ("E", key_of(v, 2), 60, 1_000_500)
@@ -267,7 +275,10 @@ def test_market_orders_take_any_price_and_never_rest(rig):
     rig.offer(2, "B", 10, 100)
     bought = rig.send("A", enter(v, 1, quantity=15, price=market))
     sold = rig.send("A", enter(v, 2, side="S", quantity=15, price=market))
-    assert brief(bought, "shares", "price")[1:] == [("E", key_of(v, 1), 10, 1_500_000_000), ("C", key_of(v, 1), 5, None)]
+    assert brief(bought, "shares", "price")[1:] == [
+        ("E", key_of(v, 1), 10, 1_500_000_000),
+        ("C", key_of(v, 1), 5, None),
+    ]
     assert brief(sold, "shares", "price")[1:] == [("E", key_of(v, 2), 10, 100), ("C", key_of(v, 2), 5, None)]
 
 
@@ -336,14 +347,21 @@ def test_what_is_no_ouch_ends_the_session(rig):
     assert rig.entry.counters.orders == 0
 
 
-@given(st.sampled_from(VERSIONS), st.lists(st.binary(max_size=60) | st.sampled_from([b"\1"] * 2), max_size=5), st.data())
+@given(
+    st.sampled_from(VERSIONS), st.lists(st.binary(max_size=60) | st.sampled_from([b"\1"] * 2), max_size=5), st.data()
+)
 def test_no_bytes_do_more_than_close_the_session(version, payloads, data):
     """Valid requests with damaged bytes, and plain garbage."""
     rig = Rig(version)
     account = rig.accounts["A"]
     server, client = socket.socketpair()
     session = Session(server, "test", {"A": account}, "LAB0000001", rig.entry, 1.0, 0.0)
-    valid = [enter(version, 1), replace(version, 1, 2, 100, 1), about(version, "X", 2, 1), about(version, "M", 1, side="B")]
+    valid = [
+        enter(version, 1),
+        replace(version, 1, 2, 100, 1),
+        about(version, "X", 2, 1),
+        about(version, "M", 1, side="B"),
+    ]
     for n in range(data.draw(st.integers(0, 4))):
         message = bytearray(valid[n])
         message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))

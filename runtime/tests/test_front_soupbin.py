@@ -29,9 +29,7 @@ class Rig:
         self.account = account or Account("TRADE1", "tickwire")
         server, self.client = socket.socketpair()
         self.client.setblocking(False)
-        self.session = Session(
-            server, "test", {"TRADE1": self.account}, SESSION, on_message or echo, heartbeat_s, 0.0
-        )
+        self.session = Session(server, "test", {"TRADE1": self.account}, SESSION, on_message or echo, heartbeat_s, 0.0)
 
     def __enter__(self):
         return self

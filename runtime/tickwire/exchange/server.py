@@ -279,6 +279,7 @@ class Exchange:
             "itch_messages": len(self.file),
             "replays": self.feed.replays,
             "messages_sent": self.feed.sent,
+            "followed": self.follower.matcher.applied if self.follower else 0,
             "logged_in": sorted(account.username for account in self.accounts.values() if account.session),
             **dataclasses.asdict(self.entry.counters),
             "open_orders": sum(len(trader.orders) for trader in self.entry.traders.values()),
