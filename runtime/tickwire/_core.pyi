@@ -237,12 +237,13 @@ class Feed:
 
 @final
 class Replay:
-    """Exchange side: sends messages held in memory as MoldUDP64, each packet at its due time.
+    """Exchange side: sends messages held in memory as MoldUDP64, each packet at its due time, on one line or two.
 
     `data` and `index` are what `itch_frame_index` takes and gives. `interface` is the local address to send from;
-    `group` a multicast group or a unicast address. A packet carries up to `messages_per_packet` messages and is never
-    longer than 1472 bytes. A session id should not be used again while an engine still listens: the
-    engine takes data from sequence 1 of a session that has ended as a new session, and nothing else.
+    `group` a multicast group or a unicast address. With `group_b` every packet goes out there as well, from
+    `interface_b` ("": `interface`). A packet carries up to `messages_per_packet` messages and is never longer than 1472
+    bytes. A session id should not be used again while an engine still listens: the engine takes data from sequence 1 of
+    a session that has ended as a new session, and nothing else.
     """
 
     def __init__(
@@ -257,12 +258,35 @@ class Replay:
         messages_per_packet: int = 1,
         ttl: int = 1,
         tos: int = 0,
+        group_b: str = "",
+        port_b: int = 0,
+        interface_b: str = "",
     ) -> None: ...
-    def run(self, rate: float, first: int, count: int) -> dict[str, int]:
+    def impair(
+        self, line: str, *, loss: float = 0.0, duplicate: float = 0.0, reorder: float = 0.0, seed: int = 0
+    ) -> None:
+        """Lose, duplicate and hold back packets with messages on line "A" or "B", each with its probability (0 to 1).
+
+        Drawn for every packet and line on its own; the same seed gives the same decisions. A packet held back leaves
+        behind the next one. Start-over: counts are zero. RuntimeError while `run` is sending.
+        """
+
+    def run(self, rate: float, first: int, count: int, speed: float = 0.0) -> dict[str, Any]:
         """Send `count` messages from index `first` (sequence first + 1) at `rate` messages per second, 0: unpaced.
 
-        Due times are absolute, so a late packet does not delay the following. Sleeps, then spins for the last tens of
-        microseconds only. Releases the GIL. Returns {"messages", "packets", "elapsed_ns", "late_max_ns"}.
+        `speed` above 0 instead: at the file's own time stamps, so many times as fast. Due times are absolute, so a late
+        packet does not delay the following; those that are due leave together. Sleeps, then spins for the last tens of
+        microseconds only. Releases the GIL. Returns {"messages", "packets", "elapsed_ns", "late_max_ns"} and, as
+        "line_a" and "line_b", {"lost", "duplicated", "reordered"} in packets.
+        """
+
+    def sent(self) -> int:
+        """Sequence number of the last message that was sent (or lost on purpose), 0 for none; from any thread."""
+
+    def find(self, first: int, end: int, locates: Buffer) -> int:
+        """Index of the first message in first..end - 1 that is Stock Directory or Stock Trading Action, or that is of an
+        order or trade (AFECXDUP) of a stock locate whose bit is set in `locates` (8192 bytes, bit n % 8 of byte n / 8).
+        `end` when there is none.
         """
 
     def heartbeat(self) -> None:
