@@ -48,7 +48,8 @@ def expected(limits: dict[str, int], order: dict[str, Any], view: dict[str, Any]
     if price * shares > limits["max_notional"]:
         against.add("notional")
     mid = Fraction(view["bid"] + view["ask"], 2)
-    if not (view["bid"] and view["ask"] and price) or abs(price - mid) > mid * limits["collar_bps"] / 10_000:
+    collar = min(limits["collar_bps"], 2**31 - 1)
+    if not (view["bid"] and view["ask"] and price) or abs(price - mid) > mid * collar / 10_000:
         against.add("collar")
     if order["side"] == "B":
         exposure = view["position"] + max(view["open_buys"] - replaced, 0) + shares
