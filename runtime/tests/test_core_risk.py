@@ -155,9 +155,9 @@ def test_open_orders(open_orders: int, nth: int) -> None:
 @given(st.integers(2, U32 - 1))
 def test_bands(band: int) -> None:
     for price, lower, upper in ((band, "passed", "passed"), (band - 1, "band", "passed"), (band + 1, "passed", "band")):
-        order = {"price": price, "shares": 1}
-        assert check({}, order, {"lower_band": band}) == lower
-        assert check({}, order, {"upper_band": band}) == upper
+        order, mid = {"price": price, "shares": 1}, {"bid": band, "ask": band}
+        assert check({}, order, mid | {"lower_band": band}) == lower
+        assert check({}, order, mid | {"upper_band": band}) == upper
 
 
 @given(
