@@ -23,7 +23,7 @@ def itch_fields(type: str) -> list[tuple[str, str, int, int]]:
     """(name, kind, offset, length) of every field of `type` after the type byte itself, in wire order.
 
     kind: "char" (one character), "alpha" (blank-padded text), "u8", "u16", "u32", "u48", "u64",
-    "price4", "price8". ValueError when `type` is unknown. Names, by type; every type begins with
+    "price4", "price8", "i32". ValueError when `type` is unknown. Names, by type; every type begins with
     stock_locate u16, tracking_number u16, timestamp u48:
 
     S event_code · R stock, market_category, financial_status, round_lot_size, round_lots_only,
@@ -77,18 +77,90 @@ def mold_decode(packet: Buffer) -> tuple[str, int, int, list[bytes]]:
     ValueError when the packet is shorter than its header or its messages say.
     """
 
-def ouch_decode(message: Buffer, inbound: bool) -> dict[str, Any]:
-    """One OUCH 5.0 message; `inbound` True for those a client sends (O), False for the exchange's (S, A, J).
+def mold_request_encode(session: str, sequence: int, count: int) -> bytes:
+    """A MoldUDP64 request packet: `count` messages (1 to 65535) from `sequence` on, please."""
 
-    Field names: O user_ref_num, side, quantity, symbol, price, time_in_force, display, capacity,
-    intermarket_sweep, cross_type, cl_ord_id · S timestamp, event_code · A timestamp, user_ref_num, side, quantity,
-    symbol, price, time_in_force, display, order_reference, capacity, intermarket_sweep, cross_type, order_state,
-    cl_ord_id · J timestamp, user_ref_num, reason (u16), cl_ord_id.
-    O, A and J carry "appendage" too: bytes of its tag-length-value elements (b"" when there are none).
+def mold_request_decode(packet: Buffer) -> tuple[str, int, int]:
+    """(session, sequence, count) of a request packet. ValueError unless it has exactly 20 bytes."""
+
+def ouch_decode(message: Buffer, inbound: bool, version: str = "5.0") -> dict[str, Any]:
+    """One OUCH message; `inbound` True for those a client sends, False for the exchange's. `version`: "5.0" or "4.2".
+
+    Prices in 1/10000 dollar, timestamps in ns since midnight. Names and kinds of the fields: `ouch_fields`. A message
+    of 5.0 that has an appendage length carries "appendage" too, its bytes (b"" when the length is 0); where it may be
+    left out and is, the key is. ValueError names the type, the length and the rule.
     """
 
-def ouch_encode(fields: Mapping[str, Any], inbound: bool) -> bytes:
-    """The inverse of `ouch_decode`; the appendage length is filled in."""
+def ouch_encode(fields: Mapping[str, Any], inbound: bool, version: str = "5.0") -> bytes:
+    """The inverse of `ouch_decode`. "type" is required; a field left out is zero or blank.
+
+    The appendage length is filled in; it is left out only when it may be and `fields` has no "appendage".
+    """
+
+def ouch_types(inbound: bool, version: str = "5.0") -> str:
+    """The letters of all message types of a direction: "OUXMCDEQ" for what clients send in 5.0."""
+
+def ouch_fields(type: str, inbound: bool, version: str = "5.0") -> list[tuple[str, str, int, int]]:
+    """(name, kind, offset, length) of every field of `type` after the type byte, as `itch_fields`."""
+
+def ouch_appendage_decode(appendage: Buffer) -> dict[str, Any]:
+    """The elements of an appendage of OUCH 5.0 by name, in their order.
+
+    secondary_ord_ref_num, firm, min_qty, customer_type, max_floor, price_type, peg_offset (signed), discretion_price,
+    discretion_price_type, discretion_peg_offset (signed), post_only, random_reserves, route, expire_time (seconds),
+    trade_now, handle_inst, bbo_weight_indicator, display_quantity, display_price, group_id, shares_located,
+    locate_broker, side, user_ref_idx, aiq_strategy, aiq_group_id. Prices and offsets in 1/10000 dollar. An element of
+    another tag, or of another length than the tag has, comes as bytes under "tag_" and its number. ValueError when an
+    element is cut or there twice.
+    """
+
+def ouch_appendage_encode(fields: Mapping[str, Any]) -> bytes:
+    """The inverse of `ouch_appendage_decode`, in the order of `fields`. ValueError names the field and the rule."""
+
+def ouch_request(
+    action: str,
+    reference: int,
+    *,
+    original: int = 0,
+    side: str = "B",
+    shares: int = 0,
+    symbol: str = "",
+    price: int = 0,
+    time_in_force: str = "0",
+    firm: str = "",
+    version: str = "5.0",
+) -> bytes:
+    """The SoupBinTCP packet the engine sends, from its staged templates.
+
+    action: "E" enter, "R" replace (of `original`), "C" cancel. price in 1/10000 dollar; time_in_force "0" day, "3"
+    immediate or cancel. `reference` is the UserRefNum of 5.0; in the 4.2 token it follows "TW" as 8 hexadecimal digits.
+    """
+
+def ouch_answer(message: Buffer, version: str = "5.0") -> dict[str, Any]:
+    """What the engine makes of one message of the exchange.
+
+    {"kind": "A" accepted | "U" replaced | "E" executed | "C" canceled | "J" rejected | "B" broken | "" nothing for
+    the order's state, "time_ns", "reference", "original", "shares", "price", "match_number", "reason"}; core/ouch.h has
+    the table of what each message type becomes. ValueError for what is damaged or of no known type.
+    """
+
+def ouch_reject_text(reason: int | str, version: str = "5.0") -> str:
+    """Why an order was rejected: by the number of 5.0 or the letter of 4.2; "unknown reason" for any other."""
+
+def soup_decode(stream: Buffer) -> tuple[str, bytes, int] | None:
+    """(type, payload, bytes taken) of the SoupBinTCP packet at the front of `stream`; None: it is not all there yet.
+
+    ValueError when it has length 0.
+    """
+
+def soup_encode(type: str, payload: Buffer = b"", /) -> bytes:
+    """A SoupBinTCP packet. ValueError above 65,534 bytes."""
+
+def soup_login(username: str, password: str, session: str, sequence: int, /) -> bytes:
+    """The login request a client sends: the whole packet. A blank session asks for the one that is running."""
+
+def soup_accepted(payload: Buffer) -> tuple[str, int]:
+    """(session, sequence of the next message) of a login-accepted payload. ValueError when damaged."""
 
 @final
 class Book:
@@ -98,15 +170,66 @@ class Book:
     def apply(self, message: Buffer) -> None:
         """Apply one ITCH message; those that do not touch a book are ignored. ValueError when malformed."""
 
+    def apply_range(self, data: Buffer, index: Buffer, first: int, count: int) -> int:
+        """Apply messages first to first + count - 1 of a file, as `itch_frame_index` gives its index.
+
+        Returns how many: those of unknown type or wrong length are skipped, as the engine does. ValueError when the
+        range or a message is not inside of what was given; messages before it have been applied.
+        """
+
     def top(self, locate: int) -> tuple[int, int, int, int]:
         """(bid price, bid shares, ask price, ask shares); zeros where a side is empty."""
 
     def depth(self, locate: int, side: str, n: int) -> list[tuple[int, int, int]]:
         """Up to n levels (price, shares, orders) of side "B" or "S", best first."""
 
+    def order(self, reference: int) -> tuple[int, str, int, int] | None:
+        """(stock locate, side "B" or "S", price, shares) of a live order; None when there is none."""
+
+    def status(self, locate: int) -> dict[str, Any]:
+        """stock ("" before it is named), trading_state ("T", "H", "P" or "Q"), lower_band and upper_band (0: none), and
+        system_event, the feed's last ("" before the first)."""
+
+    def trades(self) -> dict[str, int]:
+        """Messages about trades that leave the books as they are: hidden (P), crosses (Q), broken (B)."""
+
     def stats(self) -> dict[str, int]:
         """live_orders, unknown_orders, duplicate_orders, bad_quantities, overflow_orders, overflow_levels,
         overflow_instruments."""
+
+@final
+class Feed:
+    """The feed of the engine by itself: A and B line and requested packets into one sequence. For tests and tools.
+
+    `gap_timeout_ms`: a gap is declared lost that long after the last missing message came, 0: at once. `request_ms`:
+    missing messages are asked for again after so long, if `request`. `silent_ms`: a feed without any packet for that
+    long is silent, 0: never. `keep_packets` (1 to 65536): kept behind a gap. `strict_join`: without `request` a session
+    joined after its first message is stale.
+    """
+
+    def __init__(
+        self,
+        *,
+        gap_timeout_ms: int = 200,
+        request_ms: int = 20,
+        silent_ms: int = 5000,
+        keep_packets: int = 1024,
+        request: bool = False,
+        strict_join: bool = False,
+    ) -> None: ...
+    def packet(self, packet: Buffer, line: str = "A", now_ns: int = 0) -> list[bytes]:
+        """Take a packet of line "A", "B" or "R" (requested); the messages that can be had now, in order."""
+
+    def drain(self) -> list[bytes]:
+        """Messages a declared gap held back."""
+
+    def tick(self, now_ns: int) -> list[bytes]:
+        """Time-outs; the request packets to be sent. Call `drain` afterwards."""
+
+    def state(self) -> dict[str, Any]:
+        """session, next_sequence, stale, silent, gap_open, packets_a, packets_b, packets_requested, duplicates (messages),
+        gaps, gaps_closed (without loss), messages_lost, requests, out_of_session, malformed (packets), sessions (begun),
+        ends (of sessions)."""
 
 @final
 class Replay:
@@ -255,3 +378,49 @@ class Risk:
     def restrict(self, symbols: Sequence[str]) -> None: ...
     def name(self, locate: int, stock: str) -> None: ...
     def forget(self) -> None: ...
+class Strategy:
+    """A strategy alone, without an engine: for tests. `strategy` is the [strategy] table, defaults for what is left out."""
+
+    def __init__(self, strategy: Mapping[str, Any], max_instruments: int = 64) -> None:
+        """ValueError names the key of [strategy], its value and the rule."""
+
+    def name(self, locate: int, stock: str) -> bool:
+        """The feed names an instrument; whether the strategy wants to see it."""
+
+    def event(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The top of a book changed: the fields of struct tw_event, 0 when left out (trading_state: "T").
+
+        "bids" and "asks" are lists of (price, shares, orders), best first. Returns the orders asked for as dictionaries
+        of the fields of struct tw_order, with characters as text and None for TW_NO_TAG.
+        """
+
+    def update(self, update: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What became of an order: the fields of struct tw_update; returns what `event` does."""
+
+    def reset(self) -> None:
+        """A new feed session."""
+
+    def tags(self) -> int:
+        """How many tags it uses."""
+
+    def failed(self) -> bool:
+        """Whether a user's function failed; the strategy then asks for nothing any more."""
+
+def strategy_try(
+    strategy: Mapping[str, Any],
+    itch_buffer: Buffer,
+    index: Buffer,
+    *,
+    measured: bool = False,
+    max_orders: int = 1 << 20,
+    max_instruments: int = 16384,
+) -> dict[str, int]:
+    """Run a strategy ([strategy] table) over a file with simple answers instead of an exchange; core/trial.h says which.
+
+    Returns messages, calls (of on_top), updates, enters, replaces, cancels, refused, executed (orders), endless (events
+    whose answers never came to an end), elapsed_ns (of the calls of on_top, when `measured`; the loop and two looks at
+    the clock every 256 calls included), failed (1: a user's function failed). Releases the GIL.
+    """
+
+def strategy_layout() -> dict[str, dict[str, tuple[int, int]]]:
+    """(offset, size) in bytes of every field of the records of core/strategy.h; under "" (0, size of the record)."""

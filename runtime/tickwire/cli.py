@@ -126,6 +126,12 @@ def _status(args: argparse.Namespace) -> int:
     return 0
 
 
+def _config_check(args: argparse.Namespace) -> int:
+    kind = config.check(args.file)
+    print(f"{args.file}: {kind} configuration, ok")
+    return 0
+
+
 def _bench_t2t(args: argparse.Namespace) -> int:
     from .bench import t2t
 
@@ -177,6 +183,13 @@ def parser() -> argparse.ArgumentParser:
     sub = command("status", _status, "Show an engine or an exchange; exit code 1 when it is not running.")
     sub.add_argument("block", metavar="BLOCK", help="its engine.block or exchange.block")
     sub.add_argument("--json", action="store_true")
+
+    checks = commands.add_parser("config", help="Configuration files.", description="Configuration files.")
+    kinds = checks.add_subparsers(dest="kind", required=True, metavar="KIND")
+    text = "Check a configuration: which kind it is and ok, or file:line: key: what is wrong and exit code 1."
+    sub = kinds.add_parser("check", help=text, description=text)
+    sub.set_defaults(action=_config_check)
+    sub.add_argument("file", metavar="FILE", help="TOML file of an engine or an exchange")
 
     bench = commands.add_parser("bench", help="Measurements.", description="Measurements.")
     kinds = bench.add_subparsers(dest="kind", required=True, metavar="KIND")

@@ -181,7 +181,7 @@ static PyObject *books_of(const struct book *book)
 {
     PyObject *books = PyDict_New();
     for (uint32_t locate = 0; books != NULL && locate < book->max_instruments; locate++) {
-        const struct book_side *side = book->instruments[locate].side;
+        const struct ladder *side = book->instruments[locate].side;
         if (side[BOOK_BID].count == 0 && side[BOOK_ASK].count == 0)
             continue;
         PyObject *bids = book_depth(book, (uint16_t)locate, BOOK_BID, PY_SSIZE_T_MAX);

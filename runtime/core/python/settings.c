@@ -83,21 +83,6 @@ static bool get_text(const struct section *section, const char *key, const char 
     return good;
 }
 
-static bool get_ratio(const struct section *section, const char *key, double missing, double *out)
-{
-    PyObject *value = lookup(section, key);
-    *out = missing;
-    if (value == NULL)
-        return true;
-    *out = PyFloat_AsDouble(value);
-    bool good = PyErr_Occurred() == NULL && *out >= 1.0 && *out <= 1e6;
-    PyErr_Clear();
-    if (!good)
-        PyErr_Format(PyExc_ValueError, "%s.%s: %R must be a number from 1 to 1000000", section->name, key, value);
-    Py_DECREF(value);
-    return good;
-}
-
 static bool read_engine(const struct section *s, struct engine_settings *to)
 {
     int64_t cpu, idle_ms, orders, instruments, samples;
@@ -149,17 +134,7 @@ static bool read_orders(const struct section *s, bool network, struct orders_set
 
 static bool read_strategy(const struct section *s, struct engine_settings *to)
 {
-    char name[64];
-    int64_t size;
-    if (!get_text(s, "name", "imbalance", name, sizeof name) || !get_ratio(s, "ratio", 3.0, &to->strategy_settings.ratio) ||
-        !get_integer(s, "size", 100, 1, 999999, &size))
-        return false;
-    to->strategy = tw_strategy_find(name);
-    if (to->strategy == NULL)
-        PyErr_Format(PyExc_ValueError, "strategy.name: no strategy \"%s\"; built in: imbalance", name);
-    to->strategy_settings.size = (uint32_t)size;
-    to->strategy_settings.max_instruments = to->max_instruments;
-    return to->strategy != NULL;
+    return strategy_from_table(s->values, to->max_instruments, &to->strategy, &to->strategy_settings);
 }
 
 static bool read_risk(const struct section *s, struct engine_settings *to)
