@@ -80,19 +80,26 @@ def percentiles(path: str) -> dict[str, int] | None:
 # --- the picture of an engine ---
 
 
-def _cell(label: str, value: str, more: str = "") -> str:
-    return f"{label:<12}{value:>13} {more:>12}"[:_COLUMN].ljust(_COLUMN)
+def _short(value: float, room: int) -> str:
+    """A count within `room` characters and a blank before it: whole while it fits, else in millions and so on."""
+    text = f"{value:,.0f}"
+    for unit in ("M", "G", "T"):
+        if len(text) < room:
+            break
+        value /= 1e6 if unit == "M" else 1e3
+        text = f"{value:,.1f}{unit}"
+    return text
 
 
 def _count(label: str, value: int, more: str = "") -> str:
-    return _cell(label, f"{value:,}", more)
+    return f"{label:<12}{_short(value, 13):>13}{more:>13}"
 
 
 def _rate(rates: Mapping[str, float], name: str) -> str:
     if name not in rates:
         return ""
     rate = rates[name]
-    return f"{rate:,.0f}/s" if rate >= 100 or rate == 0 else f"{rate:.1f}/s"
+    return f"{_short(rate, 11)}/s" if rate >= 100 or rate == 0 else f"{rate:.1f}/s"
 
 
 def _feed(state: Mapping[str, Any], rates: Mapping[str, float]) -> list[str]:
@@ -106,17 +113,17 @@ def _feed(state: Mapping[str, Any], rates: Mapping[str, float]) -> list[str]:
         _count("messages", state["messages"], _rate(rates, "messages")),
         _count("packets", state["packets"], _rate(rates, "packets")),
         _count("of line B", state["packets_b"], _rate(rates, "packets_b")),
-        _count("gaps", state["gaps"], f"{state['gaps_closed']:,} closed"),
+        _count("gaps", state["gaps"], f"{_short(state['gaps_closed'], 6)} closed"),
         _count("lost", state["messages_lost"]),
-        _count("requests", state["requests"], f"{state['packets_requested']:,} came"),
+        _count("requests", state["requests"], f"{_short(state['packets_requested'], 8)} came"),
         _count("duplicates", state["duplicates"]),
     ]
 
 
 def _orders(state: Mapping[str, Any], rates: Mapping[str, float]) -> list[str]:
     trading = "KILLED" if state["killed"] else "trading" if state["state"] == "live" else "no session"
-    executed = f"{state['shares_executed']:,} shs" if state["shares_executed"] else ""
-    unsure = f"{state['unsure_orders']:,} unsure" if state["unsure_orders"] else ""
+    executed = f"{_short(state['shares_executed'], 9)} shs" if state["shares_executed"] else ""
+    unsure = f"{_short(state['unsure_orders'], 6)} unsure" if state["unsure_orders"] else ""
     return [
         "ORDERS".ljust(18) + (trading if state["alive"] else "not running").rjust(_COLUMN - 18),
         _count("sent", state["orders_sent"], _rate(rates, "orders_sent")),
@@ -131,13 +138,13 @@ def _orders(state: Mapping[str, Any], rates: Mapping[str, float]) -> list[str]:
 
 def _refused(state: Mapping[str, Any]) -> list[str]:
     by_count = sorted(refusals(state).items(), key=lambda item: -item[1])
-    text = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in by_count) or "-"
-    return textwrap.wrap(f"refused by risk: {text}", WIDTH, subsequent_indent="  ")
+    text = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in by_count)
+    return textwrap.wrap(f"refused by risk: {text}", WIDTH, subsequent_indent="  ") if by_count else []
 
 
 def _microseconds(ns: int) -> str:
     us = ns / 1000
-    return f"{us:.3f}" if us < 10_000 else f"{us:,.0f}"
+    return f"{us:.3f}" if us < 10_000 else f"{us:,.0f}" if us < 1e6 else f"{us / 1e6:,.1f} s"
 
 
 def _latency(state: Mapping[str, Any], latency: Mapping[str, int] | None) -> list[str]:
@@ -164,8 +171,7 @@ def _money(value: float, room: int) -> str:
 
 
 def _shares(value: int, room: int) -> str:
-    text = f"{value:,}" if value else "-"
-    return (text if len(text) < room else f"{value / 1e6:.1f}M").rjust(room)
+    return (_short(value, room) if value else "-").rjust(room)
 
 
 def _instruments(state: Mapping[str, Any]) -> list[str]:
