@@ -132,6 +132,16 @@ const struct ledger_order *ledger_tagged(const struct ledger *ledger, uint32_t t
 uint32_t ledger_enter(struct ledger *ledger, const struct tw_order *order);
 uint32_t ledger_replace(struct ledger *ledger, const struct tw_order *order, uint32_t *original, uint32_t *quantity);
 uint32_t ledger_cancel(struct ledger *ledger, const struct tw_order *order);
+uint32_t ledger_cancel_reference(struct ledger *ledger, uint32_t reference);
+
+/* Is there room for `count` more orders or replacements, their records included? */
+bool ledger_has_room(const struct ledger *ledger, uint32_t count);
+
+/* The exchange expects this number next: those below are used, whatever the journal says (it may have been lost). */
+void ledger_skip_to(struct ledger *ledger, uint32_t next_reference);
+
+/* Fetch what the next ledger_enter will write to. */
+void ledger_warm(const struct ledger *ledger);
 
 /* The transport took nothing of the request sent under `reference`: undo it. `action`: tw_action. The number is gone all the
  * same. */

@@ -198,10 +198,9 @@ static void fill_resting(struct trial *trial, struct wave *wave, uint16_t locate
 static struct tw_level *copy_levels(const struct trial *trial, uint16_t locate, enum book_side_index side, struct tw_level *levels,
                                     uint32_t *count)
 {
-    struct book_level level;
-    uint32_t n = 0, price;
-    for (; n < TRIAL_LEVELS && book_level_at(&trial->book, locate, side, n, &price, &level); n++)
-        levels[TRIAL_LEVELS - 1 - n] = (struct tw_level){price, level.orders, level.shares};
+    uint32_t n = 0;
+    while (n < TRIAL_LEVELS && book_level_at(&trial->book, locate, side, n, &levels[TRIAL_LEVELS - 1 - n]))
+        n++;
     *count = n;
     return &levels[TRIAL_LEVELS - 1];
 }
@@ -229,22 +228,43 @@ static void name(struct trial *trial, uint16_t locate)
     trial->watched[locate] = trial->strategy->on_instrument(trial->state, locate, stock) != 0 ? 2 : 1;
 }
 
-void trial_finish(struct trial *trial)
+static uint32_t nothing(void *state, const struct tw_event *event, struct tw_order *orders)
 {
-    struct wave wave;
-    wave.count = 0;
+    (void)state, (void)event, (void)orders;
+    return 0;
+}
+
+/* The batch through a function the compiler cannot see into; how long it took. */
+static __attribute__((noinline)) uint64_t call_batch(struct trial *trial, struct wave *wave,
+                                                     uint32_t (*on_top)(void *, const struct tw_event *, struct tw_order *))
+{
     struct tw_order orders[TW_STRATEGY_ORDERS];
-    uint32_t (*on_top)(void *, const struct tw_event *, struct tw_order *) = trial->strategy->on_top;
     uint64_t start = clock_now();
     for (uint32_t i = 0; i < trial->batched; i++) {
         uint32_t count = on_top(trial->state, &trial->events[i], orders);
         if (UNLIKELY(count > 0))
-            put(trial, &wave, orders, count);
+            put(trial, wave, orders, count);
     }
-    trial->counts.elapsed_ns += clock_now() - start;
+    return clock_now() - start;
+}
+
+static void note_failure(struct trial *trial)
+{
+    if (trial->counts.failed_at == 0 && trial->strategy == &tw_strategy_user && tw_user_failures(trial->state) != 0)
+        trial->counts.failed_at = trial->counts.messages;
+}
+
+void trial_finish(struct trial *trial)
+{
+    uint32_t (*volatile empty)(void *, const struct tw_event *, struct tw_order *) = nothing;
+    struct wave wave;
+    wave.count = 0;
+    trial->counts.elapsed_ns += call_batch(trial, &wave, trial->strategy->on_top);
+    trial->counts.overhead_ns += call_batch(trial, &wave, empty);
     trial->counts.calls += trial->batched;
     trial->batched = 0;
     answer(trial, &wave);
+    note_failure(trial);
 }
 
 void trial_message(struct trial *trial, const uint8_t *message, uint16_t length, bool measured)
@@ -280,4 +300,5 @@ void trial_message(struct trial *trial, const uint8_t *message, uint16_t length,
     trial->counts.calls++;
     put(trial, &wave, orders, trial->strategy->on_top(trial->state, &trial->events[0], orders));
     answer(trial, &wave);
+    note_failure(trial);
 }

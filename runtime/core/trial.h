@@ -27,7 +27,9 @@ struct trial_counts {
     uint64_t refused;
     uint64_t executed; /* orders */
     uint64_t endless; /* events after which the strategy answered every answer */
+    uint64_t failed_at; /* the message, counted from 1, after which a user's strategy had failed; 0: never */
     uint64_t elapsed_ns; /* of the calls of on_top, when measured */
+    uint64_t overhead_ns; /* of the same loop with an empty function in the strategy's place */
 };
 
 struct trial_order {

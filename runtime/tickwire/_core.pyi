@@ -378,8 +378,10 @@ class Risk:
     def restrict(self, symbols: Sequence[str]) -> None: ...
     def name(self, locate: int, stock: str) -> None: ...
     def forget(self) -> None: ...
+
+@final
 class Strategy:
-    """A strategy alone, without an engine: for tests. `strategy` is the [strategy] table, defaults for what is left out."""
+    """A strategy alone, without an engine, for tests. `strategy` is the [strategy] table, with defaults for the rest."""
 
     def __init__(self, strategy: Mapping[str, Any], max_instruments: int = 64) -> None:
         """ValueError names the key of [strategy], its value and the rule."""
@@ -415,11 +417,12 @@ def strategy_try(
     max_orders: int = 1 << 20,
     max_instruments: int = 16384,
 ) -> dict[str, int]:
-    """Run a strategy ([strategy] table) over a file with simple answers instead of an exchange; core/trial.h says which.
+    """Run a strategy ([strategy] table) over a file, with the simple answers of core/trial.h instead of an exchange.
 
     Returns messages, calls (of on_top), updates, enters, replaces, cancels, refused, executed (orders), endless (events
-    whose answers never came to an end), elapsed_ns (of the calls of on_top, when `measured`; the loop and two looks at
-    the clock every 256 calls included), failed (1: a user's function failed). Releases the GIL.
+    whose answers never came to an end), failed_at (the message, from 1, at which a user's function failed; 0: never).
+    When `measured`: elapsed_ns of the calls of on_top, with loop and two looks at the clock every 256 calls, and
+    overhead_ns, the same with an empty function. Answers then come after every 256 calls. Releases the GIL.
     """
 
 def strategy_layout() -> dict[str, dict[str, tuple[int, int]]]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from . import __version__, config, limits, log, status
+from . import __version__, config, limits, log, status, strategy
 from .errors import TickwireError
 
 # The other modules are imported by the commands that need them: `tickwire status` runs as a health check every few
@@ -54,7 +54,7 @@ def _run(args: argparse.Namespace) -> int:
     from . import engine
 
     log.setup(args.verbose)
-    engine.run(config.load(args.config, config.ENGINE))
+    engine.run(strategy.prepare(config.load(args.config, config.ENGINE)))
     return 0
 
 
@@ -72,7 +72,7 @@ def _replay(args: argparse.Namespace) -> int:
     settings = config.load(args.config, config.ENGINE) if args.config else config.engine_defaults()
     file = itchfile.load(args.file)
     try:
-        result = _core.process(settings, file.data, file.index)
+        result = _core.process(strategy.prepare(settings), file.data, file.index)
     except (ValueError, MemoryError) as error:
         raise TickwireError(f"{args.file}: {error}") from None
     result.pop("top", None)
@@ -192,6 +192,8 @@ def parser() -> argparse.ArgumentParser:
     sub = kinds.add_parser("check", help=text, description=text)
     sub.set_defaults(action=_config_check)
     sub.add_argument("file", metavar="FILE", help="TOML file of an engine or an exchange")
+
+    strategy.add_parser(commands)
 
     bench = commands.add_parser("bench", help="Measurements.", description="Measurements.")
     kinds = bench.add_subparsers(dest="kind", required=True, metavar="KIND")

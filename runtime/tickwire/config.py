@@ -316,17 +316,39 @@ def _engine_rules(config: dict[str, Any], checker: _Checker) -> None:
         twice = [symbol for symbol in config[section][key] if config[section][key].count(symbol) > 1]
         if twice:
             raise checker.fail((section, key), f"{twice[0]!r} is there twice")
-    legs = strategy["legs"]
+    _strategy_rules(strategy, risk, checker)
+
+
+def _strategy_rules(strategy: dict[str, Any], risk: dict[str, Any], checker: _Checker) -> None:
+    legs, size = strategy["legs"], strategy["size"]
     for n, leg in enumerate(legs):
         here = ("strategy", "legs", f"[{n}]")
         if leg["weight"] == 0:
             raise checker.fail((*here, "weight"), "0 buys and sells nothing: leave the leg out")
         if leg["symbol"] in [other["symbol"] for other in legs[:n]]:
             raise checker.fail((*here, "symbol"), f"{leg['symbol']!r} is there twice")
-    if strategy["name"] == "spread" and not strategy["file"] and len(legs) < 2:
-        raise checker.fail(
-            ("strategy", "legs"), f"the spread strategy needs 2 to 4 legs ([[strategy.legs]]), not {len(legs)}"
-        )
+    if strategy["file"]:
+        return
+    if strategy["name"] == "market_maker":
+        if not strategy["symbols"]:
+            raise checker.fail(("strategy", "symbols"), "is empty: the market maker quotes only what is named here")
+        if strategy["max_position"] < size:
+            raise checker.fail(
+                ("strategy", "max_position"),
+                f"{strategy['max_position']} is below strategy.size {size}: nothing would be quoted",
+            )
+    if strategy["name"] == "spread":
+        if len(legs) < 2:
+            raise checker.fail(
+                ("strategy", "legs"), f"the spread strategy needs 2 to 4 legs ([[strategy.legs]]), not {len(legs)}"
+            )
+        for n, leg in enumerate(legs):
+            if size * abs(leg["weight"]) > risk["max_size"]:
+                raise checker.fail(
+                    ("strategy", "legs", f"[{n}]", "weight"),
+                    f"{leg['weight']} times strategy.size {size} is above risk.max_size {risk['max_size']}: "
+                    "the group would be refused",
+                )
 
 
 def _line_rules(config: dict[str, Any], checker: _Checker) -> None:

@@ -95,7 +95,7 @@ def _dtype(record: str) -> np.dtype[Any]:
 
 LEVEL, EVENT, ORDER, UPDATE, SETTINGS = (_dtype(record) for record in _FIELDS)
 
-_HELPER = {"error_model": "numpy", "boundscheck": True, "inline": "never"}
+_HELPER: dict[str, Any] = {"error_model": "numpy", "boundscheck": True, "inline": "never"}
 
 
 def symbol(text: str) -> int:
@@ -105,8 +105,7 @@ def symbol(text: str) -> int:
     return int(np.frombuffer(text.ljust(8).encode(), np.int64)[0])
 
 
-@numba.extending.intrinsic
-def outweighs(typingctx: Any, a: Any, x: Any, b: Any, y: Any) -> Any:
+def _outweighs(typingctx: Any, a: Any, x: Any, b: Any, y: Any) -> Any:
     """outweighs(a, x, b, y): whether a * x >= b * y, for signed integers of 64 bits, with 128 bits for the products."""
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -116,16 +115,20 @@ def outweighs(typingctx: Any, a: Any, x: Any, b: Any, y: Any) -> Any:
     return types.boolean(types.int64, types.int64, types.int64, types.int64), codegen
 
 
-@numba.extending.intrinsic
-def _pointer(typingctx: Any, address: Any) -> Any:
+def _pointer_to(typingctx: Any, address: Any) -> Any:
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
 
     return types.voidptr(types.uint64), codegen
 
 
+# Called without the first argument, which a checker of types cannot know.
+outweighs: Any = numba.extending.intrinsic(_outweighs)
+_pointer: Any = numba.extending.intrinsic(_pointer_to)
+
+
 @numba.njit(**_HELPER)
-def bid_level(event, n):  # type: ignore[no-untyped-def]
+def bid_level(event, n):
     """The bid level n behind the best (0: the best): a record with price, shares, orders. n < event.bid_levels."""
     if n < 0 or n >= event.bid_levels:
         raise IndexError("bid_level: n must be below event.bid_levels")
@@ -133,7 +136,7 @@ def bid_level(event, n):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**_HELPER)
-def ask_level(event, n):  # type: ignore[no-untyped-def]
+def ask_level(event, n):
     """The ask level n behind the best (0: the best): a record with price, shares, orders. n < event.ask_levels."""
     if n < 0 or n >= event.ask_levels:
         raise IndexError("ask_level: n must be below event.ask_levels")
@@ -141,7 +144,7 @@ def ask_level(event, n):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**_HELPER)
-def _fill(orders, i, source, action, side, price, shares, tag, time_in_force, flags):  # type: ignore[no-untyped-def]
+def _fill(orders, i, source, action, side, price, shares, tag, time_in_force, flags):
     order = orders[i]
     order.price = price
     order.shares = shares
@@ -155,18 +158,18 @@ def _fill(orders, i, source, action, side, price, shares, tag, time_in_force, fl
 
 
 @numba.njit(**_HELPER)
-def enter(orders, i, source, side, price, shares, tag=NO_TAG, time_in_force=DAY, flags=0):  # type: ignore[no-untyped-def]
+def enter(orders, i, source, side, price, shares, tag=NO_TAG, time_in_force=DAY, flags=0):
     """Ask for a new order as orders[i], in the instrument of `source` (the event or update). Returns i + 1."""
     return _fill(orders, i, source, ENTER, side, price, shares, tag, time_in_force, flags)
 
 
 @numba.njit(**_HELPER)
-def replace(orders, i, source, tag, side, price, shares):  # type: ignore[no-untyped-def]
+def replace(orders, i, source, tag, side, price, shares):
     """Ask for another price and size of the open order with this tag. Returns i + 1."""
     return _fill(orders, i, source, REPLACE, side, price, shares, tag, DAY, 0)
 
 
 @numba.njit(**_HELPER)
-def cancel(orders, i, source, tag):  # type: ignore[no-untyped-def]
+def cancel(orders, i, source, tag):
     """Ask to cancel the open order with this tag. Returns i + 1."""
     return _fill(orders, i, source, CANCEL, BUY, 0, 0, tag, DAY, 0)

@@ -14,14 +14,15 @@ import ast
 import inspect
 import json
 import re
+import textwrap
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from . import _core, config, itchfile
+from . import config
 from .errors import TickwireError
 
 BUILT_IN = {
@@ -48,7 +49,6 @@ class Compiled:
 
     path: str
     addresses: dict[str, int]
-    optional: frozenset[str] = field(default_factory=frozenset)
 
     def table(self, strategy: Mapping[str, Any]) -> dict[str, Any]:
         """The [strategy] table `strategy` with this file to run."""
@@ -122,7 +122,7 @@ def _field_line(function: FunctionType, name: str) -> int:
     """The line of the function where it reads or sets a field of that name."""
     try:
         lines, first = inspect.getsourcelines(function)
-        tree = ast.parse(inspect.cleandoc("".join(lines)))
+        tree = ast.parse(textwrap.dedent("".join(lines)))
     except (OSError, SyntaxError):
         return function.__code__.co_firstlineno
     found = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == name]
@@ -133,7 +133,8 @@ def _refusal(path: Path, function: FunctionType, error: Exception) -> TickwireEr
     """What numba says over many lines, in one, with the line of the file."""
     if isinstance(error, KeyError):  # how numba tells of a field that a record does not have
         name = str(error.args[0])
-        return TickwireError(f"{path}:{_field_line(function, name)}: {function.__name__}: no record has a field {name!r}")
+        line = _field_line(function, name)
+        return TickwireError(f"{path}:{line}: {function.__name__}: no record here has a field {name!r}")
     text = re.sub(r"Record\(.*?\], \d+, (?:True|False)\)", "a record", str(error))
     said = [line.strip() for line in text.splitlines() if line.strip()]
     problem = next((line for line in said if not line.startswith("Failed in nopython")), type(error).__name__)
@@ -171,7 +172,7 @@ def _wrappers() -> dict[str, Callable[[Any], Callable[..., int]]]:
     carray, failed, size = numba.carray, np.uint32(records.FAILED), records.MAX_ORDERS
 
     def with_settings(user: Any) -> Callable[..., int]:
-        def call(state, settings):  # type: ignore[no-untyped-def]
+        def call(state, settings):
             try:
                 user(carray(state, 1)[0], carray(settings, 1)[0])
             except Exception:
@@ -181,7 +182,7 @@ def _wrappers() -> dict[str, Callable[[Any], Callable[..., int]]]:
         return call
 
     def with_state(user: Any) -> Callable[..., int]:
-        def call(state):  # type: ignore[no-untyped-def]
+        def call(state):
             try:
                 user(carray(state, 1)[0])
             except Exception:
@@ -191,7 +192,7 @@ def _wrappers() -> dict[str, Callable[[Any], Callable[..., int]]]:
         return call
 
     def with_instrument(user: Any) -> Callable[..., int]:
-        def call(state, locate, stock):  # type: ignore[no-untyped-def]
+        def call(state, locate, stock):
             try:
                 return np.uint32(user(carray(state, 1)[0], locate, stock) != 0)
             except Exception:
@@ -200,7 +201,7 @@ def _wrappers() -> dict[str, Callable[[Any], Callable[..., int]]]:
         return call
 
     def with_orders(user: Any) -> Callable[..., int]:
-        def call(state, record, orders):  # type: ignore[no-untyped-def]
+        def call(state, record, orders):
             try:
                 return np.uint32(user(carray(state, 1)[0], carray(record, 1)[0], carray(orders, size)))
             except Exception:
@@ -239,29 +240,26 @@ class _Compiler:
             "on_update": (own, record["UPDATE"], orders),
         }
         self.wrappers = _wrappers()
-        self.options = {"error_model": "numpy", "boundscheck": True}
+        # Division by zero gives 0, as it must not raise; an index out of range does raise, as it must not write.
+        self.options: dict[str, Any] = {"error_model": "numpy", "boundscheck": True}
 
     def helper(self, function: FunctionType) -> Any:
         return self.numba.njit(**self.options)(function)
 
     def compile(self, name: str, function: FunctionType) -> int:
         """The address of the compiled function. TickwireError when it cannot be compiled or must not run."""
-        arguments = self.arguments[name]
+        arguments, where = self.arguments[name], f"{self.path}:{function.__code__.co_firstlineno}"
         if function.__code__.co_argcount != len(arguments):
-            raise TickwireError(
-                f"{self.path}:{function.__code__.co_firstlineno}: {name} must take {len(arguments)} arguments"
-            )
+            raise TickwireError(f"{where}: {name} must take {len(arguments)} arguments")
         try:
             user = self.numba.njit(arguments, **self.options)(function)
         except Exception as error:  # numba raises all kinds: its own errors, and those of its parts
             raise _refusal(self.path, function, error) from None
         returned = user.nopython_signatures[0].return_type
         if name.startswith("on_") and not isinstance(returned, self.types.Integer | self.types.Boolean):
-            raise TickwireError(
-                f"{self.path}:{function.__code__.co_firstlineno}: {name} must return an integer on every way, not {returned}"
-            )
+            raise TickwireError(f"{where}: {name} must return an integer on every way, not {returned}")
         signature = self.types.uint32(*(self._in_c(argument) for argument in arguments))
-        code = self.numba.cfunc(signature, **self.options)(self.wrappers[name](user))
+        code: Any = self.numba.cfunc(signature, **self.options)(self.wrappers[name](user))
         _check_code(self.path, function, code.inspect_llvm())
         _compiled.append(code)
         return int(code.address)
@@ -292,3 +290,122 @@ def load(path: str | Path) -> Compiled:
     for name, function in functions.items():
         addresses[name] = compiler.compile(name, function)
     return Compiled(str(path), addresses)
+
+
+# --- the commands
+
+
+def _feed(path: str | None) -> tuple[str, bytes, bytes]:
+    """(name, data, index) of the file, or of a generated stream."""
+    from . import _core, generate, itchfile
+
+    if path is not None:
+        file = itchfile.load(path)
+        return path, file.data, file.index
+    data = b"".join(
+        len(message).to_bytes(2, "big") + message for message in generate.generate(_MESSAGES, _SEED, _INSTRUMENTS)
+    )
+    return f"generated, seed {_SEED}", data, _core.itch_frame_index(data)[0]
+
+
+def _cost(strategy: Mapping[str, Any], data: bytes, index: bytes, sizes: Mapping[str, int]) -> dict[str, float]:
+    """ns per call of on_top: of `strategy`, of the built-in imbalance, and of the loop around both, already taken off.
+
+    Both run over the file in turn, and the quickest of some rounds counts: what disturbs a round only adds to it.
+    """
+    from . import _core
+
+    def once(table: Mapping[str, Any]) -> tuple[float, float]:
+        counts = _core.strategy_try(table, data, index, measured=True, **sizes)
+        calls = max(counts["calls"], 1)
+        return counts["elapsed_ns"] / calls, counts["overhead_ns"] / calls
+
+    own, yardstick = [], []
+    for _ in range(_ROUNDS):
+        own.append(once(strategy))
+        yardstick.append(once({"size": strategy["size"], "ratio": strategy["ratio"], "symbols": strategy["symbols"]}))
+    loop = min(overhead for _, overhead in own + yardstick)
+    return {
+        "ns_per_call": min(elapsed for elapsed, _ in own) - loop,
+        "imbalance_ns_per_call": min(elapsed for elapsed, _ in yardstick) - loop,
+        "loop_ns_per_call": loop,
+    }
+
+
+def check(path: str, itch: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Compile the file and run it over a recorded day; what `tickwire strategy check` prints. TickwireError."""
+    from . import _core
+
+    compiled = load(path)
+    table = compiled.table(settings["strategy"])
+    sizes = {key: settings["engine"][key] for key in ("max_orders", "max_instruments")}
+    name, data, index = _feed(itch)
+    try:
+        counts = _core.strategy_try(table, data, index, **sizes)
+        engine = _core.process({**settings, "strategy": table}, data, index)
+    except (ValueError, MemoryError) as error:
+        raise TickwireError(f"{path}: {error}") from None
+    if counts["failed_at"]:
+        raise TickwireError(
+            f"{path}: failed at message {counts['failed_at']} of {name}: an exception, or more than "
+            "8 orders from one call; the engine would not call it again"
+        )
+    del counts["failed_at"], counts["elapsed_ns"], counts["overhead_ns"]
+    return {
+        "file": path,
+        "feed": name,
+        "functions": [function for function in _FUNCTIONS if function in compiled.addresses],
+        "state_bytes": compiled.addresses["footprint"],
+        "tags": compiled.addresses["tags"],
+        **counts,
+        "risk": {key: value for key, value in engine.items() if key.startswith("risk_")},
+        **_cost(table, data, index, sizes),
+    }
+
+
+def _check(args: argparse.Namespace) -> int:
+    settings = config.load(args.config, config.ENGINE) if args.config else config.engine_defaults()
+    result = check(args.file, args.itch, settings)
+    if args.json:
+        print(json.dumps(result, indent=2))
+        return 0
+    risk = ", ".join(f"{key.removeprefix('risk_')} {value}" for key, value in result["risk"].items() if value)
+    for title, text in (
+        ("functions", ", ".join(result["functions"])),
+        ("state", f"{result['state_bytes']} bytes, {result['tags']} tags"),
+        ("feed", f"{result['feed']}: {result['messages']} messages, {result['calls']} calls of on_top"),
+        ("orders", f"{result['enters']} entered, {result['replaces']} replaced, {result['cancels']} canceled"),
+        ("answers", f"{result['updates']} updates; {result['refused']} refused, {result['executed']} executed"),
+        ("risk refuses", risk or "none"),
+        ("cost", f"{result['ns_per_call']:.1f} ns per call of on_top"),
+        ("yardstick", f"{result['imbalance_ns_per_call']:.1f} ns for the built-in imbalance strategy in C"),
+        ("clock and loop", f"{result['loop_ns_per_call']:.1f} ns per call, taken off both"),
+    ):
+        print(f"{title:<16}{text}")
+    if result["endless"]:
+        print(f"warning: after {result['endless']} events it answered every answer with orders, without end")
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    del args
+    for name, text in BUILT_IN.items():
+        print(f"{name:<16}{text}")
+    return 0
+
+
+def add_parser(commands: Any) -> None:
+    """`strategy` among the commands of the command line."""
+    text = "Strategies: check one in Python, list those built in."
+    kinds = commands.add_parser("strategy", help=text, description=text).add_subparsers(
+        dest="kind", required=True, metavar="KIND"
+    )
+    text = "Compile a strategy file, run it over a feed, and say what it asked for and what a call costs."
+    sub = kinds.add_parser("check", help=text, description=text)
+    sub.set_defaults(action=_check)
+    sub.add_argument("file", metavar="FILE", help="Python file, see docs/strategies.md")
+    sub.add_argument("--itch", metavar="FILE", help="ITCH 5.0 file, .gz by suffix (default: a generated stream)")
+    sub.add_argument("--config", metavar="CONFIG", help="engine configuration (default: the defaults)")
+    sub.add_argument("--json", action="store_true")
+    text = "Name the built-in strategies."
+    kinds.add_parser("list", help=text, description=text).set_defaults(action=_list)

@@ -240,12 +240,12 @@ PyType_Spec strategy_spec = {"tickwire._core.Strategy", sizeof(struct strategy_o
 
 /* --- trials --- */
 
-static PyObject *counts_as_dict(const struct trial_counts *counts, bool failure)
+static PyObject *counts_as_dict(const struct trial_counts *counts)
 {
-    return Py_BuildValue("{sKsKsKsKsKsKsKsKsKsKsi}", "messages", counts->messages, "calls", counts->calls, "updates",
+    return Py_BuildValue("{sKsKsKsKsKsKsKsKsKsKsKsK}", "messages", counts->messages, "calls", counts->calls, "updates",
                          counts->updates, "enters", counts->enters, "replaces", counts->replaces, "cancels", counts->cancels,
-                         "refused", counts->refused, "executed", counts->executed, "endless", counts->endless, "elapsed_ns",
-                         counts->elapsed_ns, "failed", (int)failure);
+                         "refused", counts->refused, "executed", counts->executed, "endless", counts->endless, "failed_at",
+                         counts->failed_at, "elapsed_ns", counts->elapsed_ns, "overhead_ns", counts->overhead_ns);
 }
 
 static PyObject *py_try(PyObject *module, PyObject *arguments, PyObject *keywords)
@@ -268,7 +268,7 @@ static PyObject *py_try(PyObject *module, PyObject *arguments, PyObject *keyword
     if (!strategy_from_table(table, (uint32_t)max_instruments, &strategy, &settings) ||
         !take_messages(data, index, &data_buffer, &index_buffer))
         return NULL;
-    bool good = trial_open(&trial, strategy, &settings, (uint32_t)max_orders), failure = false;
+    bool good = trial_open(&trial, strategy, &settings, (uint32_t)max_orders);
     if (good) {
         const uint64_t *entries = index_buffer.buf;
         Py_BEGIN_ALLOW_THREADS
@@ -276,13 +276,12 @@ static PyObject *py_try(PyObject *module, PyObject *arguments, PyObject *keyword
             trial_message(&trial, (const uint8_t *)data_buffer.buf + (entries[i] >> 16), (uint16_t)entries[i], measured != 0);
         if (measured)
             trial_finish(&trial);
-        failure = strategy == &tw_strategy_user && tw_user_failures(trial.state) != 0;
         trial_close(&trial);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&data_buffer);
     PyBuffer_Release(&index_buffer);
-    return good ? counts_as_dict(&trial.counts, failure) : PyErr_NoMemory();
+    return good ? counts_as_dict(&trial.counts) : PyErr_NoMemory();
 }
 
 /* --- layout --- */
