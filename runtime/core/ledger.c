@@ -119,7 +119,9 @@ void ledger_warm(const struct ledger *ledger)
     __builtin_prefetch(&ledger->orders[(ledger->last_reference + 1) & ledger->order_mask], 1);
 }
 
-static inline struct ledger_order *place(struct ledger *ledger, const struct journal_record *record, uint32_t instrument)
+/* Inline like journal_append: a record just made need not be in memory at all. */
+__attribute__((always_inline)) static inline struct ledger_order *place(struct ledger *ledger, const struct journal_record *record,
+                                                                        uint32_t instrument)
 {
     struct ledger_order *order = ledger_slot(ledger, record->reference);
     *order = (struct ledger_order){.reference = record->reference,
@@ -138,18 +140,19 @@ static inline struct ledger_order *place(struct ledger *ledger, const struct jou
     return order;
 }
 
-struct ledger_order *ledger_place(struct ledger *ledger, const struct journal_record *record, uint32_t instrument)
+__attribute__((always_inline)) static inline struct ledger_order *
+place_first(struct ledger *ledger, const struct journal_record *record, uint32_t instrument)
 {
-    if (UNLIKELY(ledger->open_orders >= ledger->settings.max_open_orders || instrument == UINT32_MAX))
-        return NULL;
     ledger_expose(&ledger->positions[instrument], record->side, 0, record->shares);
     ledger->open_orders++;
     return place(ledger, record, instrument);
 }
 
-bool ledger_book_enter(struct ledger *ledger, const struct journal_record *record, uint32_t instrument)
+struct ledger_order *ledger_place(struct ledger *ledger, const struct journal_record *record, uint32_t instrument)
 {
-    return ledger_place(ledger, record, instrument) != NULL;
+    if (ledger->open_orders >= ledger->settings.max_open_orders || instrument == UINT32_MAX)
+        return NULL;
+    return place_first(ledger, record, instrument);
 }
 
 bool ledger_book_replace(struct ledger *ledger, const struct journal_record *record)
@@ -183,7 +186,7 @@ uint32_t ledger_enter(struct ledger *ledger, const struct tw_order *order)
                                     .time_in_force = order->time_in_force};
     memcpy(record.symbol, ledger->positions[instrument - 1].symbol, sizeof record.symbol);
     journal_append(ledger->journal, &record);
-    ledger_book_enter(ledger, &record, instrument - 1);
+    place_first(ledger, &record, instrument - 1);
     return record.reference;
 }
 

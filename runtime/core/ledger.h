@@ -152,9 +152,9 @@ void ledger_unsent(struct ledger *ledger, uint32_t reference, uint8_t action);
  * was to replace, which stays; a rejected cancel with those of the order. */
 bool ledger_answer(struct ledger *ledger, uint64_t sequence, const struct ledger_answer *answer, struct tw_update *update);
 
-/* Logged in: `session` and the sequence the exchange will go on with. Requests without an answer become unsure, and a cancel without
- * one may be sent again. Another session, or a sequence below the one asked for, is another trading day or an exchange that began
- * anew: it knows none of the open orders, so all of them become unsure, `answered` starts over, positions stay. */
+/* Logged in: `session` and the sequence the exchange will go on with. Requests without an answer become unsure, and a cancel
+ * without one may be sent again. Another session, or a sequence below the one asked for, is another trading day or an exchange that
+ * began anew: it knows none of the open orders, so all of them become unsure, `answered` starts over, positions stay. */
 void ledger_session(struct ledger *ledger, const char *session, uint64_t next_sequence);
 
 /* The replay of missed messages is over: what is still unsure never reached the exchange, or went with its session. Calls `gone`

@@ -8,6 +8,7 @@ padding blanks and is padded again when encoded, so that encode(decode(m)) == m 
 """
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, final
 
 # typing_extensions.Buffer in spirit: bytes, bytearray, memoryview, mmap, array.array
@@ -161,6 +162,9 @@ def soup_login(username: str, password: str, session: str, sequence: int, /) -> 
 
 def soup_accepted(payload: Buffer) -> tuple[str, int]:
     """(session, sequence of the next message) of a login-accepted payload. ValueError when damaged."""
+
+def settings_check(config: Mapping[str, Any]) -> None:
+    """The core's own check of an engine's configuration, as `Engine` makes it first. ValueError names key and rule."""
 
 @final
 class Book:
@@ -427,3 +431,79 @@ def strategy_try(
 
 def strategy_layout() -> dict[str, dict[str, tuple[int, int]]]:
     """(offset, size) in bytes of every field of the records of core/strategy.h; under "" (0, size of the record)."""
+class Ledger:
+    """Own orders and positions over the journal at `path` ("": none), as the engine keeps them. For tests.
+
+    Opens and locks the file, makes it when it is not there, and builds the state from it. `name`: who and which day;
+    `capacity`: free records it shall have. OSError, ValueError or MemoryError name the file and the next step.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        name: str,
+        capacity: int,
+        *,
+        max_open_orders: int = 64,
+        max_instruments: int = 16,
+        max_tags: int = 16,
+    ) -> None: ...
+    def bind(self, locate: int, stock: str) -> bool:
+        """The feed named an instrument; False when max_instruments is used up."""
+
+    def unbind(self) -> None:
+        """A new feed session: no locate is known any more."""
+
+    def enter(
+        self, locate: int, side: str, shares: int, price: int, tag: int = 2**32 - 1, time_in_force: str = "0"
+    ) -> int:
+        """Journal and book an order before it is sent: its reference, or 0 when it may not go out."""
+
+    def replace(self, tag: int, shares: int, price: int) -> tuple[int, int, int]:
+        """(reference, original, quantity): `shares` are to be open, `quantity` is what OUCH's Replace has to say."""
+
+    def cancel(self, tag: int) -> int:
+        """The reference to cancel, or 0."""
+
+    def unsent(self, reference: int, action: str) -> None:
+        """The transport took nothing of that request ("E", "R" or "C")."""
+
+    def answer(
+        self,
+        sequence: int,
+        kind: str,
+        reference: int,
+        *,
+        original: int = 0,
+        shares: int = 0,
+        price: int = 0,
+        match_number: int = 0,
+        reason: int = 0,
+        time_ns: int = 0,
+        side: str = "\0",
+        stock: str = "",
+    ) -> dict[str, Any] | None:
+        """A sequenced message of the exchange; what the strategy is told of it, if anything. Kinds: tw_update_kind."""
+
+    def session(self, session: str, next_sequence: int) -> None:
+        """Logged in: the session and the sequence the exchange goes on with."""
+
+    def settle(self) -> list[dict[str, Any]]:
+        """The exchange has told all it has to tell: what is still unsure is dropped. The updates for the strategy."""
+
+    def state(self) -> dict[str, Any]:
+        """The keys of `journal_read`."""
+
+    def sync(self) -> None:
+        """Have the kernel write the journal to disk, and wait for it."""
+
+def journal_read(path: str | PathLike[str]) -> dict[str, Any]:
+    """What a journal says, also while an engine writes it. Changes nothing.
+
+    Keys: name, records, room, lost_records (by a power loss, found when it was opened now), session, answered,
+    last_reference, open_orders, replacing_orders, unsure_orders, unknown_answers, exhausted,
+    orders: list of {reference, replaces, stock, side, price, open_shares, used_shares, state ("live" | "unsure"), tag,
+    canceling}, positions: list of {stock, shares, cash (1/10000 dollar), open_buys, open_sells}.
+    An order without an answer is "unsure" here, though the engine may just be waiting for it.
+    OSError when it cannot be opened; ValueError when it is not a journal of this version or contradicts itself.
+    """

@@ -43,6 +43,7 @@ PyObject *block_as_dict(const struct block *block);
 extern PyMethodDef codec_methods[];
 extern PyMethodDef ouch_methods[];
 extern PyMethodDef soup_methods[];
+extern PyMethodDef settings_methods[];
 extern PyMethodDef frame_methods[];
 extern PyMethodDef engine_methods[];
 extern PyMethodDef block_methods[];

@@ -58,8 +58,8 @@ static uint32_t original, quantity;
 
 static uint32_t replace(uint32_t tag, uint32_t shares)
 {
-    return ledger_replace(&ledger, &(struct tw_order){.tag = tag, .shares = shares, .price = 10100, .action = TW_REPLACE}, &original,
-                          &quantity);
+    const struct tw_order order = {.tag = tag, .shares = shares, .price = 10100, .action = TW_REPLACE};
+    return ledger_replace(&ledger, &order, &original, &quantity);
 }
 
 static uint32_t cancel(uint32_t tag)
@@ -96,7 +96,8 @@ static void an_order_from_entry_to_its_end(void)
     begin(64);
     CHECK(enter(1, 'B', 100) == 1 && open_is(100, 1, 0) && ledger_tagged(&ledger, 1)->state == LEDGER_SENT);
     CHECK(enter(1, 'B', 100) == 0 && enter(8, 'B', 100) == 0 && enter(2, 'B', 0) == 0); /* tag taken, no such tag, nothing */
-    CHECK(answer(TW_ACCEPTED, 1, 100) && update.kind == TW_ACCEPTED && update.tag == 1 && update.time_ns == 5 && update.locate == 7);
+    CHECK(answer(TW_ACCEPTED, 1, 100) && update.kind == TW_ACCEPTED && update.tag == 1 && update.time_ns == 5);
+    CHECK(update.locate == 7 && update.open_shares == 100);
     CHECK(answer(TW_EXECUTED, 1, 30) && update.position == 30 && update.open_shares == 70 && update.shares == 30);
     CHECK(open_is(70, 1, 0) && aapl()->cash == -300000);
     CHECK(cancel(1) == 1 && cancel(1) == 0);
