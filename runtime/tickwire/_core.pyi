@@ -343,7 +343,8 @@ def block_read(path: str) -> dict[str, Any]:
 
     Keys: version, name, pid, state ("starting" | "login" | "live" | "stopped"), feed_session, feed_ended,
     stale (the books miss messages), silent (no packet for feed.silent_ms), killed,
-    limits_version (that of Control.read the engine has), next_sequence, every counter of BLOCK_COUNTERS in core/block.h by its name (risk_<reason>: orders refused),
+    limits_version (that of Control.read the engine has), next_sequence,
+    every counter of BLOCK_COUNTERS in core/block.h by its name (risk_<reason>: orders refused),
     timestamp_source ("software" | "hardware" | "none"), memory ("hugepages" | "pages"),
     top: list of {locate, stock, bid, bid_size, ask, ask_size}, up to 8 instruments,
     positions: list of {stock, shares, cash, open_buys, open_sells}, up to 16; cash in 1/10000 dollar.

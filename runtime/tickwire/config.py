@@ -458,6 +458,11 @@ def check(path: str | Path) -> str:
     return found
 
 
+def check_values(values: Mapping[str, Any], schema: Schema, name: str) -> dict[str, Any]:
+    """Check values that come from elsewhere than a file, by a part of the schema; errors begin with `name`."""
+    return _Checker(name).table(dict(values), schema, ())
+
+
 def engine_defaults() -> dict[str, Any]:
     """An engine configuration of defaults only, for in-memory replay where no address is ever used."""
     return parse(
