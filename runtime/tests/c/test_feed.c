@@ -208,6 +208,31 @@ static void too_much_to_keep(void)
     CHECK(A(16, 1) == 2 && feed_next_sequence(feed) == 18); /* the first hole is filled as ever */
 }
 
+static void known_ones_take_no_room(void)
+{
+    start(usual); /* keeps eight */
+    A(1, 1);
+    for (int i = 0; i < 20; i++)
+        CHECK(A(5, 4) == 0 && B(5, 4) == 0 && B(7, 2) == 0 && B(5, 1) == 0);
+    CHECK(!feed_is_stale(feed) && feed_counts(feed)->duplicates == 19 * 4 + 20 * (4 + 2 + 1));
+    CHECK(A(2, 3) == 7);
+}
+
+/* Round the ring many times, with a different fill each time. */
+static void the_ring_goes_round(void)
+{
+    start(usual);
+    A(1, 1);
+    for (unsigned round = 0; round < 50; round++) {
+        uint64_t next = feed_next_sequence(feed);
+        unsigned behind = 1 + round % 8;
+        for (unsigned i = behind; i > 0; i--) /* the last first */
+            CHECK(A(next + i, 1) == 0);
+        CHECK(B(next, 1) == behind + 1 && !feed_gap_open(feed));
+    }
+    CHECK(feed_counts(feed)->messages_lost == 0 && feed_counts(feed)->gaps_closed == 50);
+}
+
 static void too_long_to_keep(void)
 {
     uint8_t packet[4096];
@@ -285,6 +310,9 @@ static void ends_of_sessions(void)
     A(1, 1);
     CHECK(A(10, 0) == 0 && END_A(5) == 0 && B(2, 1) == 1 && B(3, 2) == 2 && ends == 1 && !feed_gap_open(feed));
     start(usual);
+    A(1, 1), A(8, 1);
+    CHECK(END_A(3) == 0 && tick(100 * MS) && drain() == 0 && ends == 1 && feed_counts(feed)->messages_lost == 1);
+    start(usual);
     CHECK(END_A(1) == 0 && sessions == 1 && ends == 1);
 }
 
@@ -297,6 +325,10 @@ static void changes_of_session(void)
     CHECK(A(2, 1) == 0 && A(1, 1) == 0 && END_A(9) == 0 && feed_counts(feed)->out_of_session == 3 && sessions == 2);
     CHECK(give(NEXT_DAY, 3, 1, TRANSPORT_LINE_A) == 1 && feed_next_sequence(feed) == 4);
     CHECK(give("SESSION C ", 1, 1, TRANSPORT_LINE_REQUESTED) == 0 && sessions == 2);
+    /* An end that waited goes with its day. */
+    start(usual);
+    A(1, 1), END_A(3);
+    CHECK(give(NEXT_DAY, 1, 3, TRANSPORT_LINE_A) == 3 && ends == 0);
 }
 
 static void damage(void)
@@ -322,7 +354,8 @@ static void damage(void)
     put64(packet + MOLD_SESSION, 9);
     CHECK(give_bytes(packet, length - 1, TRANSPORT_LINE_A) == 0 && c->malformed == 25 && feed_gap_open(feed));
     CHECK(B(7, 2) == 4 && feed_next_sequence(feed) == 11 && !feed_gap_open(feed));
-    CHECK(give_bytes(packet, MOLD_HEADER, TRANSPORT_LINE_A) == 0 && !feed_gap_open(feed));
+    put64(packet + MOLD_SESSION, 20);
+    CHECK(give_bytes(packet, MOLD_HEADER, TRANSPORT_LINE_A) == 0 && c->malformed == 26 && !feed_gap_open(feed));
     /* A block longer than its packet, and more taken than promised. */
     build(packet, DAY, 11, 1, 4);
     put16(packet + MOLD_HEADER, 0xFFFF);
@@ -412,6 +445,8 @@ int main(void)
     a_gap_times_out();
     without_a_time_out_a_gap_is_lost_at_once();
     too_much_to_keep();
+    known_ones_take_no_room();
+    the_ring_goes_round();
     too_long_to_keep();
     missing_messages_are_asked_for();
     a_session_joined_late();
