@@ -181,7 +181,8 @@ def test_an_ended_session_starts_again_only_from_sequence_one() -> None:
 
 def test_damage_is_counted_and_never_applied() -> None:
     good = _core.mold_encode("D", 1, [add(1, "B", 1, 1000), add(2, "B", 1, 2000)])
-    result = process([good[:-1], _core.mold_encode("D", 3, [add(3, "B", 1, 3000)])])
+    begun = _core.mold_encode("D", 1, [])  # damage does not begin a session
+    result = process([begun, good[:-1], _core.mold_encode("D", 3, [add(3, "B", 1, 3000)])])
     assert (result["malformed"], result["gaps"], result["messages_lost"]) == (1, 1, 1)
     assert [level[0] for level in result["books"][1][0]] == [3000, 1000]
     wrong = _core.mold_encode("D", 1, [b"", b"Zunknown", add(1, "B", 1, 1000)[:-1], add(2, "B", 1, 2000)])

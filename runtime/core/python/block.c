@@ -19,6 +19,24 @@ static PyObject *tops_of(const struct block *block)
     return list;
 }
 
+static PyObject *positions_of(const struct block *block)
+{
+    PyObject *list = PyList_New(0);
+    for (uint64_t i = 0; list != NULL && i < block->position_count && i < BLOCK_POSITIONS; i++) {
+        const struct block_position *position = &block->position[i];
+        PyObject *stock = text_from_alpha(position->stock, sizeof position->stock), *row = NULL;
+        if (stock != NULL)
+            row = Py_BuildValue("{s:O,s:L,s:L,s:K,s:K}", "stock", stock, "shares", (long long)position->shares, "cash",
+                                (long long)position->cash, "open_buys", (unsigned long long)position->open_buys, "open_sells",
+                                (unsigned long long)position->open_sells);
+        if (row == NULL || PyList_Append(list, row) != 0)
+            Py_CLEAR(list);
+        Py_XDECREF(stock);
+        Py_XDECREF(row);
+    }
+    return list;
+}
+
 PyObject *block_as_dict(const struct block *block)
 {
     static const char *const states[] = {"starting", "login", "live", "stopped"};
@@ -33,13 +51,17 @@ PyObject *block_as_dict(const struct block *block)
               put_item(dict, "feed_session", text_from_alpha((const uint8_t *)block->feed_session,
                                                              (Py_ssize_t)strnlen(block->feed_session, 10))) ||
               put_item(dict, "feed_ended", PyBool_FromLong(BLOCK_GET(block, feed_ended) != 0)) ||
+              put_item(dict, "stale", PyBool_FromLong(BLOCK_GET(block, stale) != 0)) ||
+              put_item(dict, "silent", PyBool_FromLong(BLOCK_GET(block, silent) != 0)) ||
+              put_item(dict, "killed", PyBool_FromLong(BLOCK_GET(block, killed) != 0)) ||
+              put_item(dict, "limits_version", PyLong_FromUnsignedLong(BLOCK_GET(block, limits_version))) ||
               put_item(dict, "next_sequence", PyLong_FromUnsignedLongLong(BLOCK_GET(block, next_sequence)));
 #define PUT_COUNTER(name) bad = bad || put_item(dict, #name, PyLong_FromUnsignedLongLong(BLOCK_GET(block, name)));
     BLOCK_COUNTERS(PUT_COUNTER)
 #undef PUT_COUNTER
     bad = bad || put_item(dict, "timestamp_source", PyUnicode_FromString(sources[BLOCK_GET(block, timestamp_source) % 3])) ||
           put_item(dict, "memory", PyUnicode_FromString(BLOCK_GET(block, hugepages) ? "hugepages" : "pages")) ||
-          put_item(dict, "top", tops_of(block));
+          put_item(dict, "top", tops_of(block)) || put_item(dict, "positions", positions_of(block));
     if (bad)
         Py_CLEAR(dict);
     return dict;
