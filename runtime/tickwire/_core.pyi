@@ -306,18 +306,30 @@ class Engine:
         """Allocates everything, opens nothing. ValueError names key, value and rule; MemoryError names the need."""
 
     def open(self) -> None:
-        """Block file, feed socket, order connection, timestamping. OSError names what failed.
+        """Block file, control block, journal and feed sockets; once. OSError or ValueError name what failed.
 
-        May be called again after `run` returned (reconnect): books, counters and order numbers continue.
+        The ledger is built from the journal: open orders, positions, and the next order number.
         """
 
+    def connect(self) -> None:
+        """Make the order connection and hand it to the engine, which logs in; from any thread, as often as it drops.
+
+        OSError names what failed, within 5 s; after `stop` at once.
+        """
+
+    def session(self) -> tuple[str, str]:
+        """("closed" | "login" | "settling" | "live" | "rejected", why it is closed or was rejected)."""
+
+    def sync(self) -> None:
+        """Have the kernel write the journal to the disk and wait for it; from any thread. OSError."""
+
     def run(self) -> str:
-        """Log in and trade until told otherwise: "stopped", "session_closed" (the exchange ended the order session)
-        or "logged_out" (connection closed or silent for 15 s).
+        """Read the feed, and trade while there is an order session, until told otherwise: "stopped".
 
         Pins the calling thread to engine.cpu and releases the GIL: call it from a thread of its own, so that Python
         signal handlers (which call `stop`) can run in the main thread. A refused login is PermissionError (wrong user
-        or password) or ConnectionRefusedError (no such session), both name user and reason; no answer is TimeoutError.
+        or password) or ConnectionRefusedError (no such session), both name user and reason. At the end open orders
+        are cancelled, answers awaited for up to a second, and the session logged out.
         """
 
     def stop(self) -> None:
@@ -329,7 +341,8 @@ def process(
     """The same engine over the replay transport, in memory and as fast as it goes; releases the GIL.
 
     Only [engine] sizes, [strategy], [risk] and orders.firm of `config` matter. Returns the keys of `block_read` plus
-    "elapsed_ns" and "orders": the OUCH messages it would have sent, in order.
+    "elapsed_ns" and "orders": the OUCH messages it would have sent, in order. The exchange behind it takes every order
+    and fills none (transport/replay.h).
     """
 
 def process_packets(config: Mapping[str, Any], packets: Sequence[Buffer]) -> dict[str, Any]:
@@ -350,6 +363,9 @@ def block_read(path: str) -> dict[str, Any]:
     positions: list of {stock, shares, cash, open_buys, open_sells}, up to 16; cash in 1/10000 dollar.
     OSError when there is no such file; ValueError when it is not a block of this version.
     """
+
+def block_legs(path: str) -> bytes:
+    """Array of native u64: ns between the sends of the first and the last leg of each group of the feed session."""
 
 def block_samples(path: str) -> bytes:
     """Array of native (u64 receive stamp, u64 transmit stamp) pairs in ns, of the current feed session."""
@@ -455,6 +471,7 @@ def strategy_try(
 
 def strategy_layout() -> dict[str, dict[str, tuple[int, int]]]:
     """(offset, size) in bytes of every field of the records of core/strategy.h; under "" (0, size of the record)."""
+
 class Ledger:
     """Own orders and positions over the journal at `path` ("": none), as the engine keeps them. For tests.
 
