@@ -231,9 +231,9 @@ class Feed:
         """Time-outs; the request packets to be sent. Call `drain` afterwards."""
 
     def state(self) -> dict[str, Any]:
-        """session, next_sequence, stale, silent, gap_open, packets_a, packets_b, packets_requested, duplicates (messages),
-        gaps, gaps_closed (without loss), messages_lost, requests, out_of_session, malformed (packets), sessions (begun),
-        ends (of sessions)."""
+        """session, next_sequence, stale, silent, gap_open, packets_a, packets_b, packets_requested, duplicates
+        (messages), gaps, gaps_closed (without loss), messages_lost, requests, out_of_session, malformed (packets),
+        sessions (begun), ends (of sessions)."""
 
 @final
 class Replay:
