@@ -64,12 +64,18 @@ def test_the_maker_quotes_where_its_formula_says(bid: int, width: int, edge: int
 
 
 class Market:
-    """Engine and exchange around a maker of one instrument: what is open, what is under way, and what that may become."""
+    """Engine and exchange around a maker of one instrument: what is open, and what is under way."""
 
     MAX_POSITION, SIZE = 500, 100
 
     def __init__(self, requote_ticks: int) -> None:
-        table = {"name": "market_maker", "symbols": ["OTHER", "T"], "edge_bps": 3.0, "skew_bps": 10.0, "size": self.SIZE}
+        table = {
+            "name": "market_maker",
+            "symbols": ["OTHER", "T"],
+            "edge_bps": 3.0,
+            "skew_bps": 10.0,
+            "size": self.SIZE,
+        }
         self.maker = _core.Strategy({**table, "max_position": self.MAX_POSITION, "requote_ticks": requote_ticks})
         assert self.maker.name(LOCATE, "T") and not self.maker.name(2, "X")
         self.bid, self.ask, self.state, self.position = 0, 0, "T", 0
@@ -185,13 +191,14 @@ def happen(market: Market, what: tuple[Any, ...]) -> None:
         getattr(market, what[0])(*what[1:])
 
 
-@given(st.lists(MOVES, max_size=80), st.integers(1, 3))
+@given(st.lists(MOVES, max_size=80), st.integers(1, 3), st.sampled_from([-500, -400, -350, 0, 350, 400, 500]))
 @settings(max_examples=300, deadline=None)
-def test_the_maker_is_safe_whatever_happens(moves: list[tuple[Any, ...]], requote_ticks: int) -> None:
+def test_the_maker_is_safe_whatever_happens(moves: list[tuple[Any, ...]], requote_ticks: int, position: int) -> None:
     market = Market(requote_ticks)
+    market.position = position
     for what in moves:
         happen(market, what)
-    # And it is not stuck: once all is answered, a calm market is quoted at the formula's prices, a halted one not at all.
+    # And it is not stuck: once all is answered, a calm market is quoted where it should be, a halted one not at all.
     market.refusing = False
     market.position = 0
     for bid in (90_000, 120_000, 121_000, 122_000, 123_000):
@@ -245,7 +252,9 @@ class Spread:
                     units = max(0, min(units, room // abs(weight), shown // abs(weight)))
                 if units:
                     result = [
-                        ("B", top[2], units * abs(weight)) if weight * direction > 0 else ("S", top[0], units * abs(weight))
+                        ("B", top[2], units * abs(weight))
+                        if weight * direction > 0
+                        else ("S", top[0], units * abs(weight))
                         for weight, top, _ in legs
                     ]
                 break
