@@ -129,7 +129,7 @@ static void collect(struct engine *engine)
 static void look_at_control(struct engine *engine)
 {
     if (UNLIKELY(control_take(engine->control, engine->risk, &engine->control_seen)))
-        BLOCK_COUNT(engine->block, limits_version, 1);
+        BLOCK_SET(engine->block, limits_version, (uint32_t)engine->control_seen);
     bool killed = atomic_load_explicit(&engine->control->killed, memory_order_relaxed) != 0;
     if (LIKELY(killed == engine->killed))
         return;

@@ -3,6 +3,7 @@
 #include "engine.h"
 #include "itch.h"
 
+#define HAND 64u /* messages of a packet looked at together */
 #define END_GRACE_NS (200 * NS_PER_MS) /* for transmit stamps after the end of a feed session */
 
 /* --- instruments --- */
@@ -36,62 +37,103 @@ static void begin_feed_session(struct engine *engine)
 
 static void decide(struct engine *engine, uint16_t locate, uint64_t receive_ns)
 {
-    struct tw_event event;
     struct tw_order orders[TW_STRATEGY_ORDERS];
+    const struct book_instrument *instrument = &engine->book.instruments[locate];
     const struct ledger_position *position = ledger_position(&engine->ledger, locate);
-    book_event(&engine->book, locate, &event);
+    struct tw_event event;
+    event.bids = book_side_best(&engine->book, locate, BOOK_BID, &event.bid_levels);
+    event.asks = book_side_best(&engine->book, locate, BOOK_ASK, &event.ask_levels);
+    event.bid = event.bid_levels > 0 ? event.bids->price : 0;
+    event.ask = event.ask_levels > 0 ? event.asks->price : 0;
+    event.bid_shares = event.bid_levels > 0 ? event.bids->shares : 0;
+    event.ask_shares = event.ask_levels > 0 ? event.asks->shares : 0;
     event.time_ns = engine->time_ns;
     event.position = position != NULL ? position->shares : 0;
+    event.locate = locate;
+    event.trading_state = instrument->trading_state;
+    memset(event.reserved, 0, sizeof event.reserved);
     uint32_t count = engine->settings.strategy->on_top(engine->strategy_state, &event, orders);
     if (count > 0)
         engine_ask(engine, orders, count, receive_ns);
 }
 
-static void on_message(struct engine *engine, const uint8_t *message, uint16_t length, uint64_t receive_ns)
+static void apply(struct engine *engine, const uint8_t *message, uint64_t receive_ns)
 {
-    uint8_t expected = length > 0 ? itch_lengths[message[0]] : 0;
-    if (UNLIKELY(expected != length || length == 0)) {
-        if (expected == 0)
-            BLOCK_COUNT(engine->block, unknown, 1);
-        else
-            engine->malformed++;
+    struct book *book = &engine->book;
+    int32_t changed = book_apply(book, message);
+    if (UNLIKELY(book->news != 0)) {
+        if (book->news & BOOK_NEWS_NAMED)
+            name_instrument(engine, book->news_locate, book->instruments[book->news_locate].stock);
+        book->news = 0;
+    }
+    if (changed < 0 || engine->instruments[changed] != ENGINE_WATCHED || UNLIKELY(!engine->trading))
+        return;
+    engine->time_ns = get48(message + ITCH_A_timestamp);
+    decide(engine, (uint16_t)changed, receive_ns);
+}
+
+/* With several messages in hand, what the later ones need is fetched while the earlier ones are worked on; see book.h. */
+static void apply_all(struct engine *engine, const uint8_t *const messages[], uint32_t count, uint64_t receive_ns)
+{
+    if (LIKELY(count == 1)) {
+        apply(engine, messages[0], receive_ns);
         return;
     }
-    int32_t changed = book_apply(&engine->book, message);
-    if (changed < 0) {
-        uint16_t locate = get16(message + ITCH_A_stock_locate);
-        if (UNLIKELY(message[0] == 'R') && locate < engine->settings.max_instruments)
-            name_instrument(engine, locate, message + ITCH_R_stock);
-        return;
-    }
-    uint8_t *known = &engine->instruments[changed];
-    if (UNLIKELY(*known == ENGINE_UNNAMED)) /* no directory message, or it came before we listened: orders name the symbol too */
-        name_instrument(engine, (uint16_t)changed, engine->book.instruments[changed].stock);
-    if (*known == ENGINE_WATCHED && LIKELY(engine->trading)) {
-        engine->time_ns = get48(message + ITCH_A_timestamp);
-        decide(engine, (uint16_t)changed, receive_ns);
+    for (uint32_t i = 0; i < count + BOOK_AHEAD_ORDER; i++) {
+        if (i < count)
+            book_prefetch_order(&engine->book, messages[i]);
+        if (i >= BOOK_AHEAD_LEVEL && i - BOOK_AHEAD_LEVEL < count)
+            book_prefetch_level(&engine->book, messages[i - BOOK_AHEAD_LEVEL]);
+        if (i >= BOOK_AHEAD_ORDER)
+            apply(engine, messages[i - BOOK_AHEAD_ORDER], receive_ns);
     }
 }
 
+/* Nothing that has not the length of its type goes any further. */
+static bool is_whole(struct engine *engine, const uint8_t *message, uint32_t length)
+{
+    uint8_t expected = length > 0 ? itch_lengths[message[0]] : 0;
+    if (LIKELY(expected == length && length > 0))
+        return true;
+    if (expected == 0)
+        BLOCK_COUNT(engine->block, unknown, 1);
+    else
+        engine->malformed++;
+    return false;
+}
+
 /* --- packets --- */
+
+static uint32_t walk(struct engine *engine, const struct transport_packet *packet, const struct mold_view *view)
+{
+    const uint8_t *messages[HAND];
+    const uint8_t *at = packet->bytes + MOLD_HEADER, *end = packet->bytes + packet->length;
+    uint32_t taken = 0, held = 0;
+    for (uint32_t i = 0; i < view->count; i++) {
+        if (UNLIKELY(end - at < 2 || end - at - 2 < get16(at)))
+            break; /* a damaged tail: the feed counts it, and misses what was promised */
+        uint32_t length = get16(at);
+        if (LIKELY(i >= view->duplicates)) {
+            taken++;
+            if (is_whole(engine, at + 2, length))
+                messages[held++] = at + 2;
+            if (UNLIKELY(held == HAND)) {
+                apply_all(engine, messages, held, packet->receive_ns);
+                held = 0;
+            }
+        }
+        at += 2 + length;
+    }
+    if (LIKELY(held > 0))
+        apply_all(engine, messages, held, packet->receive_ns);
+    return taken;
+}
 
 static void take(struct engine *engine, const struct transport_packet *packet, const struct mold_view *view)
 {
     if (UNLIKELY(view->new_session))
         begin_feed_session(engine);
-    const uint8_t *at = packet->bytes + MOLD_HEADER;
-    const uint8_t *end = packet->bytes + packet->length;
-    uint32_t taken = 0;
-    for (uint32_t i = 0; i < view->count; i++) {
-        if (UNLIKELY(end - at < 2 || end - at - 2 < get16(at)))
-            break; /* a damaged tail: the feed counts it, and misses what was promised */
-        uint16_t length = get16(at);
-        if (LIKELY(i >= view->duplicates)) {
-            on_message(engine, at + 2, length, packet->receive_ns);
-            taken++;
-        }
-        at += 2 + length;
-    }
+    uint32_t taken = walk(engine, packet, view);
     feed_taken(engine->feed, taken);
     engine->messages += taken;
     if (UNLIKELY(view->ends_session)) {

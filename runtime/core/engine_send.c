@@ -53,14 +53,14 @@ static void refuse(struct engine *engine, const struct request *request)
 static struct risk_view view_of(const struct engine *engine, const struct request *request)
 {
     uint16_t locate = request->order.locate;
-    const struct book_status *status = book_status(&engine->book, locate);
+    const struct book_instrument *instrument = &engine->book.instruments[locate];
     struct risk_view view = {.top = book_top(&engine->book, locate),
                              .open_orders = engine->ledger.open_orders,
                              .replaced_open = request->replaced_open,
-                             .lower_band = status->lower_band,
-                             .upper_band = status->upper_band,
+                             .lower_band = instrument->lower_band,
+                             .upper_band = instrument->upper_band,
                              .time_ns = engine->time_ns,
-                             .trading_state = status->trading_state,
+                             .trading_state = instrument->trading_state,
                              .stale = feed_is_stale(engine->feed)};
     const struct ledger_position *position = ledger_position(&engine->ledger, locate);
     if (LIKELY(position != NULL)) {

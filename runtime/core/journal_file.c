@@ -122,8 +122,9 @@ static void scan(struct journal *journal)
     }
 }
 
-/* What was written behind the end, and no older generation: `lost` is its number, `reference` and `generation` the highest that can
- * be read there. Slots from `present` on were cut off the file: all of them may have been used when the last one left was. */
+/* What was written behind the end, and is of no older generation: `lost` counts from the end to the last of it, with what is
+ * missing in between; `reference` and `generation` are the highest that can be read there. Slots from `present` on were cut off the
+ * file: all of them may have been used when the last one left was. */
 struct behind {
     uint64_t lost;
     uint64_t generation;
@@ -140,7 +141,7 @@ static struct behind look_behind(const struct journal *journal, uint64_t present
         uint64_t generation = record->sequence / JOURNAL_GENERATION * JOURNAL_GENERATION;
         if (record->sequence - generation != i + 1 || generation < journal->generation)
             continue;
-        behind.lost++;
+        behind.lost = i + 1 - journal->count;
         if (record->checksum != journal_checksum(record))
             continue;
         if (record->reference > behind.reference)

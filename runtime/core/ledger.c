@@ -86,14 +86,42 @@ void ledger_unbind(struct ledger *ledger)
         ledger->positions[i].locate = UINT32_MAX;
 }
 
-/* Is there room for one more order's records behind those every open order may still need? */
-static bool room_for_one(const struct ledger *ledger)
+/* Is there room for that many more orders' records behind those every open order may still need? */
+static inline bool has_room(const struct ledger *ledger, uint32_t count)
 {
-    uint64_t open = (uint64_t)ledger->open_orders + ledger->replacing + 1;
-    return journal_room(ledger->journal) > LEDGER_RESERVE * open + LEDGER_RESERVE_BASE && ledger->last_reference != UINT32_MAX;
+    uint64_t open = (uint64_t)ledger->open_orders + ledger->replacing + count;
+    return journal_room(ledger->journal) > LEDGER_RESERVE * open + LEDGER_RESERVE_BASE &&
+           ledger->last_reference <= UINT32_MAX - count;
 }
 
-static inline struct ledger_order *place(struct ledger *ledger, const struct journal_record *record, uint32_t instrument)
+static inline bool room_for_one(const struct ledger *ledger)
+{
+    return has_room(ledger, 1);
+}
+
+bool ledger_has_room(const struct ledger *ledger, uint32_t count)
+{
+    const struct ledger_settings *settings = &ledger->settings;
+    return has_room(ledger, count) && ledger->open_orders + (uint64_t)count <= settings->max_open_orders &&
+           ledger->replacing + (uint64_t)count <= settings->max_open_orders;
+}
+
+void ledger_skip_to(struct ledger *ledger, uint32_t next_reference)
+{
+    if (next_reference > ledger->last_reference + 1)
+        ledger->last_reference = next_reference - 1;
+}
+
+void ledger_warm(const struct ledger *ledger)
+{
+    if (ledger->journal->map != NULL)
+        __builtin_prefetch(&ledger->journal->records[ledger->journal->count], 1);
+    __builtin_prefetch(&ledger->orders[(ledger->last_reference + 1) & ledger->order_mask], 1);
+}
+
+/* Inline like journal_append: a record just made need not be in memory at all. */
+__attribute__((always_inline)) static inline struct ledger_order *place(struct ledger *ledger, const struct journal_record *record,
+                                                                        uint32_t instrument)
 {
     struct ledger_order *order = ledger_slot(ledger, record->reference);
     *order = (struct ledger_order){.reference = record->reference,
@@ -112,18 +140,19 @@ static inline struct ledger_order *place(struct ledger *ledger, const struct jou
     return order;
 }
 
-struct ledger_order *ledger_place(struct ledger *ledger, const struct journal_record *record, uint32_t instrument)
+__attribute__((always_inline)) static inline struct ledger_order *
+place_first(struct ledger *ledger, const struct journal_record *record, uint32_t instrument)
 {
-    if (UNLIKELY(ledger->open_orders >= ledger->settings.max_open_orders || instrument == UINT32_MAX))
-        return NULL;
     ledger_expose(&ledger->positions[instrument], record->side, 0, record->shares);
     ledger->open_orders++;
     return place(ledger, record, instrument);
 }
 
-bool ledger_book_enter(struct ledger *ledger, const struct journal_record *record, uint32_t instrument)
+struct ledger_order *ledger_place(struct ledger *ledger, const struct journal_record *record, uint32_t instrument)
 {
-    return ledger_place(ledger, record, instrument) != NULL;
+    if (ledger->open_orders >= ledger->settings.max_open_orders || instrument == UINT32_MAX)
+        return NULL;
+    return place_first(ledger, record, instrument);
 }
 
 bool ledger_book_replace(struct ledger *ledger, const struct journal_record *record)
@@ -157,7 +186,7 @@ uint32_t ledger_enter(struct ledger *ledger, const struct tw_order *order)
                                     .time_in_force = order->time_in_force};
     memcpy(record.symbol, ledger->positions[instrument - 1].symbol, sizeof record.symbol);
     journal_append(ledger->journal, &record);
-    ledger_book_enter(ledger, &record, instrument - 1);
+    place_first(ledger, &record, instrument - 1);
     return record.reference;
 }
 
@@ -184,9 +213,8 @@ uint32_t ledger_replace(struct ledger *ledger, const struct tw_order *order, uin
     return record.reference;
 }
 
-uint32_t ledger_cancel(struct ledger *ledger, const struct tw_order *order)
+static uint32_t cancel(struct ledger *ledger, const struct ledger_order *old)
 {
-    const struct ledger_order *old = ledger_tagged(ledger, order->tag);
     if (UNLIKELY(old == NULL || old->canceling || journal_room(ledger->journal) == 0))
         return 0;
     struct journal_record record = {.reference = old->reference, .kind = JOURNAL_CANCEL, .side = old->side};
@@ -194,6 +222,16 @@ uint32_t ledger_cancel(struct ledger *ledger, const struct tw_order *order)
     journal_append(ledger->journal, &record);
     ledger_get(ledger, record.reference)->canceling = 1;
     return record.reference;
+}
+
+uint32_t ledger_cancel(struct ledger *ledger, const struct tw_order *order)
+{
+    return cancel(ledger, ledger_tagged(ledger, order->tag));
+}
+
+uint32_t ledger_cancel_reference(struct ledger *ledger, uint32_t reference)
+{
+    return cancel(ledger, ledger_find(ledger, reference));
 }
 
 void ledger_book_unsent(struct ledger *ledger, const struct journal_record *record)

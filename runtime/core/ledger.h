@@ -132,6 +132,16 @@ const struct ledger_order *ledger_tagged(const struct ledger *ledger, uint32_t t
 uint32_t ledger_enter(struct ledger *ledger, const struct tw_order *order);
 uint32_t ledger_replace(struct ledger *ledger, const struct tw_order *order, uint32_t *original, uint32_t *quantity);
 uint32_t ledger_cancel(struct ledger *ledger, const struct tw_order *order);
+uint32_t ledger_cancel_reference(struct ledger *ledger, uint32_t reference);
+
+/* Is there room for `count` more orders or replacements, their records included? */
+bool ledger_has_room(const struct ledger *ledger, uint32_t count);
+
+/* The exchange expects this number next: those below are used, whatever the journal says (it may have been lost). */
+void ledger_skip_to(struct ledger *ledger, uint32_t next_reference);
+
+/* Fetch what the next ledger_enter will write to. */
+void ledger_warm(const struct ledger *ledger);
 
 /* The transport took nothing of the request sent under `reference`: undo it. `action`: tw_action. The number is gone all the
  * same. */
@@ -142,9 +152,9 @@ void ledger_unsent(struct ledger *ledger, uint32_t reference, uint8_t action);
  * was to replace, which stays; a rejected cancel with those of the order. */
 bool ledger_answer(struct ledger *ledger, uint64_t sequence, const struct ledger_answer *answer, struct tw_update *update);
 
-/* Logged in: `session` and the sequence the exchange will go on with. Requests without an answer become unsure, and a cancel without
- * one may be sent again. Another session, or a sequence below the one asked for, is another trading day or an exchange that began
- * anew: it knows none of the open orders, so all of them become unsure, `answered` starts over, positions stay. */
+/* Logged in: `session` and the sequence the exchange will go on with. Requests without an answer become unsure, and a cancel
+ * without one may be sent again. Another session, or a sequence below the one asked for, is another trading day or an exchange that
+ * began anew: it knows none of the open orders, so all of them become unsure, `answered` starts over, positions stay. */
 void ledger_session(struct ledger *ledger, const char *session, uint64_t next_sequence);
 
 /* The replay of missed messages is over: what is still unsure never reached the exchange, or went with its session. Calls `gone`

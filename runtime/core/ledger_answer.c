@@ -4,6 +4,11 @@
  * put into it before it is journalled, so that booking it after a restart needs nothing but the record and the state before it. */
 #include "ledger_book.h"
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 static void execute(struct ledger_position *position, uint8_t side, int64_t shares, uint32_t price)
 {
     int64_t signed_shares = side == 'B' ? shares : -shares;
@@ -16,7 +21,7 @@ static void use_up(struct ledger *ledger, struct ledger_order *order, uint32_t s
 {
     uint32_t before = ledger_exposure(ledger, order);
     for (struct ledger_order *each = order; each != NULL; each = ledger_get(ledger, each->next)) {
-        each->open_shares -= shares < each->open_shares ? shares : each->open_shares;
+        each->open_shares -= least(shares, each->open_shares);
         each->used += shares;
     }
     ledger_expose(&ledger->positions[order->instrument], order->side, before, ledger_exposure(ledger, order));
@@ -76,7 +81,7 @@ static bool book_known(struct ledger *ledger, const struct journal_record *recor
         if (record->tag == LEDGER_SELF_MATCH)
             use_up(ledger, order, record->shares);
         else
-            set_open(ledger, order, order->open_shares - (record->shares < order->open_shares ? record->shares : order->open_shares));
+            set_open(ledger, order, order->open_shares - least(record->shares, order->open_shares));
         break;
     default:
         return false;

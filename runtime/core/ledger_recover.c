@@ -82,9 +82,10 @@ static bool book(struct ledger *ledger, const struct journal_record *record)
     struct ledger_order *order;
     switch (record->kind) {
     case JOURNAL_ENTER:
-        return ledger_book_enter(ledger, record, ledger_instrument(ledger, record->symbol));
+        return record->reference > ledger->last_reference &&
+               ledger_place(ledger, record, ledger_instrument(ledger, record->symbol)) != NULL;
     case JOURNAL_REPLACE:
-        return ledger_book_replace(ledger, record);
+        return record->reference > ledger->last_reference && ledger_book_replace(ledger, record);
     case JOURNAL_CANCEL:
         if ((order = ledger_get(ledger, record->reference)) != NULL)
             order->canceling = 1;

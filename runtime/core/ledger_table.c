@@ -26,12 +26,6 @@ uint32_t ledger_exposure(const struct ledger *ledger, const struct ledger_order 
     return most;
 }
 
-void ledger_expose(struct ledger_position *position, uint8_t side, uint32_t before, uint32_t after)
-{
-    uint64_t *open = side == 'B' ? &position->open_buys : &position->open_sells;
-    *open = *open - before + after;
-}
-
 void ledger_set_state(struct ledger *ledger, struct ledger_order *order, enum ledger_state state)
 {
     ledger->unsure -= order->state == LEDGER_UNSURE;
@@ -44,7 +38,7 @@ static void free_slot(struct ledger *ledger, struct ledger_order *order)
 {
     uint32_t mask = ledger->order_mask, hole = (uint32_t)(order - ledger->orders);
     for (uint32_t at = (hole + 1) & mask; ledger->orders[at].reference != 0; at = (at + 1) & mask) {
-        uint32_t home = ledger->orders[at].reference & mask;
+        uint32_t home = ledger_home(ledger, ledger->orders[at].reference);
         if (((at - home) & mask) >= ((at - hole) & mask)) {
             ledger->orders[hole] = ledger->orders[at];
             hole = at;

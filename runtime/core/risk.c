@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every check is computed for every order and sets its bit; the lowest bit is the answer. That costs an order which passes a few
- * additions more and not one branch that depends on the market, and it makes "the first reason in the order of the list" hold by
- * construction. */
+ * The checks stand in the order of RISK_REASONS, each a comparison whose branch is not taken by an order that passes; what depends
+ * on the market or the side is computed without branches. So an order that passes meets no branch that could be guessed wrong. */
 #include "risk.h"
 
 #define NS_PER_S 1000000000ULL
-#define SYMBOL_SLOTS 512u /* a power of two, twice RISK_RESTRICTED_MAX */
-#define REMEMBERED 4u     /* orders per side of an instrument */
-#define AGAINST(reason, condition) ((uint32_t)(condition) << RISK_##reason)
+#define COLLAR_MAX INT32_MAX /* bps; with more its product with a mid would not fit in 64 bits */
+#define SYMBOL_SLOTS 512u    /* a power of two, twice RISK_RESTRICTED_MAX */
+#define REMEMBERED 4u        /* orders per side of an instrument */
 
 /* What was sent last on one side of an instrument. The first cache line is what the check reads. */
 struct recent_orders {
@@ -19,11 +18,6 @@ struct recent_orders {
     uint64_t ticked_ns[REMEMBERED]; /* risk->ticked_ns when it was sent */
     uint64_t next;
     uint64_t padding[3];
-};
-
-struct risk_instrument {
-    uint64_t symbol; /* as on the feed; 0: not named */
-    bool restricted;
 };
 
 struct risk {
@@ -38,29 +32,32 @@ struct risk {
     uint32_t used; /* locates from here on were neither named nor sent to */
     bool killed;
     bool ticking;
-    struct risk_instrument *instruments;
-    struct recent_orders *recent;     /* two per instrument: buys, sells */
+    uint8_t *off_limits;               /* per locate: restricted, or without a name while there is a list */
+    uint64_t *symbols;                 /* per locate, as on the feed; 0: not named */
+    struct recent_orders *recent;      /* two per locate: buys, sells */
     uint64_t restricted[SYMBOL_SLOTS]; /* open addressing; 0: free */
 };
 
 _Static_assert(SYMBOL_SLOTS >= 2 * RISK_RESTRICTED_MAX, "the restricted list must leave slots free");
-_Static_assert(RISK_VERDICTS <= 32, "verdicts are bits of a word");
 _Static_assert(sizeof(struct recent_orders) == 128, "two cache lines");
 
 size_t risk_footprint(uint32_t max_instruments)
 {
-    return arena_footprint(sizeof(struct risk)) + arena_footprint(max_instruments * sizeof(struct risk_instrument)) +
+    return arena_footprint(sizeof(struct risk)) + arena_footprint(max_instruments) +
+           arena_footprint(max_instruments * sizeof(uint64_t)) +
            arena_footprint(2 * (size_t)max_instruments * sizeof(struct recent_orders));
 }
 
 struct risk *risk_init(struct arena *arena, const struct risk_limits *limits, uint32_t max_instruments)
 {
     struct risk *risk = arena_take(arena, sizeof *risk);
-    struct risk_instrument *instruments = arena_take(arena, max_instruments * sizeof *instruments);
+    uint8_t *off_limits = arena_take(arena, max_instruments);
+    uint64_t *symbols = arena_take(arena, max_instruments * sizeof *symbols);
     struct recent_orders *recent = arena_take(arena, 2 * (size_t)max_instruments * sizeof *recent);
-    if (risk == NULL || instruments == NULL || recent == NULL)
+    if (risk == NULL || off_limits == NULL || symbols == NULL || recent == NULL)
         return NULL;
-    risk->instruments = instruments;
+    risk->off_limits = off_limits;
+    risk->symbols = symbols;
     risk->recent = recent;
     risk->max_instruments = max_instruments;
     risk->orders = limits->max_orders_per_s;
@@ -71,6 +68,8 @@ struct risk *risk_init(struct arena *arena, const struct risk_limits *limits, ui
 void risk_set_limits(struct risk *risk, const struct risk_limits *limits)
 {
     risk->limits = *limits;
+    if (limits->collar_bps > COLLAR_MAX)
+        risk->limits.collar_bps = COLLAR_MAX;
     risk->duplicate_ns = limits->duplicate_ms * 1000000ULL;
     if (risk->orders >= limits->max_orders_per_s) {
         risk->orders = limits->max_orders_per_s;
@@ -97,12 +96,15 @@ static uint32_t slot_of(uint64_t symbol)
     return (uint32_t)(symbol * 0x9E3779B97F4A7C15ULL >> 32) % SYMBOL_SLOTS;
 }
 
-static bool is_restricted(const struct risk *risk, uint64_t symbol)
+/* Under a list, an instrument whose name is not known cannot be told from one that is on it. */
+static bool is_off_limits(const struct risk *risk, uint64_t symbol)
 {
     uint32_t slot = slot_of(symbol);
+    if (symbol == 0)
+        return risk->restricted_count > 0;
     while (risk->restricted[slot] != 0 && risk->restricted[slot] != symbol)
         slot = (slot + 1) % SYMBOL_SLOTS;
-    return risk->restricted[slot] != 0;
+    return risk->restricted[slot] == symbol;
 }
 
 void risk_set_restricted(struct risk *risk, const uint8_t symbols[][8], uint32_t count)
@@ -117,21 +119,24 @@ void risk_set_restricted(struct risk *risk, const uint8_t symbols[][8], uint32_t
         risk->restricted[slot] = symbol;
     }
     for (uint32_t locate = 0; locate < risk->used; locate++)
-        risk->instruments[locate].restricted = is_restricted(risk, risk->instruments[locate].symbol);
+        risk->off_limits[locate] = is_off_limits(risk, risk->symbols[locate]);
+    memset(risk->off_limits + risk->used, is_off_limits(risk, 0), risk->max_instruments - risk->used);
 }
 
 void risk_name(struct risk *risk, uint16_t locate, const uint8_t stock[8])
 {
     if (locate >= risk->max_instruments)
         return;
-    risk->instruments[locate] = (struct risk_instrument){symbol_of(stock), is_restricted(risk, symbol_of(stock))};
+    risk->symbols[locate] = symbol_of(stock);
+    risk->off_limits[locate] = is_off_limits(risk, risk->symbols[locate]);
     if (risk->used <= locate)
         risk->used = locate + 1u;
 }
 
 void risk_forget(struct risk *risk)
 {
-    memset(risk->instruments, 0, risk->used * sizeof *risk->instruments);
+    memset(risk->symbols, 0, risk->used * sizeof *risk->symbols);
+    memset(risk->off_limits, is_off_limits(risk, 0), risk->used);
     memset(risk->recent, 0, 2 * (size_t)risk->used * sizeof *risk->recent);
     risk->used = 0;
 }
@@ -164,7 +169,7 @@ static struct recent_orders *recent_of(const struct risk *risk, const struct tw_
 
 /* Message time decides. While it is behind that of the order remembered, which happens when it was wrong or went back, the time the
  * ticks have counted decides instead: the check goes on, and ends. */
-static bool is_duplicate(const struct risk *risk, const struct tw_order *order, uint64_t time_ns)
+__attribute__((noinline)) static bool is_duplicate(const struct risk *risk, const struct tw_order *order, uint64_t time_ns)
 {
     const struct recent_orders *recent = recent_of(risk, order);
     bool found = false;
@@ -198,58 +203,67 @@ void risk_sent(struct risk *risk, const struct tw_order *order, uint64_t time_ns
 
 /* --- the check --- */
 
-/* Under a list, an instrument whose name is not known cannot be told from one that is on it. */
-static bool is_off_limits(const struct risk *risk, uint16_t locate)
-{
-    const struct risk_instrument *instrument = &risk->instruments[locate];
-    return instrument->restricted | ((instrument->symbol == 0) & (risk->restricted_count != 0));
-}
-
-/* |price - mid| over mid beyond the collar, in halves so that the mid of an odd sum is exact. Without a mid, and for a price of
- * nothing, there is no telling how far it is: refused. */
+/* |price - mid| over mid beyond the collar, in halves so that the mid of an odd sum is exact. */
 static bool outside_collar(uint32_t price, const struct book_top *top, uint32_t collar_bps)
 {
     uint64_t twice_mid = (uint64_t)top->bid + top->ask;
     uint64_t twice_price = 2 * (uint64_t)price;
     uint64_t away = twice_price > twice_mid ? twice_price - twice_mid : twice_mid - twice_price;
-    bool beyond = (unsigned __int128)away * 10000 > (unsigned __int128)twice_mid * collar_bps;
-    return beyond | (top->bid == 0) | (top->ask == 0) | (price == 0);
+    return away * 10000 > twice_mid * collar_bps;
 }
 
 /* The position as if this and all open orders of its side were filled. Each side for itself: an order that leads back towards zero
- * passes also from beyond the limit. A side that is none has no position to be within. */
+ * passes also from beyond the limit. For a sell the position counts with its sign turned, as ~position + 1 because -position may
+ * not exist. */
 static bool outside_position(const struct tw_order *order, const struct risk_view *view, uint32_t max_position)
 {
-    bool sells = order->side == 'S';
-    uint64_t open = sells ? view->open_sells : view->open_buys;
+    uint64_t sells = order->side == 'S', all = 0 - sells;
+    uint64_t open = (view->open_buys & ~all) | (view->open_sells & all);
+    uint64_t turned = (uint64_t)view->position ^ all, wanted;
     open -= view->replaced_open < open ? view->replaced_open : open;
-    __int128 position = sells ? -(__int128)view->position : view->position;
-    bool beyond = position + open + order->shares > max_position;
-    return beyond | (!sells & (order->side != 'B'));
+    if (UNLIKELY((int64_t)turned > (int64_t)max_position))
+        return true;
+    if (UNLIKELY(__builtin_add_overflow(open, order->shares + sells, &wanted)))
+        return true;
+    return wanted > max_position - turned; /* not below zero by now, and exact modulo 2^64 */
 }
 
 enum risk_verdict risk_check_nth(const struct risk *risk, const struct tw_order *order, const struct risk_view *view, uint32_t nth)
 {
-    if (order->action == TW_CANCEL)
+    const struct risk_limits *limits = &risk->limits;
+    if (UNLIKELY(order->action == TW_CANCEL))
         return RISK_PASSED;
     if (UNLIKELY(order->locate >= risk->max_instruments))
         return RISK_restricted;
-    const struct risk_limits *limits = &risk->limits;
-    bool repeated = false;
-    if (UNLIKELY(risk->duplicate_ns != 0))
-        repeated = is_duplicate(risk, order, view->time_ns);
-    uint64_t open_orders = (uint64_t)view->open_orders + nth + (view->replaced_open == 0);
-    bool outside_band = (order->price < view->lower_band) | ((view->upper_band != 0) & (order->price > view->upper_band));
-    uint32_t against =
-        AGAINST(size, (order->shares == 0) | (order->shares > limits->max_size)) |
-        AGAINST(notional, (uint64_t)order->price * order->shares > limits->max_notional) |
-        AGAINST(collar, outside_collar(order->price, &view->top, limits->collar_bps)) |
-        AGAINST(position, outside_position(order, view, limits->max_position)) |
-        AGAINST(open_orders, open_orders > limits->max_open_orders) | AGAINST(rate, risk->orders <= nth) |
-        AGAINST(duplicate, repeated) | AGAINST(restricted, is_off_limits(risk, order->locate)) |
-        AGAINST(killed, risk->killed) | AGAINST(stale, view->stale != 0) | AGAINST(halted, view->trading_state != 'T') |
-        AGAINST(band, outside_band);
-    return LIKELY(against == 0) ? RISK_PASSED : (enum risk_verdict)__builtin_ctz(against);
+    if (UNLIKELY(order->shares == 0 || order->shares > limits->max_size))
+        return RISK_size;
+    if (UNLIKELY((uint64_t)order->price * order->shares > limits->max_notional))
+        return RISK_notional;
+    if (UNLIKELY(view->top.bid == 0 || view->top.ask == 0 || order->price == 0)) /* no telling how far it is from the mid */
+        return RISK_collar;
+    if (UNLIKELY(outside_collar(order->price, &view->top, limits->collar_bps)))
+        return RISK_collar;
+    if (UNLIKELY((order->side != 'B') & (order->side != 'S'))) /* no side to have a position on */
+        return RISK_position;
+    if (UNLIKELY(outside_position(order, view, limits->max_position)))
+        return RISK_position;
+    if (UNLIKELY((uint64_t)view->open_orders + nth + (view->replaced_open == 0) > limits->max_open_orders))
+        return RISK_open_orders;
+    if (UNLIKELY(risk->orders <= nth))
+        return RISK_rate;
+    if (UNLIKELY(risk->duplicate_ns != 0) && UNLIKELY(is_duplicate(risk, order, view->time_ns)))
+        return RISK_duplicate;
+    if (UNLIKELY(risk->off_limits[order->locate] != 0))
+        return RISK_restricted;
+    if (UNLIKELY(risk->killed))
+        return RISK_killed;
+    if (UNLIKELY(view->stale != 0))
+        return RISK_stale;
+    if (UNLIKELY(view->trading_state != 'T'))
+        return RISK_halted;
+    if (UNLIKELY((order->price < view->lower_band) | ((view->upper_band != 0) & (order->price > view->upper_band))))
+        return RISK_band;
+    return RISK_PASSED;
 }
 
 enum risk_verdict risk_check(const struct risk *risk, const struct tw_order *order, const struct risk_view *view)

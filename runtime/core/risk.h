@@ -78,12 +78,7 @@ enum risk_verdict risk_check(const struct risk *risk, const struct tw_order *ord
 void risk_sent(struct risk *risk, const struct tw_order *order, uint64_t time_ns);
 
 /* The same for orders checked together before any goes out (legs): `nth` were checked before this one and count as sent, against
- * rate and open orders. Those for the same instrument are put into its view with risk_view_add, so that its position counts them. */
-static inline void risk_view_add(struct risk_view *view, const struct tw_order *earlier)
-{
-    if (earlier->action != TW_CANCEL)
-        *(earlier->side == 'S' ? &view->open_sells : &view->open_buys) += earlier->shares;
-}
+ * rate and open orders. For the position the caller adds those of the same instrument to open_buys and open_sells of the view. */
 enum risk_verdict risk_check_nth(const struct risk *risk, const struct tw_order *order, const struct risk_view *view, uint32_t nth);
 
 const char *risk_name_of(enum risk_verdict verdict);

@@ -48,7 +48,8 @@ def expected(limits: dict[str, int], order: dict[str, Any], view: dict[str, Any]
     if price * shares > limits["max_notional"]:
         against.add("notional")
     mid = Fraction(view["bid"] + view["ask"], 2)
-    if not (view["bid"] and view["ask"] and price) or abs(price - mid) > mid * limits["collar_bps"] / 10_000:
+    collar = min(limits["collar_bps"], 2**31 - 1)
+    if not (view["bid"] and view["ask"] and price) or abs(price - mid) > mid * collar / 10_000:
         against.add("collar")
     if order["side"] == "B":
         exposure = view["position"] + max(view["open_buys"] - replaced, 0) + shares
@@ -154,9 +155,9 @@ def test_open_orders(open_orders: int, nth: int) -> None:
 @given(st.integers(2, U32 - 1))
 def test_bands(band: int) -> None:
     for price, lower, upper in ((band, "passed", "passed"), (band - 1, "band", "passed"), (band + 1, "passed", "band")):
-        order = {"price": price, "shares": 1}
-        assert check({}, order, {"lower_band": band}) == lower
-        assert check({}, order, {"upper_band": band}) == upper
+        order, mid = {"price": price, "shares": 1}, {"bid": band, "ask": band}
+        assert check({}, order, mid | {"lower_band": band}) == lower
+        assert check({}, order, mid | {"upper_band": band}) == upper
 
 
 @given(

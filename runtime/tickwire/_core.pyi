@@ -8,6 +8,7 @@ padding blanks and is padded again when encoded, so that encode(decode(m)) == m 
 """
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, final
 
 # typing_extensions.Buffer in spirit: bytes, bytearray, memoryview, mmap, array.array
@@ -162,6 +163,9 @@ def soup_login(username: str, password: str, session: str, sequence: int, /) -> 
 def soup_accepted(payload: Buffer) -> tuple[str, int]:
     """(session, sequence of the next message) of a login-accepted payload. ValueError when damaged."""
 
+def settings_check(config: Mapping[str, Any]) -> None:
+    """The core's own check of an engine's configuration, as `Engine` makes it first. ValueError names key and rule."""
+
 @final
 class Book:
     """Full-depth books of all instruments, as the engine keeps them. For tests and tools."""
@@ -233,12 +237,13 @@ class Feed:
 
 @final
 class Replay:
-    """Exchange side: sends messages held in memory as MoldUDP64, each packet at its due time.
+    """Exchange side: sends messages held in memory as MoldUDP64, each packet at its due time, on one line or two.
 
     `data` and `index` are what `itch_frame_index` takes and gives. `interface` is the local address to send from;
-    `group` a multicast group or a unicast address. A packet carries up to `messages_per_packet` messages and is never
-    longer than 1472 bytes. A session id should not be used again while an engine still listens: the
-    engine takes data from sequence 1 of a session that has ended as a new session, and nothing else.
+    `group` a multicast group or a unicast address. With `group_b` every packet goes out there as well, from
+    `interface_b` ("": `interface`). A packet carries up to `messages_per_packet` messages and is never longer than 1472
+    bytes. A session id should not be used again while an engine still listens: the engine takes data from sequence 1 of
+    a session that has ended as a new session, and nothing else.
     """
 
     def __init__(
@@ -253,12 +258,35 @@ class Replay:
         messages_per_packet: int = 1,
         ttl: int = 1,
         tos: int = 0,
+        group_b: str = "",
+        port_b: int = 0,
+        interface_b: str = "",
     ) -> None: ...
-    def run(self, rate: float, first: int, count: int) -> dict[str, int]:
+    def impair(
+        self, line: str, *, loss: float = 0.0, duplicate: float = 0.0, reorder: float = 0.0, seed: int = 0
+    ) -> None:
+        """Lose, duplicate and hold back packets with messages on line "A" or "B", each with its probability (0 to 1).
+
+        Drawn for every packet and line on its own; the same seed gives the same decisions. A packet held back leaves
+        behind the next one. Start-over: counts are zero. RuntimeError while `run` is sending.
+        """
+
+    def run(self, rate: float, first: int, count: int, speed: float = 0.0) -> dict[str, Any]:
         """Send `count` messages from index `first` (sequence first + 1) at `rate` messages per second, 0: unpaced.
 
-        Due times are absolute, so a late packet does not delay the following. Sleeps, then spins for the last tens of
-        microseconds only. Releases the GIL. Returns {"messages", "packets", "elapsed_ns", "late_max_ns"}.
+        `speed` above 0 instead: at the file's own time stamps, so many times as fast. Due times are absolute, so a late
+        packet does not delay the following; those that are due leave together. Sleeps, then spins for the last tens of
+        microseconds only. Releases the GIL. Returns {"messages", "packets", "elapsed_ns", "late_max_ns"} and, as
+        "line_a" and "line_b", {"lost", "duplicated", "reordered"} in packets.
+        """
+
+    def sent(self) -> int:
+        """Sequence number of the last message that was sent (or lost on purpose), 0 for none; from any thread."""
+
+    def find(self, first: int, end: int, locates: Buffer) -> int:
+        """Index of the first message in first..end - 1 that is Stock Directory or Stock Trading Action, or that is of an
+        order or trade (AFECXDUP) of a stock locate whose bit is set in `locates` (8192 bytes, bit n % 8 of byte n / 8).
+        `end` when there is none.
         """
 
     def heartbeat(self) -> None:
@@ -278,18 +306,30 @@ class Engine:
         """Allocates everything, opens nothing. ValueError names key, value and rule; MemoryError names the need."""
 
     def open(self) -> None:
-        """Block file, feed socket, order connection, timestamping. OSError names what failed.
+        """Block file, control block, journal and feed sockets; once. OSError or ValueError name what failed.
 
-        May be called again after `run` returned (reconnect): books, counters and order numbers continue.
+        The ledger is built from the journal: open orders, positions, and the next order number.
         """
 
+    def connect(self) -> None:
+        """Make the order connection and hand it to the engine, which logs in; from any thread, as often as it drops.
+
+        OSError names what failed, within 5 s; after `stop` at once.
+        """
+
+    def session(self) -> tuple[str, str]:
+        """("closed" | "login" | "settling" | "live" | "rejected", why it is closed or was rejected)."""
+
+    def sync(self) -> None:
+        """Have the kernel write the journal to the disk and wait for it; from any thread. OSError."""
+
     def run(self) -> str:
-        """Log in and trade until told otherwise: "stopped", "session_closed" (the exchange ended the order session)
-        or "logged_out" (connection closed or silent for 15 s).
+        """Read the feed, and trade while there is an order session, until told otherwise: "stopped".
 
         Pins the calling thread to engine.cpu and releases the GIL: call it from a thread of its own, so that Python
         signal handlers (which call `stop`) can run in the main thread. A refused login is PermissionError (wrong user
-        or password) or ConnectionRefusedError (no such session), both name user and reason; no answer is TimeoutError.
+        or password) or ConnectionRefusedError (no such session), both name user and reason. At the end open orders
+        are cancelled, answers awaited for up to a second, and the session logged out.
         """
 
     def stop(self) -> None:
@@ -301,7 +341,8 @@ def process(
     """The same engine over the replay transport, in memory and as fast as it goes; releases the GIL.
 
     Only [engine] sizes, [strategy], [risk] and orders.firm of `config` matter. Returns the keys of `block_read` plus
-    "elapsed_ns" and "orders": the OUCH messages it would have sent, in order.
+    "elapsed_ns" and "orders": the OUCH messages it would have sent, in order. The exchange behind it takes every order
+    and fills none (transport/replay.h).
     """
 
 def process_packets(config: Mapping[str, Any], packets: Sequence[Buffer]) -> dict[str, Any]:
@@ -315,12 +356,16 @@ def block_read(path: str) -> dict[str, Any]:
 
     Keys: version, name, pid, state ("starting" | "login" | "live" | "stopped"), feed_session, feed_ended,
     stale (the books miss messages), silent (no packet for feed.silent_ms), killed,
-    limits_version (that of Control.read the engine has), next_sequence, every counter of BLOCK_COUNTERS in core/block.h by its name (risk_<reason>: orders refused),
+    limits_version (that of Control.read the engine has), next_sequence,
+    every counter of BLOCK_COUNTERS in core/block.h by its name (risk_<reason>: orders refused),
     timestamp_source ("software" | "hardware" | "none"), memory ("hugepages" | "pages"),
     top: list of {locate, stock, bid, bid_size, ask, ask_size}, up to 8 instruments,
     positions: list of {stock, shares, cash, open_buys, open_sells}, up to 16; cash in 1/10000 dollar.
     OSError when there is no such file; ValueError when it is not a block of this version.
     """
+
+def block_legs(path: str) -> bytes:
+    """Array of native u64: ns between the sends of the first and the last leg of each group of the feed session."""
 
 def block_samples(path: str) -> bytes:
     """Array of native (u64 receive stamp, u64 transmit stamp) pairs in ns, of the current feed session."""
@@ -426,3 +471,80 @@ def strategy_try(
 
 def strategy_layout() -> dict[str, dict[str, tuple[int, int]]]:
     """(offset, size) in bytes of every field of the records of core/strategy.h; under "" (0, size of the record)."""
+
+class Ledger:
+    """Own orders and positions over the journal at `path` ("": none), as the engine keeps them. For tests.
+
+    Opens and locks the file, makes it when it is not there, and builds the state from it. `name`: who and which day;
+    `capacity`: free records it shall have. OSError, ValueError or MemoryError name the file and the next step.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        name: str,
+        capacity: int,
+        *,
+        max_open_orders: int = 64,
+        max_instruments: int = 16,
+        max_tags: int = 16,
+    ) -> None: ...
+    def bind(self, locate: int, stock: str) -> bool:
+        """The feed named an instrument; False when max_instruments is used up."""
+
+    def unbind(self) -> None:
+        """A new feed session: no locate is known any more."""
+
+    def enter(
+        self, locate: int, side: str, shares: int, price: int, tag: int = 2**32 - 1, time_in_force: str = "0"
+    ) -> int:
+        """Journal and book an order before it is sent: its reference, or 0 when it may not go out."""
+
+    def replace(self, tag: int, shares: int, price: int) -> tuple[int, int, int]:
+        """(reference, original, quantity): `shares` are to be open, `quantity` is what OUCH's Replace has to say."""
+
+    def cancel(self, tag: int) -> int:
+        """The reference to cancel, or 0."""
+
+    def unsent(self, reference: int, action: str) -> None:
+        """The transport took nothing of that request ("E", "R" or "C")."""
+
+    def answer(
+        self,
+        sequence: int,
+        kind: str,
+        reference: int,
+        *,
+        original: int = 0,
+        shares: int = 0,
+        price: int = 0,
+        match_number: int = 0,
+        reason: int = 0,
+        time_ns: int = 0,
+        side: str = "\0",
+        stock: str = "",
+    ) -> dict[str, Any] | None:
+        """A sequenced message of the exchange; what the strategy is told of it, if anything. Kinds: tw_update_kind."""
+
+    def session(self, session: str, next_sequence: int) -> None:
+        """Logged in: the session and the sequence the exchange goes on with."""
+
+    def settle(self) -> list[dict[str, Any]]:
+        """The exchange has told all it has to tell: what is still unsure is dropped. The updates for the strategy."""
+
+    def state(self) -> dict[str, Any]:
+        """The keys of `journal_read`."""
+
+    def sync(self) -> None:
+        """Have the kernel write the journal to disk, and wait for it."""
+
+def journal_read(path: str | PathLike[str]) -> dict[str, Any]:
+    """What a journal says, also while an engine writes it. Changes nothing.
+
+    Keys: name, records, room, lost_records (by a power loss, found when it was opened now), session, answered,
+    last_reference, open_orders, replacing_orders, unsure_orders, unknown_answers, exhausted,
+    orders: list of {reference, replaces, stock, side, price, open_shares, used_shares, state ("live" | "unsure"), tag,
+    canceling}, positions: list of {stock, shares, cash (1/10000 dollar), open_buys, open_sells}.
+    An order without an answer is "unsure" here, though the engine may just be waiting for it.
+    OSError when it cannot be opened; ValueError when it is not a journal of this version or contradicts itself.
+    """

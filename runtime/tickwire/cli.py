@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from . import __version__, config, log, strategy
+from . import __version__, config, limits, log, status, strategy
 from .errors import TickwireError
 
 # The other modules are imported by the commands that need them: `tickwire status` runs as a health check every few
@@ -113,13 +113,15 @@ def _decode(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from . import status
+    if args.live:
+        from . import live
 
+        return live.run(args.block, args.interval)
     state = status.read(args.block)
     if args.json:
         _print_json(state)
     else:
-        print(status.table(state))
+        print("\n".join(status.lines_of(args.block, state)))
     if not state["alive"]:
         print(f"tickwire: {state['name']} is not running (state {state['state']}, pid {state['pid']})", file=sys.stderr)
         return 1
@@ -181,8 +183,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--limit", type=_positive, metavar="N", help="only the first N")
 
     sub = command("status", _status, "Show an engine or an exchange; exit code 1 when it is not running.")
-    sub.add_argument("block", metavar="BLOCK", help="its engine.block or exchange.block")
-    sub.add_argument("--json", action="store_true")
+    status.add_arguments(sub)
+    limits.add_parsers(commands)
 
     checks = commands.add_parser("config", help="Configuration files.", description="Configuration files.")
     kinds = checks.add_subparsers(dest="kind", required=True, metavar="KIND")

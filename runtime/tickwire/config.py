@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -219,6 +220,13 @@ _TYPE_NAMES = {
 }
 
 
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # TOML's hexadecimal numbers may be longer than Python is willing to write in decimal
+        return f"a number of more than {sys.get_int_max_str_digits()} digits"
+
+
 @dataclass
 class _Checker:
     """Walks a parsed document beside its schema, collecting the checked mapping with defaults filled in."""
@@ -234,7 +242,7 @@ class _Checker:
 
     def table(self, value: Any, schema: Schema, path: KeyPath) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise self.fail(path, f"must be a table, not {value!r}")
+            raise self.fail(path, f"must be a table, not {_shown(value)}")
         for key in value:
             if key not in schema:
                 near = difflib.get_close_matches(key, schema, 1)
@@ -266,7 +274,7 @@ class _Checker:
         return list(rule.default) if isinstance(rule.default, list) else rule.default
 
     def scalar(self, value: Any, rule: Key, path: KeyPath) -> Any:
-        wrong = self.fail(path, f"must be {_TYPE_NAMES[rule.kind]}, not {value!r}")
+        wrong = self.fail(path, f"must be {_TYPE_NAMES[rule.kind]}, not {_shown(value)}")
         if rule.kind in ("ints", "strs"):
             if not isinstance(value, list):
                 raise wrong
@@ -286,7 +294,7 @@ class _Checker:
             if rule.choices and value not in rule.choices:
                 raise self.fail(path, f"{value!r} is not one of: {', '.join(rule.choices)}")
         else:
-            self.bounded(value, rule, path, f"{value}")
+            self.bounded(value, rule, path, _shown(value))
         problem = rule.rule(value) if rule.rule else None
         if problem:
             raise self.fail(path, f"{value!r} {problem}")
@@ -369,6 +377,17 @@ def _exchange_rules(config: dict[str, Any], checker: _Checker) -> None:
         if name in seen:
             raise checker.fail(("orders", "accounts", f"[{n}]", "username"), f"{account['username']!r} is there twice")
         seen.add(name)
+    feed = config["feed"]
+    if feed["group_b"]:
+        line_b = feed["group_b"], feed["port_b"], feed["interface_b"] or feed["interface"]
+        if line_b == (feed["group"], feed["port"], feed["interface"]):
+            raise checker.fail(
+                ("feed", "group_b"), f"line B {feed['group_b']}:{feed['port_b']} is line A; give it its own"
+            )
+    else:
+        for key in ("loss_b", "duplicate_b", "reorder_b"):
+            if feed[key]:
+                raise checker.fail(("feed", key), f"{feed[key]} has no effect: there is no line B without feed.group_b")
     if (config["orders"]["address"], config["orders"]["port"]) == (
         config["control"]["address"],
         config["control"]["port"],
@@ -382,6 +401,10 @@ def _document(text: str, name: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         line = str(error).partition("(at line ")[2].partition(",")[0]
         raise ConfigError(f"{name}:{line or '?'}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}: arrays or tables nested too deep; a configuration has two levels") from None
+    except ValueError:  # what int() says, for tomllib does not limit the digits of a number
+        raise ConfigError(f"{name}: a number has more than {sys.get_int_max_str_digits()} digits") from None
 
 
 def _read(path: str | Path) -> str:
@@ -435,6 +458,11 @@ def check(path: str | Path) -> str:
     except ConfigError as error:
         raise ConfigError(f"{error} (taken as the configuration of an {found})") from None
     return found
+
+
+def check_values(values: Mapping[str, Any], schema: Schema, name: str) -> dict[str, Any]:
+    """Check values that come from elsewhere than a file, by a part of the schema; errors begin with `name`."""
+    return _Checker(name).table(dict(values), schema, ())
 
 
 def engine_defaults() -> dict[str, Any]:

@@ -19,8 +19,8 @@ static struct ledger *ledger_of(PyObject *self)
     return &((struct ledger_object *)self)->ledger;
 }
 
-static bool start_ledger(struct arena *arena, struct ledger *ledger, const struct ledger_settings *settings, struct journal *journal,
-                         struct failure *failure)
+static bool start_ledger(struct arena *arena, struct ledger *ledger, const struct ledger_settings *settings,
+                         struct journal *journal, struct failure *failure)
 {
     if (arena_open(arena, ledger_footprint(settings)) && ledger_init(ledger, arena, settings, journal))
         return ledger_recover(ledger, failure);
@@ -201,8 +201,8 @@ static PyObject *orders_of(const struct ledger *ledger)
         if (symbol != NULL)
             row = Py_BuildValue("{s:I,s:I,s:O,s:C,s:I,s:I,s:I,s:s,s:I,s:O}", "reference", order->reference, "replaces",
                                 order->original, "stock", symbol, "side", (int)order->side, "price", order->price, "open_shares",
-                                order->open_shares, "used_shares", order->used, "state", states[order->state % 4], "tag", order->tag,
-                                "canceling", order->canceling ? Py_True : Py_False);
+                                order->open_shares, "used_shares", order->used, "state", states[order->state % 4], "tag",
+                                order->tag, "canceling", order->canceling ? Py_True : Py_False);
         if (row == NULL || PyList_Append(list, row) != 0)
             Py_CLEAR(list);
         Py_XDECREF(symbol);

@@ -25,6 +25,7 @@ static int execute(PyObject *module)
         feed_methods,
         ouch_methods,
         soup_methods,
+        settings_methods,
         journal_methods,
         strategy_methods,
     };

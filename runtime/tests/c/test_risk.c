@@ -140,20 +140,6 @@ static void open_orders_and_groups(void)
     risk = with(limits);
     CHECK(risk_check_nth(risk, &order, &calm, 1) == RISK_PASSED);
     CHECK(risk_check_nth(risk, &order, &calm, 2) == RISK_rate);
-
-    limits = open_limits;
-    limits.max_position = 250;
-    risk = with(limits);
-    view = calm;
-    risk_view_add(&view, &order);
-    CHECK(risk_check_nth(risk, &order, &view, 1) == RISK_PASSED);
-    risk_view_add(&view, &order);
-    CHECK(risk_check_nth(risk, &order, &view, 2) == RISK_position);
-    order.side = 'S';
-    CHECK(risk_check_nth(risk, &order, &view, 2) == RISK_PASSED);
-    order.action = TW_CANCEL;
-    risk_view_add(&view, &order);
-    CHECK(view.open_sells == 0 && view.open_buys == 200);
 }
 
 static uint32_t drain(struct risk *risk)

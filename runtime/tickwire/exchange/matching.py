@@ -122,6 +122,7 @@ class Matcher:
         self.instruments: dict[str, Instrument] = {}
         self.by_locate: dict[int, Instrument] = {}
         self.watch = bytearray(b"\xff" * (LOCATES // 8))  # a locate's bit: `message` must see what the feed says of it
+        self.watched: set[int] = set()  # locates with an order of ours or a level we took from
 
     def restart(self, book: _core.Book) -> None:
         """The feed session is over: cancel what rests and forget the rest."""
@@ -132,6 +133,7 @@ class Matcher:
         self.book, self.applied = book, 0
         self.instruments, self.by_locate = {}, {}
         self.watch[:] = b"\xff" * len(self.watch)
+        self.watched.clear()
 
     # --- orders
     def instrument(self, symbol: str) -> Instrument:
@@ -271,8 +273,10 @@ class Matcher:
             bit = 1 << locate % 8
             if instrument.watched:
                 self.watch[locate // 8] |= bit
+                self.watched.add(locate)
             else:
                 self.watch[locate // 8] &= ~bit
+                self.watched.discard(locate)
 
     # --- the feed
     def message(self, message: bytes | memoryview) -> None:
@@ -316,14 +320,13 @@ class Matcher:
         resumed = state == TRADING and instrument.state != TRADING
         instrument.state = state
         if resumed:
-            # In the order of their coming, so that who came later takes from who came before.
             orders = instrument.resting[BUY].orders() + instrument.resting[SELL].orders()
-            for order in sorted(orders, key=lambda order: order.reference):
+            for order in orders:
+                instrument.resting[order.side].remove(order)
+            for order in sorted(orders, key=lambda order: order.reference):  # as they came
+                self._match(instrument, order)
                 if order.open:
-                    instrument.resting[order.side].remove(order)
-                    self._match(instrument, order)
-                    if order.open:
-                        instrument.resting[order.side].add(order)
+                    instrument.resting[order.side].add(order)
 
     def _fill(self, instrument: Instrument, order: Order, shares: int) -> int:
         """Execute a resting order at its price; returns what of `shares` it took."""
@@ -359,7 +362,7 @@ class Matcher:
         left = self._better(instrument, side, price, shares)
         joined = instrument.joined.get(reference, -1)
         for own in list(instrument.resting[side].levels.get(price, ())):
-            if joined < own.since:
+            if joined <= own.since:
                 own.ahead = max(0, own.ahead - (shares - used))
             elif instrument.state == TRADING:
                 left -= self._fill(instrument, own, left)
@@ -376,7 +379,7 @@ class Matcher:
         self._trim(instrument, side, price)
         joined = instrument.joined.get(reference, -1)
         for own in instrument.resting[side].levels.get(price, ()):
-            if joined < own.since:
+            if joined <= own.since:
                 own.ahead = max(0, own.ahead - shares)
 
     def _trim(self, instrument: Instrument, side: int, price: int) -> None:
