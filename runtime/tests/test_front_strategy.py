@@ -52,7 +52,8 @@ def test_the_records_are_those_of_the_core() -> None:
         ("tw_strategy_settings", records.SETTINGS),
     ):
         assert dtype.isalignedstruct and dtype.itemsize == layout[name][""][1]
-        fields = {field: (offset, kind.itemsize) for field, (kind, offset) in dtype.fields.items()}
+        assert dtype.fields and dtype.names
+        fields = {field: (dtype.fields[field][1], dtype.fields[field][0].itemsize) for field in dtype.names}
         assert fields == {field: place for field, place in layout[name].items() if field}
 
 
@@ -60,18 +61,16 @@ def test_every_field_arrives(tmp_path: Path) -> None:
     """Each field of event and update has a number of its own, and comes back as the shares of an order."""
     event = ["time_ns", "bid_shares", "ask_shares", "position", "bid", "ask", "locate", "bid_levels", "ask_levels"]
     update = ["time_ns", "position", "reference", "tag", "price", "shares", "open_shares", "locate"]
-    text = TOP + "    state.n += 1\n"
-    text += "".join(
-        f"    if state.n == {n + 1}: return enter(orders, 0, event, BUY, 1, event.{name})\n"
-        for n, name in enumerate(event)
-    )
-    text += "    return enter(orders, 0, event, SELL, event.trading_state, 7, 3, IOC, LEG)\n"
-    text += "def on_update(state, update, orders):\n    state.n += 1\n"
-    text += "".join(
-        f"    if state.n == {n + 1}: return enter(orders, 0, update, BUY, 1, update.{name})\n"
-        for n, name in enumerate(update)
-    )
-    text += "    return enter(orders, 0, update, update.side, update.kind, 1)\n"
+
+    def pick(record: str, names: list[str], last: str) -> str:
+        lines = ["state.n += 1", "value = 0"]
+        lines += [f"if state.n == {n + 1}: value = int({record}.{name})" for n, name in enumerate(names)]
+        lines += [f"if state.n > {len(names)}: {last}", f"return enter(orders, 0, {record}, BUY, 1, value)"]
+        return "".join(f"    {line}\n" for line in lines)
+
+    text = TOP + pick("event", event, "return enter(orders, 0, event, SELL, event.trading_state, 7, 3, IOC, LEG)")
+    text += "def on_update(state, update, orders):\n"
+    text += pick("update", update, "return enter(orders, 0, update, update.side, update.kind, 1)")
     values: dict[str, Any] = {name: 11 + n for n, name in enumerate(dict.fromkeys(event + update))}
     values |= {"bids": [(1, 1, 1)] * values["bid_levels"], "asks": [(1, 1, 1)] * values["ask_levels"]}
     mine = run(tmp_path, text)
