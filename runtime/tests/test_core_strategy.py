@@ -81,6 +81,7 @@ class Market:
         self.bid, self.ask, self.state, self.position = 0, 0, "T", 0
         self.open: dict[int, dict[str, Any]] = {}  # tag -> order as the exchange has it
         self.sent: dict[int, dict[str, Any]] = {}  # tag -> the one request under way
+        self.known: set[int] = set()  # tags that had an answer
         self.refusing = False
 
     def take(self, orders: list[dict[str, Any]]) -> None:
@@ -98,7 +99,10 @@ class Market:
         tag = order["tag"]
         assert tag in (2, 3) and order["side"] == "BS"[tag % 2] and order["locate"] == LOCATE
         assert tag not in self.sent, "two requests of one tag under way"
-        assert (order["action"] == "E") == (tag not in self.open), "at most one open order a tag"
+        if order["action"] == "C" and tag not in self.open:
+            assert tag not in self.known, "nothing to cancel"
+        else:
+            assert (order["action"] == "E") == (tag not in self.open), "at most one open order a tag"
         if order["action"] != "C":
             assert self.state == "T" and 0 < self.bid < self.ask, "a quote without a market"
             assert order["price"] < self.ask if order["side"] == "B" else order["price"] > self.bid, "it would take"
@@ -117,6 +121,8 @@ class Market:
             assert max(buy_prices) < min(sell_prices), "it would trade with itself"
 
     def update(self, kind: str, order: dict[str, Any], price: int, shares: int, open_shares: int) -> None:
+        if kind != "R" or order["action"] == "C":
+            self.known.add(order["tag"])
         about = {"kind": kind, "tag": order["tag"], "side": order["side"], "locate": LOCATE, "position": self.position}
         self.take(self.maker.update({**about, "price": price, "shares": shares, "open_shares": open_shares}))
 
