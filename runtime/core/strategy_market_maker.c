@@ -8,15 +8,15 @@
  * each for `size` shares: long inventory moves both down, so that it is sold and not added to. The buy stays a tick below the best
  * ask and below any own sell price that may be in the market, the sell likewise above: neither takes, nor meets the other.
  *
- * A quote is replaced when its price is off by requote_ticks ticks or more, or when some of it was executed. A side that could bring
- * the position beyond max_position is not quoted. Both quotes go when the book is one-sided or crossed or the instrument does not
- * trade. Sums over the worst case: a quote being replaced may still be filled whole, and then the new one too; without room for
+ * A quote is replaced when its price is off by requote_ticks ticks or more, or when some of it was executed. A side that could
+ * bring the position beyond max_position is not quoted. Both quotes go when the book is one-sided or crossed or the instrument does
+ * not trade. The worst case counts: a quote being replaced may still be filled whole, and then the new one too; without room for
  * both it is canceled, and entered again after that.
  *
  * The state of a quote is what updates say of its tag, 2 * index in strategy.symbols + side; one request is under way at a time.
  * What was refused, rejected or canceled unasked is not tried again before best prices or trading state have changed, and an order
  * whose replacement failed is canceled first. So a request that keeps failing costs one message per move of the book. When the very
- * first order of a tag is refused, that tag may have an order from before a restart: it is canceled once, whether it is there or not. */
+ * first order of a tag is refused, that tag may have an order from before a restart: it is canceled once, there or not. */
 #include <string.h>
 
 #include "strategy.h"

@@ -244,6 +244,17 @@ def test_division_by_zero_does_not_raise(tmp_path: Path) -> None:
     assert len(mine.event({})) == 1 and not mine.failed()
 
 
+def test_the_strategy_of_the_documentation_runs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text(encoding="utf-8")
+    (tmp_path / "last_bid.py").write_text(text.partition("```python\n")[2].partition("```")[0])
+    mine = _core.Strategy(strategy.load(tmp_path / "last_bid.py").table({"size": 7}))
+    top = {"locate": 2, "ask": 200, "bid_shares": 3, "ask_shares": 2}
+    assert mine.event({**top, "bid": 100}) == []
+    (order,) = mine.event({**top, "bid": 110})
+    assert (order["side"], order["price"], order["shares"], order["time_in_force"]) == ("B", 200, 7, "3")
+    assert mine.event({**top, "bid": 110}) == [] and not mine.failed()
+
+
 # --- configuration and commands
 
 

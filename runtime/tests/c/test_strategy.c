@@ -384,7 +384,8 @@ static uint32_t user_top(void *state, const struct tw_event *event, struct tw_or
 
 static void test_user(void)
 {
-    struct tw_strategy_settings settings = {.max_instruments = 4, .symbol_count = 1, .user = {.state_bytes = 4, .on_top = user_top}};
+    struct tw_strategy_settings settings = {
+        .max_instruments = 4, .symbol_count = 1, .user = {.state_bytes = 4, .on_top = user_top}};
     set_symbol(settings.symbols[0], "TICK");
     struct bench b = start(&tw_strategy_user, &settings);
     CHECK(name(&b, 1, "TICK") != 0 && name(&b, 2, "OTHER") == 0);
