@@ -224,6 +224,29 @@ static void test_maker_failures(void)
     free(b.state);
 }
 
+/* The tag has an order from before a restart, of which nobody told: its first order is refused. */
+static void test_maker_restarts(void)
+{
+    struct tw_strategy_settings settings = maker_settings();
+    struct bench b = start(tw_strategy_find("market_maker"), &settings);
+    CHECK(name(&b, 5, "TICK") != 0);
+    book(&b, 5, 999000, 1001000, 0);
+    CHECK(b.count == 2);
+    tell(&b, TW_REFUSED, 0, 999000, 0, 0);
+    tell(&b, TW_REFUSED, 1, 1001000, 0, 0);
+    CHECK(b.count == 0);
+    book(&b, 5, 999100, 1001000, 0);
+    CHECK(b.count == 2 && b.orders[0].action == TW_CANCEL && b.orders[1].action == TW_CANCEL);
+    tell(&b, TW_CANCELED, 0, 999000, 0, 0);
+    CHECK(b.count == 1 && b.orders[0].action == TW_ENTER && b.orders[0].tag == 0);
+    tell(&b, TW_REFUSED, 1, 0, 0, 0); /* this one had none */
+    CHECK(b.count == 1 && b.orders[0].action == TW_ENTER && b.orders[0].tag == 1);
+    tell(&b, TW_REFUSED, 1, 1001000, 0, 0);
+    book(&b, 5, 999200, 1001000, 0);
+    CHECK(b.count == 1 && b.orders[0].action == TW_ENTER && b.orders[0].tag == 1); /* and that is known now */
+    free(b.state);
+}
+
 static void test_maker_prices(void)
 {
     struct tw_strategy_settings settings = maker_settings();
@@ -361,7 +384,8 @@ static uint32_t user_top(void *state, const struct tw_event *event, struct tw_or
 
 static void test_user(void)
 {
-    struct tw_strategy_settings settings = {.max_instruments = 4, .symbol_count = 1, .user = {.state_bytes = 4, .on_top = user_top}};
+    struct tw_strategy_settings settings = {
+        .max_instruments = 4, .symbol_count = 1, .user = {.state_bytes = 4, .on_top = user_top}};
     set_symbol(settings.symbols[0], "TICK");
     struct bench b = start(&tw_strategy_user, &settings);
     CHECK(name(&b, 1, "TICK") != 0 && name(&b, 2, "OTHER") == 0);
@@ -389,6 +413,7 @@ int main(void)
     test_maker_moves();
     test_maker_inventory();
     test_maker_failures();
+    test_maker_restarts();
     test_maker_prices();
     test_spread();
     test_spread_sells_and_waits();
