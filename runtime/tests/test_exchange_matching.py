@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-from exchange_reference import BUY, SELL, Own, SlowExchange, better
+from exchange_reference import BUY, SELL, Own, SlowExchange
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -280,9 +280,9 @@ class Replay:
         """Sequence number of the last message that was sent (or lost on purpose), 0 for none; from any thread."""
 
     def find(self, first: int, end: int, locates: Buffer) -> int:
-        """Index of the first message in first..end - 1 that is Stock Directory or Stock Trading Action, or that is of an
-        order or trade (AFECXDUP) of a stock locate whose bit is set in `locates` (8192 bytes, bit n % 8 of byte n / 8).
-        `end` when there is none.
+        """Index of the first message in first..end - 1 that is Stock Directory or Stock Trading Action, or that is
+        about an order or trade (AFECXDUP) of a stock locate whose bit is set in `locates` (8192 bytes, bit n % 8 of
+        byte n / 8). `end` when there is none.
         """
 
     def heartbeat(self) -> None:

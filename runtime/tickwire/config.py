@@ -314,7 +314,8 @@ def _exchange_rules(config: dict[str, Any], checker: _Checker) -> None:
     if feed["group_b"]:
         line_b = feed["group_b"], feed["port_b"], feed["interface_b"] or feed["interface"]
         if line_b == (feed["group"], feed["port"], feed["interface"]):
-            raise checker.fail(("feed", "group_b"), f"line B {feed['group_b']}:{feed['port_b']} is line A; give it its own")
+            where = f"{feed['group_b']}:{feed['port_b']}"
+            raise checker.fail(("feed", "group_b"), f"line B {where} is line A; give it a group or port of its own")
     else:
         for key in ("loss_b", "duplicate_b", "reorder_b"):
             if feed[key]:

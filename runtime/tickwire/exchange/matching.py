@@ -277,6 +277,8 @@ class Matcher:
             else:
                 self.watch[locate // 8] &= ~bit
                 self.watched.discard(locate)
+        elif not instrument.watched:
+            self.instruments.pop(instrument.symbol, None)  # the feed does not know it, and nothing of ours is there
 
     # --- the feed
     def message(self, message: bytes | memoryview) -> None:

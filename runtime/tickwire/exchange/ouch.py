@@ -25,7 +25,7 @@ from .matching import CANCEL_REQUESTED, SELL, Matcher, Order
 from .soupbin import Account, ProtocolError, Session
 
 _DAY_NS = 24 * 3600 * 10**9
-KEEP_TRADES = 1 << 18  # that can still be broken
+KEEP_TRADES = 1 << 16  # that can still be broken
 BREAK_REASONS = "ECSX"  # erroneous, consent, supervisory, external
 
 Copy = Callable[[Account, str, dict[str, Any]], None]
