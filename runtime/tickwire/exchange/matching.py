@@ -314,7 +314,9 @@ class Matcher:
             elif kind == "D":
                 self._gone(instrument, fields["order_reference"], side, price, shares)
             else:
-                self._gone(instrument, fields["original_reference"], side, price, shares)
+                # The book has both halves already; the new order is not there yet when the old one leaves.
+                again = fields["shares"] if fields["price"] == price else 0
+                self._gone(instrument, fields["original_reference"], side, price, shares, again)
                 self._added(instrument, fields["new_reference"], letter, fields["price"], fields["shares"])
         self._update_watch(instrument)
 
@@ -377,18 +379,21 @@ class Matcher:
             shares -= self._fill(instrument, resting.levels[resting.keys[0] * sign][0], shares)
         return shares
 
-    def _gone(self, instrument: Instrument, reference: int, side: int, price: int, shares: int) -> None:
-        self._trim(instrument, side, price)
+    def _gone(
+        self, instrument: Instrument, reference: int, side: int, price: int, shares: int, again: int = 0
+    ) -> None:
+        self._trim(instrument, side, price, again)
         joined = instrument.joined.get(reference, -1)
         for own in instrument.resting[side].levels.get(price, ()):
             if joined <= own.since:
                 own.ahead = max(0, own.ahead - shares)
 
-    def _trim(self, instrument: Instrument, side: int, price: int) -> None:
-        """The memory of a level is never more than the level displays."""
+    def _trim(self, instrument: Instrument, side: int, price: int, again: int = 0) -> None:
+        """The memory of a level is never more than the level displays, less `again` shares that are new."""
         taken = instrument.taken[side]
         if price in taken:
-            taken[price] = min(taken[price], self._displayed(instrument, side, price))
+            displayed = self._displayed(instrument, side, price) - again
+            taken[price] = max(0, min(taken[price], displayed))
             if not taken[price]:
                 del taken[price]
 
