@@ -21,7 +21,8 @@ from typing import Any
 
 from ..errors import TickwireError
 from .dialects import DIALECTS, LAST_LIMIT, SIDES, Dialect
-from .matching import CANCEL_REQUESTED, SELL, Matcher, Order
+from .matching import CANCEL_REQUESTED, Matcher
+from .resting import SELL, Order
 from .soupbin import Account, ProtocolError, Session
 
 _DAY_NS = 24 * 3600 * 10**9
