@@ -340,24 +340,22 @@ bool feed_has_kept(const struct feed *feed)
 enum feed_verdict feed_kept(struct feed *feed, struct transport_packet *packet, struct mold_view *view)
 {
     *view = (struct mold_view){0};
-    while (feed_has_kept(feed)) {
-        if (feed->end_pending && feed->end_sequence <= feed->mold.next_sequence) {
-            mold_header(feed->end_packet, feed->mold.session, feed->end_sequence, MOLD_END_OF_SESSION);
-            *packet = (struct transport_packet){.bytes = feed->end_packet, .length = MOLD_HEADER};
-            end(feed, view);
-            feed->promised = 0;
+    for (const struct kept *kept; (kept = kept_first(&feed->kept)) != NULL && kept->sequence <= feed->mold.next_sequence;) {
+        kept_take(&feed->kept, packet);
+        if (kept->sequence + kept->count > feed->mold.next_sequence) {
+            take(feed, packet, kept->sequence, kept->count, view);
+            feed->hand = HAND_KEPT;
             return FEED_TAKE;
         }
-        const struct kept *kept = kept_take(&feed->kept, packet);
-        if (kept->sequence + kept->count <= feed->mold.next_sequence) {
-            feed->counts.duplicates += kept->count;
-            continue;
-        }
-        take(feed, packet, kept->sequence, kept->count, view);
-        feed->hand = HAND_KEPT;
-        return FEED_TAKE;
+        feed->counts.duplicates += kept->count;
     }
-    return FEED_NOTHING;
+    if (!feed->end_pending || feed->end_sequence > feed->mold.next_sequence)
+        return FEED_NOTHING;
+    mold_header(feed->end_packet, feed->mold.session, feed->end_sequence, MOLD_END_OF_SESSION);
+    *packet = (struct transport_packet){.bytes = feed->end_packet, .length = MOLD_HEADER};
+    feed->promised = 0;
+    end(feed, view);
+    return FEED_TAKE;
 }
 
 /* --- beside the path --- */

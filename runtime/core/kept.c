@@ -45,22 +45,16 @@ static uint32_t count_up_to(const struct kept_ring *ring, uint64_t sequence)
 enum kept_result kept_put(struct kept_ring *ring, const struct transport_packet *packet, uint64_t sequence, uint16_t count,
                           uint64_t now_ns)
 {
-    uint32_t at = count_up_to(ring, sequence), slot;
+    uint32_t at = count_up_to(ring, sequence);
     const struct kept *before = at > 0 ? &ring->kept[*place(ring, at - 1)] : NULL;
     if (before != NULL && before->sequence + before->count >= sequence + count)
         return KEPT_KNOWN;
-    if (packet->length > KEPT_BYTES)
+    if (packet->length > KEPT_BYTES || ring->used == ring->slots)
         return KEPT_REFUSED;
-    if (before != NULL && before->sequence == sequence) {
-        slot = *place(ring, at - 1); /* the same beginning with more behind it */
-    } else {
-        if (ring->used == ring->slots)
-            return KEPT_REFUSED;
-        slot = *place(ring, ring->used);
-        for (uint32_t i = ring->used++; i > at; i--)
-            *place(ring, i) = *place(ring, i - 1);
-        *place(ring, at) = slot;
-    }
+    uint32_t slot = *place(ring, ring->used);
+    for (uint32_t i = ring->used++; i > at; i--)
+        *place(ring, i) = *place(ring, i - 1);
+    *place(ring, at) = slot;
     memcpy(ring->bytes + (size_t)slot * KEPT_BYTES, packet->bytes, packet->length);
     ring->kept[slot] = (struct kept){.sequence = sequence,
                                      .since_ns = now_ns,
@@ -71,7 +65,7 @@ enum kept_result kept_put(struct kept_ring *ring, const struct transport_packet 
     return KEPT_STORED;
 }
 
-const struct kept *kept_take(struct kept_ring *ring, struct transport_packet *packet)
+void kept_take(struct kept_ring *ring, struct transport_packet *packet)
 {
     uint32_t slot = *place(ring, 0);
     const struct kept *kept = &ring->kept[slot];
@@ -81,7 +75,6 @@ const struct kept *kept_take(struct kept_ring *ring, struct transport_packet *pa
                                         .receive_ns = kept->receive_ns};
     ring->first = ring->first + 1 < ring->slots ? ring->first + 1 : 0;
     ring->used--;
-    return kept;
 }
 
 void kept_clear(struct kept_ring *ring)

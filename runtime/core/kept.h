@@ -32,7 +32,7 @@ struct kept_ring {
 
 enum kept_result {
     KEPT_STORED,
-    KEPT_KNOWN,   /* a packet here has all its messages */
+    KEPT_KNOWN,   /* the packet before it has all its messages */
     KEPT_REFUSED, /* too long, or no slot is free */
 };
 
@@ -44,7 +44,7 @@ enum kept_result kept_put(struct kept_ring *ring, const struct transport_packet 
                           uint64_t now_ns);
 
 /* Take the first one out, into `packet`; its bytes stay as they are until the next kept_put. The ring must not be empty. */
-const struct kept *kept_take(struct kept_ring *ring, struct transport_packet *packet);
+void kept_take(struct kept_ring *ring, struct transport_packet *packet);
 void kept_clear(struct kept_ring *ring);
 
 /* The one with the lowest sequence, or NULL. */

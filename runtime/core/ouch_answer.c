@@ -39,6 +39,13 @@ static bool put_price(struct ledger_answer *answer, uint64_t price)
     return price <= UINT32_MAX;
 }
 
+/* Who and what the order is for: the ledger may not know it. */
+static void put_order(struct ledger_answer *answer, uint8_t side, const uint8_t *symbol)
+{
+    answer->side = side == 'B' ? 'B' : 'S'; /* the others are kinds of sales */
+    memcpy(answer->symbol, symbol, sizeof answer->symbol);
+}
+
 static bool answer50(const uint8_t *message, struct ledger_answer *answer)
 {
     answer->time_ns = get64(message + OUCH_OUT_A_timestamp);
@@ -51,6 +58,7 @@ static bool answer50(const uint8_t *message, struct ledger_answer *answer)
         answer->original = get32(message + OUCH_OUT_U_orig_user_ref_num);
         answer->reference = get32(message + OUCH_OUT_U_user_ref_num);
         answer->shares = message[OUCH_OUT_U_order_state] == 'D' ? 0 : get32(message + OUCH_OUT_U_quantity);
+        put_order(answer, message[OUCH_OUT_U_side], message + OUCH_OUT_U_symbol);
         answer->reason = 0;
         return put_price(answer, get64(message + OUCH_OUT_U_price));
     default:
@@ -60,6 +68,7 @@ static bool answer50(const uint8_t *message, struct ledger_answer *answer)
     case 'A':
         answer->kind = TW_ACCEPTED;
         answer->shares = message[OUCH_OUT_A_order_state] == 'D' ? 0 : get32(message + OUCH_OUT_A_quantity);
+        put_order(answer, message[OUCH_OUT_A_side], message + OUCH_OUT_A_symbol);
         answer->reason = 0;
         return put_price(answer, get64(message + OUCH_OUT_A_price));
     case 'M':
@@ -109,6 +118,7 @@ static void answer42(const uint8_t *message, struct ledger_answer *answer)
             answer->original = ouch42_reference(message + OUCH42_OUT_U_previous_order_token);
         }
         answer->shares = message[OUCH42_OUT_A_order_state] == 'D' ? 0 : get32(message + OUCH42_OUT_A_shares);
+        put_order(answer, message[OUCH42_OUT_A_side], message + OUCH42_OUT_A_stock);
         answer->price = get32(message + OUCH42_OUT_A_price);
         answer->reason = 0;
         break;

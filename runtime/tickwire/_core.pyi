@@ -8,6 +8,7 @@ padding blanks and is padded again when encoded, so that encode(decode(m)) == m 
 """
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, final
 
 # typing_extensions.Buffer in spirit: bytes, bytearray, memoryview, mmap, array.array
@@ -162,6 +163,9 @@ def soup_login(username: str, password: str, session: str, sequence: int, /) -> 
 def soup_accepted(payload: Buffer) -> tuple[str, int]:
     """(session, sequence of the next message) of a login-accepted payload. ValueError when damaged."""
 
+def settings_check(config: Mapping[str, Any]) -> None:
+    """The core's own check of an engine's configuration, as `Engine` makes it first. ValueError names key and rule."""
+
 @final
 class Book:
     """Full-depth books of all instruments, as the engine keeps them. For tests and tools."""
@@ -302,18 +306,30 @@ class Engine:
         """Allocates everything, opens nothing. ValueError names key, value and rule; MemoryError names the need."""
 
     def open(self) -> None:
-        """Block file, feed socket, order connection, timestamping. OSError names what failed.
+        """Block file, control block, journal and feed sockets; once. OSError or ValueError name what failed.
 
-        May be called again after `run` returned (reconnect): books, counters and order numbers continue.
+        The ledger is built from the journal: open orders, positions, and the next order number.
         """
 
+    def connect(self) -> None:
+        """Make the order connection and hand it to the engine, which logs in; from any thread, as often as it drops.
+
+        OSError names what failed, within 5 s; after `stop` at once.
+        """
+
+    def session(self) -> tuple[str, str]:
+        """("closed" | "login" | "settling" | "live" | "rejected", why it is closed or was rejected)."""
+
+    def sync(self) -> None:
+        """Have the kernel write the journal to the disk and wait for it; from any thread. OSError."""
+
     def run(self) -> str:
-        """Log in and trade until told otherwise: "stopped", "session_closed" (the exchange ended the order session)
-        or "logged_out" (connection closed or silent for 15 s).
+        """Read the feed, and trade while there is an order session, until told otherwise: "stopped".
 
         Pins the calling thread to engine.cpu and releases the GIL: call it from a thread of its own, so that Python
         signal handlers (which call `stop`) can run in the main thread. A refused login is PermissionError (wrong user
-        or password) or ConnectionRefusedError (no such session), both name user and reason; no answer is TimeoutError.
+        or password) or ConnectionRefusedError (no such session), both name user and reason. At the end open orders
+        are cancelled, answers awaited for up to a second, and the session logged out.
         """
 
     def stop(self) -> None:
@@ -325,7 +341,8 @@ def process(
     """The same engine over the replay transport, in memory and as fast as it goes; releases the GIL.
 
     Only [engine] sizes, [strategy], [risk] and orders.firm of `config` matter. Returns the keys of `block_read` plus
-    "elapsed_ns" and "orders": the OUCH messages it would have sent, in order.
+    "elapsed_ns" and "orders": the OUCH messages it would have sent, in order. The exchange behind it takes every order
+    and fills none (transport/replay.h).
     """
 
 def process_packets(config: Mapping[str, Any], packets: Sequence[Buffer]) -> dict[str, Any]:
@@ -338,13 +355,196 @@ def block_read(path: str) -> dict[str, Any]:
     """A snapshot of the shared block an engine keeps at `path`; works while the engine runs and after it ended.
 
     Keys: version, name, pid, state ("starting" | "login" | "live" | "stopped"), feed_session, feed_ended,
-    next_sequence, packets, messages, gaps, messages_lost, duplicates, out_of_session, unknown, malformed, book_errors,
-    orders_sent, orders_accepted, orders_rejected, orders_unsent, risk_size, risk_collar, heartbeats_in, heartbeats_out,
-    samples, samples_dropped, unstamped, timestamp_source ("software" | "hardware" | "none"),
-    memory ("hugepages" | "pages"),
-    top: list of {locate, stock, bid, bid_size, ask, ask_size}, up to 8 instruments.
+    stale (the books miss messages), silent (no packet for feed.silent_ms), killed,
+    limits_version (that of Control.read the engine has), next_sequence,
+    every counter of BLOCK_COUNTERS in core/block.h by its name (risk_<reason>: orders refused),
+    timestamp_source ("software" | "hardware" | "none"), memory ("hugepages" | "pages"),
+    top: list of {locate, stock, bid, bid_size, ask, ask_size}, up to 8 instruments,
+    positions: list of {stock, shares, cash, open_buys, open_sells}, up to 16; cash in 1/10000 dollar.
     OSError when there is no such file; ValueError when it is not a block of this version.
     """
 
+def block_legs(path: str) -> bytes:
+    """Array of native u64: ns between the sends of the first and the last leg of each group of the feed session."""
+
 def block_samples(path: str) -> bytes:
     """Array of native (u64 receive stamp, u64 transmit stamp) pairs in ns, of the current feed session."""
+
+@final
+class Control:
+    """The control block of an engine, `<engine.block>.control`: limits, restricted list and kill switch while it runs.
+
+    `with control:` makes several calls one change that no other process comes between; TimeoutError when another holds
+    the file for more than a second.
+    """
+
+    def __init__(self, path: str) -> None:
+        """OSError when there is no such file; ValueError when it is no control block of this version."""
+
+    def __enter__(self) -> Control: ...
+    def __exit__(self, *error: object) -> None: ...
+    def read(self) -> dict[str, Any]:
+        """{"version", "killed", "reason", "limits": {name: value}, "restricted": [symbol]}.
+
+        Limits are those of struct risk_limits in core/risk.h: max_size, max_notional (1/10000 dollar), collar_bps,
+        max_position, max_open_orders, max_orders_per_s, duplicate_ms. The version changes with each change of
+        them or of the list.
+        """
+
+    def kill(self, reason: str = "") -> None:
+        """No order goes out from here on, cancels do. Waits for nothing. The reason's first 63 bytes are kept."""
+
+    def revive(self) -> None:
+        """Take the kill back."""
+
+    def set_limits(self, limits: dict[str, int]) -> None:
+        """Change the limits named; the others stay. ValueError names the field and the value."""
+
+    def restrict(self, symbols: Sequence[str]) -> None:
+        """The whole restricted list, at most 256 symbols."""
+
+@final
+class Risk:
+    """The checks of the engine by themselves, for tests.
+
+    Records are dictionaries of the C fields; what is left out is 0, an order by default a buy entered, a view one of an
+    instrument that trades.
+    """
+
+    def __init__(self, limits: dict[str, int], max_instruments: int = 16) -> None: ...
+    def check(self, order: dict[str, Any], view: dict[str, Any], nth: int = 0) -> str:
+        """The first reason against the order, or "passed". A view has bid and ask instead of the top of the book."""
+
+    def sent(self, order: dict[str, Any], time_ns: int) -> None: ...
+    def tick(self, now_ns: int) -> None: ...
+    def set_limits(self, limits: dict[str, int]) -> None: ...
+    def kill(self, killed: bool) -> None: ...
+    def restrict(self, symbols: Sequence[str]) -> None: ...
+    def name(self, locate: int, stock: str) -> None: ...
+    def forget(self) -> None: ...
+
+@final
+class Strategy:
+    """A strategy alone, without an engine, for tests. `strategy` is the [strategy] table, with defaults for the rest."""
+
+    def __init__(self, strategy: Mapping[str, Any], max_instruments: int = 64) -> None:
+        """ValueError names the key of [strategy], its value and the rule."""
+
+    def name(self, locate: int, stock: str) -> bool:
+        """The feed names an instrument; whether the strategy wants to see it."""
+
+    def event(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The top of a book changed: the fields of struct tw_event, 0 when left out (trading_state: "T").
+
+        "bids" and "asks" are lists of (price, shares, orders), best first. Returns the orders asked for as dictionaries
+        of the fields of struct tw_order, with characters as text and None for TW_NO_TAG.
+        """
+
+    def update(self, update: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What became of an order: the fields of struct tw_update; returns what `event` does."""
+
+    def reset(self) -> None:
+        """A new feed session."""
+
+    def tags(self) -> int:
+        """How many tags it uses."""
+
+    def failed(self) -> bool:
+        """Whether a user's function failed; the strategy then asks for nothing any more."""
+
+def strategy_try(
+    strategy: Mapping[str, Any],
+    itch_buffer: Buffer,
+    index: Buffer,
+    *,
+    measured: bool = False,
+    max_orders: int = 1 << 20,
+    max_instruments: int = 16384,
+) -> dict[str, int]:
+    """Run a strategy ([strategy] table) over a file, with the simple answers of core/trial.h instead of an exchange.
+
+    Returns messages, calls (of on_top), updates, enters, replaces, cancels, refused, executed (orders), endless (events
+    whose answers never came to an end), failed_at (the message, from 1, at which a user's function failed; 0: never).
+    When `measured`: elapsed_ns of the calls of on_top, with loop and two looks at the clock every 256 calls, and
+    overhead_ns, the same with an empty function. Answers then come after every 256 calls. Releases the GIL.
+    """
+
+def strategy_layout() -> dict[str, dict[str, tuple[int, int]]]:
+    """(offset, size) in bytes of every field of the records of core/strategy.h; under "" (0, size of the record)."""
+
+class Ledger:
+    """Own orders and positions over the journal at `path` ("": none), as the engine keeps them. For tests.
+
+    Opens and locks the file, makes it when it is not there, and builds the state from it. `name`: who and which day;
+    `capacity`: free records it shall have. OSError, ValueError or MemoryError name the file and the next step.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        name: str,
+        capacity: int,
+        *,
+        max_open_orders: int = 64,
+        max_instruments: int = 16,
+        max_tags: int = 16,
+    ) -> None: ...
+    def bind(self, locate: int, stock: str) -> bool:
+        """The feed named an instrument; False when max_instruments is used up."""
+
+    def unbind(self) -> None:
+        """A new feed session: no locate is known any more."""
+
+    def enter(
+        self, locate: int, side: str, shares: int, price: int, tag: int = 2**32 - 1, time_in_force: str = "0"
+    ) -> int:
+        """Journal and book an order before it is sent: its reference, or 0 when it may not go out."""
+
+    def replace(self, tag: int, shares: int, price: int) -> tuple[int, int, int]:
+        """(reference, original, quantity): `shares` are to be open, `quantity` is what OUCH's Replace has to say."""
+
+    def cancel(self, tag: int) -> int:
+        """The reference to cancel, or 0."""
+
+    def unsent(self, reference: int, action: str) -> None:
+        """The transport took nothing of that request ("E", "R" or "C")."""
+
+    def answer(
+        self,
+        sequence: int,
+        kind: str,
+        reference: int,
+        *,
+        original: int = 0,
+        shares: int = 0,
+        price: int = 0,
+        match_number: int = 0,
+        reason: int = 0,
+        time_ns: int = 0,
+        side: str = "\0",
+        stock: str = "",
+    ) -> dict[str, Any] | None:
+        """A sequenced message of the exchange; what the strategy is told of it, if anything. Kinds: tw_update_kind."""
+
+    def session(self, session: str, next_sequence: int) -> None:
+        """Logged in: the session and the sequence the exchange goes on with."""
+
+    def settle(self) -> list[dict[str, Any]]:
+        """The exchange has told all it has to tell: what is still unsure is dropped. The updates for the strategy."""
+
+    def state(self) -> dict[str, Any]:
+        """The keys of `journal_read`."""
+
+    def sync(self) -> None:
+        """Have the kernel write the journal to disk, and wait for it."""
+
+def journal_read(path: str | PathLike[str]) -> dict[str, Any]:
+    """What a journal says, also while an engine writes it. Changes nothing.
+
+    Keys: name, records, room, lost_records (by a power loss, found when it was opened now), session, answered,
+    last_reference, open_orders, replacing_orders, unsure_orders, unknown_answers, exhausted,
+    orders: list of {reference, replaces, stock, side, price, open_shares, used_shares, state ("live" | "unsure"), tag,
+    canceling}, positions: list of {stock, shares, cash (1/10000 dollar), open_buys, open_sells}.
+    An order without an answer is "unsure" here, though the engine may just be waiting for it.
+    OSError when it cannot be opened; ValueError when it is not a journal of this version or contradicts itself.
+    """

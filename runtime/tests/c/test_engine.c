@@ -17,7 +17,8 @@ static struct engine_settings settings(void)
     struct engine_settings s = {.cpu = -1, .max_orders = 512, .max_instruments = 8, .max_samples = 8};
     s.strategy = tw_strategy_find("imbalance");
     s.strategy_settings = (struct tw_strategy_settings){.ratio = 1.5, .size = 100, .max_instruments = 8};
-    s.risk_limits = (struct risk_limits){.max_size = 1000, .collar_bps = 5000};
+    s.risk_limits = (struct risk_limits){.max_notional = UINT64_MAX, .max_size = 1000, .collar_bps = 5000, .max_position = UINT32_MAX};
+    s.risk_limits.max_open_orders = s.risk_limits.max_orders_per_s = UINT32_MAX;
     snprintf(s.orders.firm, sizeof s.orders.firm, "TICK");
     return s;
 }
