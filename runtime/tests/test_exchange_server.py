@@ -339,7 +339,7 @@ def test_the_drop_copy_and_a_disk_that_is_full(start, tmp_path):
 @pytest.mark.parametrize(
     ("feed", "text"),
     [
-        ("group_b = '127.0.0.1'\nport_b = 26400", "feed.group_b: line B 127.0.0.1:26400 is line A"),
+        ("group_b = '127.0.0.1'\nport_b = 26400", "feed.group_b: 127.0.0.1:26400 is the A line's address"),
         ("loss_b = 0.1", "feed.loss_b: 0.1 has no effect: there is no line B without feed.group_b"),
         ("reorder_a = 0.7", "feed.reorder_a: 0.7 is outside 0..0.5"),
     ],
