@@ -371,3 +371,14 @@ def test_a_request_port_in_use_is_named(start, tmp_path):
         TickwireError, match=rf"feed.request_port: cannot receive on 127.0.0.1:{site.requests}: .*ss -lunp"
     ):
         RequestServer(site.server.feed, "127.0.0.1", site.requests)
+
+
+def test_a_replay_is_over_when_its_end_has_been_told(start):
+    """The feed's thread is done with a replay a moment before the books are; no other may begin in between."""
+    site = start()
+    replays, control = site.server.replays, site.ask()
+    assert not site.server.feed.busy
+    replays.running = (None, 0)
+    assert "is running; wait for it to end, or stop it" in control.ask(command="replay")["error"]
+    replays.running = None
+    assert control.ask(command="replay", rate=0)["messages"] == 5
