@@ -29,21 +29,27 @@ struct control {
 };
 
 /* Make it at `path` with these contents, or (`path` empty) in anonymous memory. NULL with `failure`. A file that is there from an
- * engine before is replaced, except that its kill stays: restarting is no way around a kill switch. */
+ * engine before is filled anew, except that its kill stays: restarting is no way around a kill switch. Nor is a file that cannot be
+ * read as one: it is refused. The restricted list is empty. */
 struct control *control_create(const char *path, const struct risk_limits *limits, struct failure *failure);
 
 /* Map an existing one for writing by another process. NULL with `failure`; EBADMSG when it is none of this version. */
 struct control *control_map(const char *path, struct failure *failure);
 void control_unmap(struct control *control);
 
-/* Writers. */
+/* Writers, one at a time: those of several processes hold flock on the file around a change (kill and revive need not). The engine
+ * has flock only while it creates. A list of more than RISK_RESTRICTED_MAX is refused. */
 void control_put_limits(struct control *control, const struct risk_limits *limits);
 bool control_put_restricted(struct control *control, const uint8_t symbols[][8], uint32_t count);
 void control_kill(struct control *control, const char *reason);
 void control_revive(struct control *control);
 
+/* Limits, list, lock, kill and reason of one version; false when a change was under way (try again). */
+bool control_copy(const struct control *control, struct control *copy);
+
 /* The engine, between packets: put what has changed into `risk`. `seen` is the lock of the version it has; returns true when there
- * was something new. Never waits: a change under way is taken next time. The kill word is always looked at. */
+ * was something new. Never waits: a change under way is taken next time. The kill word is always looked at. What the block shows as
+ * limits_version is the low half of `seen`. */
 bool control_take(const struct control *control, struct risk *risk, uint64_t *seen);
 
 #endif

@@ -19,7 +19,7 @@ struct risk_limits {
     uint32_t max_position;      /* shares long or short per instrument, open orders counted as if they were filled */
     uint32_t max_open_orders;   /* of all instruments */
     uint32_t max_orders_per_s;  /* enters and replaces; a bucket of that many, filled evenly */
-    uint32_t duplicate_ms;      /* the same side, price and shares for one instrument within that time; 0: off */
+    uint32_t duplicate_ms;      /* the same side, price and shares for one instrument again before that time is over; 0: off */
 };
 
 /* Why an order was refused; X-macro so that counters, names and enum are one list. */
@@ -50,7 +50,8 @@ struct risk_view {
     uint8_t stale;          /* the books miss messages */
 };
 
-struct risk; /* limits in force, the rate's bucket, the last order per instrument, restricted locates: memory of the arena */
+struct risk; /* limits in force, the rate's bucket, the last four orders per side of an instrument, restricted locates: memory of
+                the arena */
 
 size_t risk_footprint(uint32_t max_instruments);
 struct risk *risk_init(struct arena *arena, const struct risk_limits *limits, uint32_t max_instruments);
@@ -68,12 +69,16 @@ void risk_forget(struct risk *risk);
 /* Every few milliseconds: fill the rate's bucket. */
 void risk_tick(struct risk *risk, uint64_t now_ns);
 
-/* First reason against the order, in the order of the list above. Changes nothing. */
+/* First reason against the order, in the order of the list above. Changes nothing. What only the engine can know (leg, tag, full) is
+ * its to refuse; TW_CANCEL passes always, also when killed. A locate from max_instruments on is restricted, and so is one without a
+ * name while there is a restricted list. A position from executions beyond the limit refuses only what leads further away. */
 enum risk_verdict risk_check(const struct risk *risk, const struct tw_order *order, const struct risk_view *view);
 
-/* The order goes out: take it from the bucket and remember it. `nth` orders checked together before any goes out (legs) count
- * as taken for the following check through `risk_check_nth`. */
+/* The order goes out: take it from the bucket and remember it. Cancels count for nothing. */
 void risk_sent(struct risk *risk, const struct tw_order *order, uint64_t time_ns);
+
+/* The same for orders checked together before any goes out (legs): `nth` were checked before this one and count as sent, against
+ * rate and open orders. For the position the caller adds those of the same instrument to open_buys and open_sells of the view. */
 enum risk_verdict risk_check_nth(const struct risk *risk, const struct tw_order *order, const struct risk_view *view, uint32_t nth);
 
 const char *risk_name_of(enum risk_verdict verdict);

@@ -92,19 +92,33 @@ struct tw_leg {
     int32_t weight;   /* shares per unit of spread; short is negative */
 };
 
+struct tw_strategy_settings;
+
+/* Where the functions of a user's strategy are (strategy_user.c); a function left out is NULL. */
+struct tw_user_functions {
+    uint64_t state_bytes;
+    uint32_t tags;
+    uint32_t (*init)(void *state, const struct tw_strategy_settings *settings);
+    uint32_t (*reset)(void *state);
+    uint32_t (*on_instrument)(void *state, uint16_t locate, uint64_t stock);
+    uint32_t (*on_top)(void *state, const struct tw_event *event, struct tw_order orders[TW_STRATEGY_ORDERS]);
+    uint32_t (*on_update)(void *state, const struct tw_update *update, struct tw_order orders[TW_STRATEGY_ORDERS]);
+};
+
 /* What the configuration says; each strategy reads what it knows. */
 struct tw_strategy_settings {
     uint32_t max_instruments;
     uint32_t size;           /* shares */
     double ratio;            /* imbalance: shares of one side over those of the other */
-    double edge_bps;         /* market maker: half spread around the skewed mid; spread: least edge before it quotes */
+    double edge_bps;         /* market maker: half spread around the skewed mid; spread: least edge before it takes */
     double skew_bps;         /* market maker: shift of both quotes for every max_position of inventory */
-    uint32_t max_position;   /* shares, market maker and spread */
+    uint32_t max_position;   /* market maker: shares; spread: units, a unit being the weight's shares of every leg */
     uint32_t requote_ticks;  /* market maker: least change of its price, in cents, before it replaces a quote */
     uint32_t symbol_count;   /* 0: all instruments */
     uint32_t leg_count;
     uint8_t symbols[TW_STRATEGY_SYMBOLS][8];
     struct tw_leg legs[TW_STRATEGY_LEGS];
+    struct tw_user_functions user; /* for tw_strategy_user */
 };
 
 struct tw_strategy {
@@ -127,11 +141,30 @@ struct tw_strategy {
 extern const struct tw_strategy tw_strategy_imbalance;
 extern const struct tw_strategy tw_strategy_market_maker;
 extern const struct tw_strategy tw_strategy_spread;
+extern const struct tw_strategy tw_strategy_user; /* runs settings->user; has no name in a configuration */
 
-/* By name, or NULL. */
+/* A user's function that returns this has failed; see strategy_user.c. */
+#define TW_USER_FAILED UINT32_MAX
+
+/* The built-in with that name, or NULL. */
 const struct tw_strategy *tw_strategy_find(const char *name);
 
 /* For strategies: does the configuration name this instrument (or none at all)? */
 uint32_t tw_strategy_names(const struct tw_strategy_settings *settings, const uint8_t stock[8]);
+
+/* Calls of a user's strategy that failed: 0 or, as it is not called again, 1. `state` is that of tw_strategy_user. */
+uint32_t tw_user_failures(const void *state);
+
+/* For strategies: the smallest change of a price there, in 1/10000 dollar. Prices from one dollar are in cents (SEC rule 612). */
+static inline uint32_t tw_tick(uint32_t price)
+{
+    return price >= 10000 ? 100 : 1;
+}
+
+/* Times `factor`, to the nearest integer; settings are numbers with decimals, decisions are made in integers. */
+static inline int64_t tw_scaled(double setting, double factor)
+{
+    return (int64_t)(setting * factor + 0.5);
+}
 
 #endif

@@ -10,6 +10,7 @@ struct imbalance {
     uint64_t ratio_ppm; /* integers: the same decision on every machine */
     uint32_t size;
     uint32_t max_instruments;
+    struct tw_strategy_settings settings; /* for the symbols */
     uint8_t last_side[]; /* per stock locate: 0, 'B' or 'S' */
 };
 
@@ -27,7 +28,8 @@ static uint32_t tags(const struct tw_strategy_settings *settings)
 static void init(void *memory, const struct tw_strategy_settings *settings)
 {
     struct imbalance *state = memory;
-    state->ratio_ppm = (uint64_t)(settings->ratio * 1e6 + 0.5);
+    state->settings = *settings;
+    state->ratio_ppm = (uint64_t)tw_scaled(settings->ratio, 1e6);
     state->size = settings->size;
     state->max_instruments = settings->max_instruments;
 }
@@ -72,8 +74,10 @@ static uint32_t on_top(void *memory, const struct tw_event *event, struct tw_ord
 
 static uint32_t on_instrument(void *memory, uint16_t locate, const uint8_t stock[8])
 {
-    (void)memory, (void)locate, (void)stock;
-    return 1;
+    const struct imbalance *state = memory;
+    (void)locate;
+    return tw_strategy_names(&state->settings, stock);
 }
 
-const struct tw_strategy tw_strategy_imbalance = {"imbalance", TW_STRATEGY_ABI, footprint, tags, init, reset, on_instrument, on_top, NULL};
+const struct tw_strategy tw_strategy_imbalance = {
+    "imbalance", TW_STRATEGY_ABI, footprint, tags, init, reset, on_instrument, on_top, NULL};

@@ -25,6 +25,7 @@ enum wire_kind {
     WIRE_U64,
     WIRE_PRICE4, /* u32 (ITCH) or u64 (OUCH 5.0), 1/10000 dollar */
     WIRE_PRICE8, /* u64, 1/100000000 dollar */
+    WIRE_I32,    /* signed price offset, 1/10000 dollar */
 };
 
 struct wire_field {

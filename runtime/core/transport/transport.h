@@ -36,6 +36,12 @@ struct transport {
     /* Send a MoldUDP64 request packet to the re-request server; what it answers comes from `receive`. 0 or -errno; NULL: there is
      * none. */
     int (*request)(void *self, const uint8_t *bytes, uint32_t length);
+    /* The order connection: true once when a new one is there, in place of the one before. */
+    bool (*take_connection)(void *self);
+    /* Close it; what it still had to send or receive is lost. */
+    void (*drop_connection)(void *self);
+    /* Run what `send` runs as far as that goes without a byte leaving; NULL: nothing to warm. */
+    void (*warm)(void *self, const uint8_t *bytes, uint32_t length);
     /* Sleep until something arrives, at most `timeout_ms`. */
     void (*wait)(void *self, int timeout_ms);
 };
