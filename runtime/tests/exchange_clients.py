@@ -23,7 +23,7 @@ def key_of(version: str, n: int) -> Any:
 
 
 def enter(version: str, n: int, **changes: Any) -> bytes:
-    """Enter Order; `changes` in the names of 5.0 (side, quantity, symbol, price, immediate) or of the version itself."""
+    """Enter Order; `changes`: side, quantity, symbol, price, immediate, or the version's own names."""
     side, price = changes.pop("side", "B"), changes.pop("price", 1_000_000)
     quantity, symbol = changes.pop("quantity", 100), changes.pop("symbol", "TAAAA")
     immediate = changes.pop("immediate", False)
@@ -63,7 +63,7 @@ def about(version: str, kind: str, n: int, quantity: int = 0, **more: Any) -> by
 
 
 def plain(version: str, message: bytes) -> dict[str, Any]:
-    """An answer of the exchange in one set of names: type, key, shares, price, flag, match, reason and what it has else."""
+    """An answer of the exchange in one set of names: key, shares, price, flag, match and what it has else."""
     fields = _core.ouch_decode(message, False, version)
     names = {
         "user_ref_num": "key",

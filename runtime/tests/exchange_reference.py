@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exchange's matching rules once more, a share at a time and without any index: what the matcher is compared with."""
+"""The exchange's matching rules once more, a share at a time and without any index, to compare the matcher with."""
 
 from __future__ import annotations
 

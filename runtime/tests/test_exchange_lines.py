@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tickwire import _core
 
-COUNT = 400
+COUNT = 200  # twice as many packets fit the receive buffer of any machine
 
 
 def file_of(bodies: list[bytes]) -> tuple[bytes, bytes]:
@@ -104,19 +104,19 @@ def test_faults_are_as_counted_and_the_same_again(
 
 
 def test_faults_come_as_often_as_asked_and_independently(lines: Lines) -> None:
-    """Of 400 packets at one half each: far less likely than once in 10^9 outside of these bounds."""
+    """Of 200 packets at one half each: less likely than once in 10^8 outside of these bounds, and the seed is fixed."""
     odds = {"loss": 0.5, "duplicate": 0.5, "reorder": 0.5}
     sequences, result = run(lines, {"A": odds, "B": odds}, 7)
     for name in ("line_a", "line_b"):
-        assert 135 < result[name]["lost"] < 265
-        assert 50 < result[name]["duplicated"] < 160
+        assert 57 < result[name]["lost"] < 143
+        assert 13 < result[name]["duplicated"] < 87
     on_neither = COUNT - len(set(sequences[0]) | set(sequences[1]))
-    assert 45 < on_neither < 165
+    assert 13 < on_neither < 87
 
 
 def test_one_line_fills_the_gaps_of_the_other(lines: Lines) -> None:
     sequences, result = run(lines, {"A": {"loss": 0.5}, "B": {}}, 3)
-    assert result["line_a"]["lost"] > 100 and len(sequences[0]) == COUNT - result["line_a"]["lost"]
+    assert result["line_a"]["lost"] > 50 and len(sequences[0]) == COUNT - result["line_a"]["lost"]
     assert sequences[1] == list(range(1, COUNT + 1))
 
 
@@ -151,15 +151,15 @@ def test_what_was_sent_is_known(lines: Lines) -> None:
 @given(st.sets(st.integers(0, 3)), st.integers(0, COUNT), st.integers(0, COUNT + 5))
 def test_find_stops_where_a_follower_must_look(lines: Lines, locates: set[int], first: int, end: int) -> None:
     bodies = list(BODIES)
-    bodies[100] = _core.itch_encode({"type": "R", "stock_locate": 9, "stock": "TAAAA"})
-    bodies[200] = _core.itch_encode({"type": "H", "stock_locate": 9, "stock": "TAAAA"})
-    bodies[300] = _core.itch_encode({"type": "S", "stock_locate": 1})
+    bodies[50] = _core.itch_encode({"type": "R", "stock_locate": 9, "stock": "TAAAA"})
+    bodies[100] = _core.itch_encode({"type": "H", "stock_locate": 9, "stock": "TAAAA"})
+    bodies[150] = _core.itch_encode({"type": "S", "stock_locate": 1})
     bits = bytearray(8192)
     for locate in locates:
         bits[locate // 8] |= 1 << locate % 8
     replay = lines.replay(*file_of(bodies))
     end = min(end, COUNT)
-    wanted = (n for n in range(first, end) if n in (100, 200) or (n != 300 and 1 + n % 3 in locates))
+    wanted = (n for n in range(first, end) if n in (50, 100) or (n != 150 and 1 + n % 3 in locates))
     assert replay.find(first, end, bits) == next(wanted, end)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-from exchange_reference import BUY, SELL, Own, SlowExchange, better
+from exchange_reference import BUY, SELL, Own, SlowExchange
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickwire import _core
-from tickwire.exchange.matching import Matcher, Order
+from tickwire.exchange.matching import Matcher
+from tickwire.exchange.resting import Order
 
 LOCATE, SYMBOL = 7, "TAAAA"
 ACCOUNTS = ("ONE", "TWO", "THREE")
@@ -154,7 +154,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.booleans(), st.lists(STEPS, max_size=60))
 def test_every_step_is_as_the_slow_exchange_has_it(named_first: bool, steps: list[tuple[Any, ...]]) -> None:
     pair = Pair(named_first)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tickwire.exchange import soupbin
 from tickwire.exchange.ouch import OrderEntry
-from tickwire.exchange.soupbin import Account, Journal, ProtocolError, Session, SessionClosed, packet
+from tickwire.exchange.soupbin import Account, Journal, Session, SessionClosed, packet
 
 SESSION = "LAB0000001"
 

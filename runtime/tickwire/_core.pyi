@@ -231,9 +231,9 @@ class Feed:
         """Time-outs; the request packets to be sent. Call `drain` afterwards."""
 
     def state(self) -> dict[str, Any]:
-        """session, next_sequence, stale, silent, gap_open, packets_a, packets_b, packets_requested, duplicates (messages),
-        gaps, gaps_closed (without loss), messages_lost, requests, out_of_session, malformed (packets), sessions (begun),
-        ends (of sessions)."""
+        """session, next_sequence, stale, silent, gap_open, packets_a, packets_b, packets_requested, duplicates
+        (messages), gaps, gaps_closed (without loss), messages_lost, requests, out_of_session, malformed (packets),
+        sessions (begun), ends (of sessions)."""
 
 @final
 class Replay:
@@ -281,12 +281,15 @@ class Replay:
         """
 
     def sent(self) -> int:
-        """Sequence number of the last message that was sent (or lost on purpose), 0 for none; from any thread."""
+        """Sequence number of the last message sent (or lost on purpose, or just going out), 0 for none.
+
+        Whoever has seen a message finds it counted. From any thread.
+        """
 
     def find(self, first: int, end: int, locates: Buffer) -> int:
-        """Index of the first message in first..end - 1 that is Stock Directory or Stock Trading Action, or that is of an
-        order or trade (AFECXDUP) of a stock locate whose bit is set in `locates` (8192 bytes, bit n % 8 of byte n / 8).
-        `end` when there is none.
+        """Index of the first message in first..end - 1 that is Stock Directory or Stock Trading Action, or that is
+        about an order or trade (AFECXDUP) of a stock locate whose bit is set in `locates` (8192 bytes, bit n % 8 of
+        byte n / 8). `end` when there is none.
         """
 
     def heartbeat(self) -> None:

@@ -378,13 +378,7 @@ def _exchange_rules(config: dict[str, Any], checker: _Checker) -> None:
             raise checker.fail(("orders", "accounts", f"[{n}]", "username"), f"{account['username']!r} is there twice")
         seen.add(name)
     feed = config["feed"]
-    if feed["group_b"]:
-        line_b = feed["group_b"], feed["port_b"], feed["interface_b"] or feed["interface"]
-        if line_b == (feed["group"], feed["port"], feed["interface"]):
-            raise checker.fail(
-                ("feed", "group_b"), f"line B {feed['group_b']}:{feed['port_b']} is line A; give it its own"
-            )
-    else:
+    if not feed["group_b"]:
         for key in ("loss_b", "duplicate_b", "reorder_b"):
             if feed[key]:
                 raise checker.fail(("feed", key), f"{feed[key]} has no effect: there is no line B without feed.group_b")

@@ -58,6 +58,7 @@ static void size_and_price(void)
     CHECK(priced(5, 1, 3, 3, 1, 6666) == RISK_collar);
     CHECK(priced(UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX) == RISK_PASSED);
     CHECK(priced(UINT32_MAX, 1, 1, 1, 1, UINT32_MAX) == RISK_collar);
+    CHECK(priced(1, 1, UINT32_MAX, UINT32_MAX, 1, 0x80000001) == RISK_PASSED); /* no product wraps */
     CHECK(priced(1, 1, UINT32_MAX, UINT32_MAX, 1, 9999) == RISK_collar);
     CHECK(priced(1, 1, UINT32_MAX, UINT32_MAX, 1, 10000) == RISK_PASSED);
     CHECK(priced(0, 1, UINT32_MAX, UINT32_MAX, 1, UINT32_MAX) == RISK_collar); /* a sell for nothing */
@@ -111,6 +112,7 @@ static void position(void)
     CHECK(placed('S', 90000, 0, 0, 0) == RISK_PASSED);
     CHECK(placed('?', 0, 0, 0, 0) == RISK_position);
     CHECK(placed('B', INT64_MAX, UINT64_MAX, 0, 0) == RISK_position);
+    CHECK(placed('B', 0, UINT64_MAX, 0, 0) == RISK_position && placed('S', 0, 0, UINT64_MAX, 0) == RISK_position);
     CHECK(placed('S', INT64_MIN, 0, UINT64_MAX, 0) == RISK_position);
     CHECK(placed('B', INT64_MIN, 0, UINT64_MAX, UINT32_MAX) == RISK_PASSED);
     CHECK(placed('S', INT64_MIN, UINT64_MAX, 0, 0) == RISK_position);
@@ -179,6 +181,7 @@ static void rate(void)
     }
     CHECK(sent == 3000);
     risk_tick(risk, now += HOUR);
+    risk_tick(risk, now += 900 * MS);
     CHECK(drain(risk) == 1000); /* a bucket is a second's worth */
     risk_tick(risk, 1); /* the clock steps back: nothing is filled, and it goes on from there */
     CHECK(drain(risk) == 0);

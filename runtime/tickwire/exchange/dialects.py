@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _core
-from .matching import BUY, SELL, Order
+from .resting import BUY, SELL, Order
 from .soupbin import ProtocolError
 
 MAX_SHARES = 999_999

@@ -59,8 +59,7 @@ class Follower:
         return True
 
     def end(self, feed: Feed) -> None:
-        """The feed session is over: follow it to its end, cancel what rests, forget its books."""
-        self.follow(feed, float("inf"))
+        """The feed session is over and has been followed to its end: cancel what rests, forget its books."""
         stats = self.matcher.book.stats()
         faults = {name: count for name, count in stats.items() if name != "live_orders" and count}
         if faults:

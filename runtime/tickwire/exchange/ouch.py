@@ -21,11 +21,12 @@ from typing import Any
 
 from ..errors import TickwireError
 from .dialects import DIALECTS, LAST_LIMIT, SIDES, Dialect
-from .matching import CANCEL_REQUESTED, SELL, Matcher, Order
+from .matching import CANCEL_REQUESTED, Matcher
+from .resting import SELL, Order
 from .soupbin import Account, ProtocolError, Session
 
 _DAY_NS = 24 * 3600 * 10**9
-KEEP_TRADES = 1 << 18  # that can still be broken
+KEEP_TRADES = 1 << 16  # that can still be broken
 BREAK_REASONS = "ECSX"  # erroneous, consent, supervisory, external
 
 Copy = Callable[[Account, str, dict[str, Any]], None]

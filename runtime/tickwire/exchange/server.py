@@ -258,9 +258,11 @@ class Exchange:
     def _finish(self, now: float) -> None:
         """End the trading day of the replay that the feed's thread has finished, and report it."""
         while self.finished:
-            job = self.finished.pop(0)
             if self.follower is not None:
+                if not self.follower.follow(self.feed):
+                    return  # there is more of it; the next turn goes on
                 self.follower.end(self.feed)
+            job = self.finished.pop(0)
             client = self.replays.finish(job)
             self._write_state(now)  # before anybody acts on the answer and reads a state of a second ago
             if client is not None:
