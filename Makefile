@@ -2,6 +2,7 @@
 
 INVENTORY ?= inventories/lab
 ARGS ?=
+SECONDS ?= 60
 LAB_INVENTORY := inventories/lab
 
 SHELL := /bin/sh
@@ -22,7 +23,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export TICKWIRE_MAKE_VARIABLES := $(MAKEOVERRIDES)
 
 .PHONY: site test help inventory reachable setup setup-test ready ready-test lab lab-down rollout validate \
-	lint unit sanity molecule lab-test runtime dist docs clean
+	lint unit sanity molecule lab-test runtime fuzz dist docs clean
 
 site: inventory ## set up, start the lab, roll out, validate: the whole story
 	@$(STAGE) all --report report/report.html site setup $(LAB_STAGES) rollout validate
@@ -74,6 +75,9 @@ runtime: ready-test ## the runtime, built and installed into .venv for its tests
 
 unit: ready-test ## unit and property tests, oracles, the runtime's tests
 	@$(STAGE) run unit -- $(PYTHON) -m scripts.unit $(UNIT_PATHS) $(ARGS)
+
+fuzz: runtime ## the fuzz targets on their kept corpus, SECONDS=60 each
+	@$(STAGE) run fuzz -- $(PYTHON) -m scripts.fuzz --seconds $(SECONDS) $(ARGS)
 
 sanity: ready-test ## ansible-test sanity on the built artifact
 	@$(STAGE) run sanity -- $(PYTHON) -m scripts.sanity

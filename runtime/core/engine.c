@@ -11,7 +11,9 @@
 #define PACKETS_PER_LOOK 64  /* the same while packets come without a pause */
 #define ORDERS_PER_COLLECT 16
 #define CLOSING_NS NS_PER_S /* for the answers to the cancels of a clean stop */
+#define OTHER_INSTRUMENTS 1024u /* positions in what the feed of this session does not name */
 #define LEAST_OPEN_ORDERS 1024u
+#define MOST_OPEN_ORDERS (1u << 21)
 #define WAIT_MAX_MS 50
 
 /* --- memory --- */
@@ -19,10 +21,10 @@
 static struct ledger_settings ledger_settings(const struct engine_settings *settings)
 {
     /* Limits may be raised while the engine runs; its memory may not. */
-    uint32_t most = 2 * settings->risk_limits.max_open_orders;
-    uint32_t orders = most < LEAST_OPEN_ORDERS ? LEAST_OPEN_ORDERS : most;
-    return (struct ledger_settings){.max_open_orders = orders,
-                                    .max_instruments = settings->max_instruments,
+    uint64_t most = 2 * (uint64_t)settings->risk_limits.max_open_orders;
+    uint64_t orders = most < LEAST_OPEN_ORDERS ? LEAST_OPEN_ORDERS : most > MOST_OPEN_ORDERS ? MOST_OPEN_ORDERS : most;
+    return (struct ledger_settings){.max_open_orders = (uint32_t)orders,
+                                    .max_instruments = settings->max_instruments + OTHER_INSTRUMENTS,
                                     .max_tags = settings->strategy->tags(&settings->strategy_settings)};
 }
 

@@ -13,8 +13,8 @@ static void name_instrument(struct engine *engine, uint16_t locate, const uint8_
 {
     const struct tw_strategy *strategy = engine->settings.strategy;
     risk_name(engine->risk, locate, stock);
-    bool watched = ledger_bind(&engine->ledger, locate, stock) &&
-                   strategy->on_instrument(engine->strategy_state, locate, stock) != 0;
+    ledger_bind(&engine->ledger, locate, stock); /* without room for it its orders will be refused as `full` */
+    bool watched = strategy->on_instrument(engine->strategy_state, locate, stock) != 0;
     engine->instruments[locate] = watched ? ENGINE_WATCHED : ENGINE_NAMED;
 }
 

@@ -5,7 +5,9 @@
 #include "kept.h"
 
 /* A reply is one packet; the shortest ITCH message has 12 bytes. The server sends what fits, the rest is asked for again. */
-#define REQUEST_MESSAGES ((KEPT_BYTES - MOLD_HEADER) / (2 + 12))
+#define REQUEST_MESSAGES (KEPT_BLOCKS / (2 + 12))
+
+#define SPARE_SLOTS 64 /* what overflows is kept as well, be it the longest datagram */
 
 #define HAND_KEPT 0xFF /* `hand` when the packet comes from the kept ones */
 
@@ -36,13 +38,13 @@ struct feed {
 
 size_t feed_footprint(const struct feed_policy *policy)
 {
-    return arena_footprint(sizeof(struct feed)) + kept_footprint(policy->keep_packets + 1);
+    return arena_footprint(sizeof(struct feed)) + kept_footprint(policy->keep_packets + SPARE_SLOTS);
 }
 
 struct feed *feed_init(struct arena *arena, const struct feed_policy *policy)
 {
     struct feed *feed = arena_take(arena, sizeof *feed);
-    if (feed == NULL || !kept_init(&feed->kept, arena, policy->keep_packets + 1)) /* one more: what overflows is kept as well */
+    if (feed == NULL || !kept_init(&feed->kept, arena, policy->keep_packets + SPARE_SLOTS))
         return NULL;
     feed->policy = *policy;
     return feed;
@@ -223,9 +225,8 @@ static enum feed_verdict ahead(struct feed *feed, const struct transport_packet 
     if (lose_at_once(feed, sequence, view))
         return take(feed, packet, sequence, whole, view);
     reveal(feed, sequence + whole, now_ns);
-    if (kept_put(&feed->kept, packet, sequence, whole, now_ns) == KEPT_KNOWN)
-        feed->counts.duplicates += whole;
-    else if (feed->kept.used > feed->policy.keep_packets && !feed_has_kept(feed))
+    feed->counts.duplicates += kept_put(&feed->kept, packet, sequence, whole, now_ns);
+    if (feed->kept.used > feed->policy.keep_packets && !feed_has_kept(feed))
         declare(feed, view);
     return FEED_NOTHING;
 }

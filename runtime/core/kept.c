@@ -42,27 +42,50 @@ static uint32_t count_up_to(const struct kept_ring *ring, uint64_t sequence)
     return low;
 }
 
-enum kept_result kept_put(struct kept_ring *ring, const struct transport_packet *packet, uint64_t sequence, uint16_t count,
-                          uint64_t now_ns)
+/* Keep `count` messages that lie in `length` bytes at `blocks`. Returns how many were here already. */
+static uint32_t put_piece(struct kept_ring *ring, const struct transport_packet *packet, const uint8_t *blocks, uint32_t length,
+                          const struct kept *piece)
 {
-    uint32_t at = count_up_to(ring, sequence);
+    uint32_t at = count_up_to(ring, piece->sequence);
     const struct kept *before = at > 0 ? &ring->kept[*place(ring, at - 1)] : NULL;
-    if (before != NULL && before->sequence + before->count >= sequence + count)
-        return KEPT_KNOWN;
-    if (packet->length > KEPT_BYTES || ring->used == ring->slots)
-        return KEPT_REFUSED;
+    if (before != NULL && before->sequence + before->count >= piece->sequence + piece->count)
+        return piece->count;
+    if (ring->used == ring->slots)
+        return 0;
     uint32_t slot = *place(ring, ring->used);
     for (uint32_t i = ring->used++; i > at; i--)
         *place(ring, i) = *place(ring, i - 1);
     *place(ring, at) = slot;
-    memcpy(ring->bytes + (size_t)slot * KEPT_BYTES, packet->bytes, packet->length);
-    ring->kept[slot] = (struct kept){.sequence = sequence,
-                                     .since_ns = now_ns,
-                                     .receive_ns = packet->receive_ns,
-                                     .length = packet->length,
-                                     .count = count,
-                                     .line = packet->line};
-    return KEPT_STORED;
+    uint8_t *bytes = ring->bytes + (size_t)slot * KEPT_BYTES;
+    memcpy(bytes + mold_header(bytes, packet->bytes, piece->sequence, piece->count), blocks, length);
+    ring->kept[slot] = *piece;
+    return 0;
+}
+
+uint32_t kept_put(struct kept_ring *ring, const struct transport_packet *packet, uint64_t sequence, uint16_t whole,
+                  uint64_t now_ns)
+{
+    struct kept piece = {.sequence = sequence, .since_ns = now_ns, .receive_ns = packet->receive_ns, .line = packet->line};
+    const uint8_t *at = packet->bytes + MOLD_HEADER;
+    uint32_t known = 0;
+    for (uint32_t left = whole; left > 0;) {
+        uint32_t length = 0;
+        uint16_t count = 0;
+        for (; count < left && length + 2 + get16(at + length) <= KEPT_BLOCKS; count++)
+            length += 2u + get16(at + length);
+        if (count > 0) {
+            piece.length = MOLD_HEADER + length;
+            piece.count = count;
+            known += put_piece(ring, packet, at, length, &piece);
+        } else { /* a message longer than any slot */
+            length = 2u + get16(at);
+            count = 1;
+        }
+        at += length;
+        piece.sequence += count;
+        left -= count;
+    }
+    return known;
 }
 
 void kept_take(struct kept_ring *ring, struct transport_packet *packet)

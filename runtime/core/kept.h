@@ -2,17 +2,18 @@
  *
  * Packets kept behind a gap of the feed, in the order of their sequences.
  *
- * Each has a slot of KEPT_BYTES in the arena, what a UDP datagram holds on Ethernet (1500 less the IP and UDP headers). A longer
- * one is not kept: its messages are missing as if it had been lost, and are asked for again. `order` is a ring of slot numbers: the
- * `used` ones from `first` on are taken, sorted by sequence; the others are free. Packets mostly come in order, so that an
- * insertion moves nothing. */
+ * Each has a slot of KEPT_BYTES in the arena, what a UDP datagram holds on Ethernet (1500 less the IP and UDP headers); a longer one
+ * is cut between its messages. `order` is a ring of slot numbers: the `used` ones from `first` on are taken, sorted by
+ * sequence; the others are free. Packets mostly come in order, so that an insertion moves nothing. */
 #ifndef TICKWIRE_KEPT_H
 #define TICKWIRE_KEPT_H
 
 #include "arena.h"
+#include "mold.h"
 #include "transport/transport.h"
 
 #define KEPT_BYTES 1472u
+#define KEPT_BLOCKS (KEPT_BYTES - MOLD_HEADER) /* of them for messages with their lengths */
 
 struct kept {
     uint64_t sequence;   /* of its first message */
@@ -30,18 +31,13 @@ struct kept_ring {
     uint32_t slots, first, used;
 };
 
-enum kept_result {
-    KEPT_STORED,
-    KEPT_KNOWN,   /* the packet before it has all its messages */
-    KEPT_REFUSED, /* too long, or no slot is free */
-};
-
 size_t kept_footprint(uint32_t slots);
 bool kept_init(struct kept_ring *ring, struct arena *arena, uint32_t slots);
 
-/* Copy a packet with `count` whole messages from `sequence` on. */
-enum kept_result kept_put(struct kept_ring *ring, const struct transport_packet *packet, uint64_t sequence, uint16_t count,
-                          uint64_t now_ns);
+/* Keep the first `whole` messages of a packet, which are whole, from `sequence` on. What finds no slot, and a message that fits no
+ * slot, is not kept: it stays missing. Returns how many were here already. */
+uint32_t kept_put(struct kept_ring *ring, const struct transport_packet *packet, uint64_t sequence, uint16_t whole,
+                  uint64_t now_ns);
 
 /* Take the first one out, into `packet`; its bytes stay as they are until the next kept_put. The ring must not be empty. */
 void kept_take(struct kept_ring *ring, struct transport_packet *packet);

@@ -42,40 +42,6 @@ uint16_t mold_whole(const uint8_t *packet, uint32_t length)
     return whole;
 }
 
-enum mold_verdict mold_accept(struct mold_tracker *tracker, const uint8_t *packet, uint32_t length, struct mold_view *view)
-{
-    memset(view, 0, sizeof *view);
-    if (UNLIKELY(length < MOLD_HEADER))
-        return MOLD_MALFORMED;
-    uint64_t sequence = mold_sequence(packet);
-    uint16_t count = mold_count(packet);
-    switch (mold_standing(tracker, packet)) {
-    case MOLD_RUNNING:
-        break;
-    case MOLD_OVER:
-        return MOLD_ACCEPTED;
-    case MOLD_FOREIGN:
-        return MOLD_OUT_OF_SESSION;
-    default:
-        mold_begin(tracker, packet, sequence);
-        view->new_session = true;
-        break;
-    }
-    if (UNLIKELY(sequence > tracker->next_sequence)) {
-        view->lost = sequence - tracker->next_sequence;
-        tracker->next_sequence = sequence;
-    }
-    if (UNLIKELY(count == MOLD_END_OF_SESSION)) {
-        view->ends_session = true;
-        tracker->ended = true;
-        return MOLD_ACCEPTED;
-    }
-    view->count = count;
-    uint64_t seen = tracker->next_sequence - sequence;
-    view->duplicates = seen < count ? (uint16_t)seen : count;
-    return MOLD_ACCEPTED;
-}
-
 uint32_t mold_header(uint8_t *packet, const uint8_t session[MOLD_SESSION], uint64_t sequence, uint16_t count)
 {
     memcpy(packet, session, MOLD_SESSION);

@@ -20,6 +20,7 @@
 #define MOLD_END_OF_SESSION 0xFFFF
 #define MOLD_PACKET_MAX 65507 /* what an IPv4 UDP datagram holds */
 
+/* Who takes the messages moves `next_sequence` on, and sets `ended`. */
 struct mold_tracker {
     uint8_t session[MOLD_SESSION];
     uint8_t previous[MOLD_SESSION];
@@ -38,19 +39,13 @@ enum mold_standing {
     MOLD_FOREIGN,  /* out of session: a straggler of the session before, data after the end */
 };
 
-enum mold_verdict {
-    MOLD_ACCEPTED,
-    MOLD_MALFORMED,
-    MOLD_OUT_OF_SESSION,
-};
-
 /* What a packet brings, against what was seen before. */
 struct mold_view {
     bool new_session;
     bool ends_session;
     uint16_t count;      /* messages in the packet */
     uint16_t duplicates; /* of them, how many from the front were seen before */
-    uint64_t lost;       /* messages missing between the last one seen and this packet */
+    uint64_t lost;       /* messages before them that were given up just now */
 };
 
 /* `packet` has at least MOLD_HEADER bytes. */
@@ -71,10 +66,6 @@ static inline uint16_t mold_count(const uint8_t *packet)
 {
     return get16(packet + MOLD_SESSION + 8);
 }
-
-/* Judge a packet's header and move the tracker to its first new message; the caller then walks the blocks and advances
- * `next_sequence` by each message it has taken, so that a damaged tail shows as a gap afterwards. */
-enum mold_verdict mold_accept(struct mold_tracker *tracker, const uint8_t *packet, uint32_t length, struct mold_view *view);
 
 /* Write a header; returns MOLD_HEADER. */
 uint32_t mold_header(uint8_t *packet, const uint8_t session[MOLD_SESSION], uint64_t sequence, uint16_t count);

@@ -59,6 +59,7 @@ void orders_login(struct orders *orders, struct transport *transport, uint64_t n
     orders->held = orders->quiet = 0;
     orders->opened_ns = orders->last_sent_ns = orders->last_received_ns = now_ns;
     set_state(orders, ORDERS_LOGGING_IN);
+    atomic_fetch_add_explicit(&orders->logins, 1, memory_order_release);
     send_control(orders, transport, request,
                  soup_login(request, settings->username, settings->password, orders->session, orders->next_sequence));
 }

@@ -47,6 +47,7 @@ struct orders {
     void (*on_update)(void *context, const struct tw_update *update);
     void *context;
     _Atomic uint32_t state; /* orders_state; `failure` is written before it, and both are read by the housekeeping thread */
+    _Atomic uint32_t logins; /* begun so far */
     bool fresh;             /* the session to resume is gone: ask for the running one */
     bool sent;              /* something since the last orders_tick, so no heartbeat is due */
     uint32_t quiet;         /* server heartbeats while settling */

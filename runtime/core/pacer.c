@@ -70,11 +70,11 @@ static bool flush(struct pacer *pacer, struct run *run, struct pacer_result *res
         if (late > result->late_max_ns)
             result->late_max_ns = late;
     }
+    run->batched = 0;
+    atomic_store_explicit(&pacer->next_sequence, run->batched_end + 1, memory_order_release);
     for (int i = 0; i < PACER_LINES; i++)
         if (pacer->lines[i].fd >= 0 && !line_flush(&pacer->lines[i], failure))
             return false;
-    run->batched = 0;
-    atomic_store_explicit(&pacer->next_sequence, run->batched_end + 1, memory_order_release);
     return true;
 }
 

@@ -25,7 +25,9 @@ struct pacer {
     uint64_t count;
     uint32_t messages_per_packet;
     uint8_t session[MOLD_SESSION];
-    _Atomic uint64_t next_sequence; /* all messages below it have been sent (or lost on purpose); any thread may look */
+    /* All messages below it are sent (or lost on purpose) or on their way into the kernel: it is written just before, so that whoever
+     * has seen a message finds it counted. Any thread may look. */
+    _Atomic uint64_t next_sequence;
     _Atomic bool running;
     _Atomic bool stop;
     struct line lines[PACER_LINES]; /* a line that is not open has fd -1 */

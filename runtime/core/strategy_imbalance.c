@@ -79,4 +79,5 @@ static uint32_t on_instrument(void *memory, uint16_t locate, const uint8_t stock
     return tw_strategy_names(&state->settings, stock);
 }
 
-const struct tw_strategy tw_strategy_imbalance = {"imbalance", TW_STRATEGY_ABI, footprint, tags, init, reset, on_instrument, on_top, NULL};
+const struct tw_strategy tw_strategy_imbalance = {
+    "imbalance", TW_STRATEGY_ABI, footprint, tags, init, reset, on_instrument, on_top, NULL};

@@ -8,14 +8,15 @@
  * each for `size` shares: long inventory moves both down, so that it is sold and not added to. The buy stays a tick below the best
  * ask and below any own sell price that may be in the market, the sell likewise above: neither takes, nor meets the other.
  *
- * A quote is replaced when its price is off by requote_ticks ticks or more, or when some of it was executed. A side that could bring
- * the position beyond max_position is not quoted. Both quotes go when the book is one-sided or crossed or the instrument does not
- * trade. Sums over the worst case: a quote being replaced may still be filled whole, and then the new one too; without room for
+ * A quote is replaced when its price is off by requote_ticks ticks or more, or when some of it was executed. A side that could
+ * bring the position beyond max_position is not quoted. Both quotes go when the book is one-sided or crossed or the instrument does
+ * not trade. The worst case counts: a quote being replaced may still be filled whole, and then the new one too; without room for
  * both it is canceled, and entered again after that.
  *
  * The state of a quote is what updates say of its tag, 2 * index in strategy.symbols + side; one request is under way at a time.
  * What was refused, rejected or canceled unasked is not tried again before best prices or trading state have changed, and an order
- * whose replacement failed is canceled first. So a request that keeps failing costs one message per move of the book. */
+ * whose replacement failed is canceled first. So a request that keeps failing costs one message per move of the book. When the very
+ * first order of a tag is refused, that tag may have an order from before a restart: it is canceled once, there or not. */
 #include <string.h>
 
 #include "strategy.h"
@@ -28,12 +29,13 @@ enum phase { NONE, ENTERING, LIVE, REPLACING, CANCELING };
 enum { BLOCK_QUOTE = 1, BLOCK_CANCEL = 2 };
 
 struct quote {
-    uint32_t price;     /* in the market, or on its way there */
+    uint32_t price;     /* in the market, or on its way there; 0: nobody told */
     uint32_t open;
     uint32_t new_price; /* of a replacement under way */
     uint8_t phase;
     uint8_t blocked;    /* until the book has moved */
-    uint8_t doubtful;   /* a replacement failed: cancel it before anything else */
+    uint8_t doubtful;   /* what is open is not what it should be, or is not known: cancel it before anything else */
+    uint8_t known;      /* what is open is known: an answer came since the start */
 };
 
 struct maker {
@@ -151,7 +153,7 @@ static void aim(const struct market_maker *state, const struct maker *maker, int
     int64_t buy = floor_divide(twice_mid * (SCALE - state->edge - shift), 2 * SCALE);
     int64_t sell = -floor_divide(-twice_mid * (SCALE + state->edge - shift), 2 * SCALE);
     int64_t below = maker->ask, above = maker->bid;
-    if (maker->quotes[1].phase != NONE && lowest(&maker->quotes[1]) < below)
+    if (maker->quotes[1].phase != NONE && maker->quotes[1].price != 0 && lowest(&maker->quotes[1]) < below)
         below = lowest(&maker->quotes[1]);
     if (maker->quotes[0].phase != NONE && highest(&maker->quotes[0]) > above)
         above = highest(&maker->quotes[0]);
@@ -180,6 +182,8 @@ static uint8_t next_action(const struct market_maker *state, const struct maker 
 {
     const struct quote *quote = &maker->quotes[side];
     int64_t room = state->max_position - (side == 0 ? maker->position : -maker->position);
+    if (quote->phase == NONE && quote->doubtful)
+        return quote->blocked != 0 ? 0 : TW_CANCEL;
     if (quote->phase == NONE)
         return price == 0 || room < state->size || quote->blocked & BLOCK_QUOTE ? 0 : TW_ENTER;
     if (quote->phase != LIVE)
@@ -212,7 +216,8 @@ static uint32_t requote(struct market_maker *state, uint32_t index, struct tw_or
             continue;
         orders[count++] = request(state, index, side, action, action == TW_CANCEL ? quote->price : prices[side]);
         if (action == TW_ENTER)
-            *quote = (struct quote){.price = (uint32_t)prices[side], .open = state->size, .phase = ENTERING};
+            *quote = (struct quote){
+                .price = (uint32_t)prices[side], .open = state->size, .phase = ENTERING, .known = quote->known};
         else
             quote->phase = action == TW_REPLACE ? REPLACING : CANCELING;
         if (action == TW_REPLACE)
@@ -242,7 +247,7 @@ static uint32_t on_top(void *memory, const struct tw_event *event, struct tw_ord
 /* No order with this tag any more. */
 static void gone(struct quote *quote, uint8_t blocked)
 {
-    *quote = (struct quote){.blocked = blocked};
+    *quote = (struct quote){.blocked = blocked, .known = 1};
 }
 
 /* A request came to nothing; before it, and so after it, `open` shares were in the market. */
@@ -273,7 +278,8 @@ static uint32_t on_update(void *memory, const struct tw_update *update, struct t
         if (update->open_shares == 0)
             gone(quote, BLOCK_QUOTE);
         else
-            *quote = (struct quote){.price = update->price, .open = update->open_shares, .phase = LIVE, .blocked = quote->blocked};
+            *quote = (struct quote){
+                .price = update->price, .open = update->open_shares, .phase = LIVE, .blocked = quote->blocked, .known = 1};
         break;
     case TW_EXECUTED: /* of an order that is being replaced: its replacement has yet to be rejected */
         quote->open = update->open_shares;
@@ -288,9 +294,12 @@ static uint32_t on_update(void *memory, const struct tw_update *update, struct t
     case TW_REJECTED:
         failed(quote, quote->phase == REPLACING || quote->phase == CANCELING ? update->open_shares : 0);
         break;
-    case TW_REFUSED: /* a cancel is refused for one reason only: there is no such order */
+    case TW_REFUSED: { /* a cancel is refused for one reason only: there is no such order */
+        uint8_t doubtful = quote->phase == ENTERING && !quote->known;
         failed(quote, quote->phase == REPLACING ? quote->open : 0);
+        quote->doubtful |= doubtful;
         break;
+    }
     default: /* TW_BROKEN: only the position */
         break;
     }

@@ -224,4 +224,5 @@ static uint32_t on_update(void *memory, const struct tw_update *update, struct t
     return 0;
 }
 
-const struct tw_strategy tw_strategy_spread = {"spread", TW_STRATEGY_ABI, footprint, tags, init, reset, on_instrument, on_top, on_update};
+const struct tw_strategy tw_strategy_spread = {
+    "spread", TW_STRATEGY_ABI, footprint, tags, init, reset, on_instrument, on_top, on_update};

@@ -85,4 +85,5 @@ uint32_t tw_user_failures(const void *state)
     return ((const struct user *)state)->failures;
 }
 
-const struct tw_strategy tw_strategy_user = {"user", TW_STRATEGY_ABI, footprint, tags, init, reset, on_instrument, on_top, on_update};
+const struct tw_strategy tw_strategy_user = {
+    "user", TW_STRATEGY_ABI, footprint, tags, init, reset, on_instrument, on_top, on_update};

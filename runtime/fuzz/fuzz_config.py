@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import atheris
@@ -24,8 +25,8 @@ NAMES_KEY = re.compile(r"^[a-z_]+(\.[a-z_]+|: must be a table)")
 # Values of every TOML type, some of them of the right type and out of range.
 ODD = (
     "-1", "0", "1", "65536", "9223372036854775808", "1e308", "nan", "-inf", "0x7fffffff", "true", '""', '"\\u0000"',
-    '"10.0.0.1"', '"TICK"', "'é'", "[]", "[1, 2]", '["A", "B"]', "[[]]", "{}", '{ symbol = "A", weight = 1 }', "1979-05-27",
-    "07:32:00", "[{}]", '"spread"', '"5.0"', "1_000", "-0.0", '"toolongforanything"',
+    '"10.0.0.1"', '"TICK"', "'é'", "[]", "[1, 2]", '["A", "B"]', "[[]]", "{}", '{ symbol = "A", weight = 1 }',
+    "1979-05-27", "07:32:00", "[{}]", '"spread"', '"5.0"', "1_000", "-0.0", '"toolongforanything"',
 )  # fmt: skip
 OBJECTS: tuple[Any, ...] = (
     None, True, -1, 0, 1, 2**31, 2**64, -(2**70), 1.5, float("nan"), float("inf"), "", "TICK", "\0", "\ud800", "é" * 40,
@@ -123,5 +124,6 @@ def test_one_input(given: bytes) -> None:
 
 
 if __name__ == "__main__":
-    atheris.Setup(sys.argv, test_one_input)
+    # -merge=1 starts the program again, by the shell and under this name.
+    atheris.Setup([f"{sys.executable} {Path(__file__).absolute()}", *sys.argv[1:]], test_one_input)
     atheris.Fuzz()

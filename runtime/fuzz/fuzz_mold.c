@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A run of MoldUDP64 packets, each after its length (2): headers and blocks stay inside their packet, and the tracker never goes
- * back within a session. */
+ * A run of MoldUDP64 packets, each after its length (2): headers and blocks stay inside their packet, and sessions follow each
+ * other by the rules of mold.h. */
 #include "fuzz.h"
 #include "mold.h"
 
@@ -19,30 +19,29 @@ static uint32_t count_blocks(const uint8_t *packet, uint32_t length, uint32_t pr
 
 static void judge(struct mold_tracker *tracker, const uint8_t *packet, uint32_t length)
 {
-    struct mold_tracker before = *tracker;
-    struct mold_view view;
-    enum mold_verdict verdict = mold_accept(tracker, packet, length, &view);
-    MUST((verdict == MOLD_MALFORMED) == (length < MOLD_HEADER));
     if (length < MOLD_HEADER)
         return;
+    struct mold_tracker before = *tracker;
+    uint64_t sequence = mold_sequence(packet);
     uint16_t promised = mold_count(packet);
-    uint32_t whole = count_blocks(packet, length, promised == MOLD_END_OF_SESSION ? 0 : promised);
-    if (promised != MOLD_END_OF_SESSION)
-        MUST(mold_whole(packet, length) == whole);
-    if (verdict != MOLD_ACCEPTED) {
-        MUST(memcmp(&before, tracker, sizeof before) == 0);
-        return;
+    MUST(mold_whole(packet, length) == count_blocks(packet, length, promised == MOLD_END_OF_SESSION ? 0 : promised));
+    enum mold_standing standing = mold_standing(tracker, packet);
+    bool present = before.known && memcmp(before.session, packet, MOLD_SESSION) == 0;
+    MUST((standing == MOLD_RUNNING) == (present && !before.ended));
+    MUST(standing != MOLD_OVER || (present && before.ended));
+    MUST(standing != MOLD_BEGINS || !present);
+    MUST(standing != MOLD_RESTARTS || (before.ended && sequence == 1));
+    if (standing == MOLD_BEGINS || standing == MOLD_RESTARTS) {
+        mold_begin(tracker, packet, sequence);
+        MUST(tracker->known && !tracker->ended && tracker->next_sequence == sequence);
+        MUST(mold_standing(tracker, packet) == MOLD_RUNNING);
+        if (before.known && !present)
+            MUST(tracker->has_previous && memcmp(tracker->previous, before.session, MOLD_SESSION) == 0);
+    } else if (standing == MOLD_RUNNING && promised == MOLD_END_OF_SESSION) {
+        tracker->ended = true;
     }
-    MUST(view.duplicates <= view.count && view.count <= promised);
-    MUST(memcmp(tracker->session, packet, MOLD_SESSION) == 0 && tracker->known);
-    if (!view.new_session)
-        MUST(tracker->next_sequence == before.next_sequence + view.lost);
-    if (view.count > view.duplicates)
-        MUST(mold_sequence(packet) + view.duplicates == tracker->next_sequence);
-    if (whole > view.duplicates)
-        tracker->next_sequence += whole - view.duplicates;
     uint8_t header[MOLD_HEADER];
-    mold_header(header, packet, mold_sequence(packet), promised);
+    mold_header(header, packet, sequence, promised);
     MUST(memcmp(header, packet, MOLD_HEADER) == 0);
 }
 

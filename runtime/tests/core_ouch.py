@@ -91,8 +91,8 @@ SPEC_42 = {
     "out M": (28, "none", "timestamp 8, order_token 14a, side 1c, shares 4"),
 }  # fmt: skip
 
-# Executed with Reference Price and the last byte of AIQ Canceled came after the older one. Trade Correction is in neither:
-# its layout is that of an implementation of early 5.0, with 4.2's widths.
+# Executed with Reference Price and the last byte of AIQ Canceled came after the older one. Trade Correction is in
+# neither: its layout is that of an implementation of early 5.0, with 4.2's widths.
 ONE_SOURCE = {"out D aiq_strategy", "out F", "out G"}
 
 SPEC = {"5.0": SPEC_50, "4.2": SPEC_42}

@@ -235,7 +235,9 @@ def test_lost_connection_can_be_made_again_and_order_numbers_go_on(tmp_path: Pat
     exchange.login_answer = soup(b"A", b"LOOP".rjust(10) + b"4".rjust(20))
     engine.engine.connect()
     engine.wait_for("state", "live")
-    assert exchange.login.endswith(b"LOOP".ljust(10) + b"4".rjust(20)), "after two answers and that of the Account Query"
+    assert exchange.login.endswith(b"LOOP".ljust(10) + b"4".rjust(20)), (
+        "after two answers and that of the Account Query"
+    )
     exchange.send_feed(_core.mold_encode("DAY1", 11, messages[10:]))
     engine.wait_for("orders_accepted", 4)
     assert [order["user_ref_num"] for order in exchange.orders()] == [1, 2, 3, 4]

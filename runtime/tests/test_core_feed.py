@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The feed: whatever two lines and a re-request server do to a stream, each message comes once and in order, or is counted."""
+"""The feed: whatever lines and re-requests do to a stream, each message comes once and in order, or is counted."""
 
 from __future__ import annotations
 
@@ -140,7 +140,10 @@ def test_with_little_room_what_is_not_delivered_is_counted(
 
 @given(SEEDS, st.lists(st.binary(max_size=60), max_size=10), st.booleans())
 def test_garbage_never_changes_what_is_delivered(chance: random.Random, noise: list[bytes], request: bool) -> None:
-    """Random bytes, cut packets and packets whose id or count is damaged, before the session, within it and after it."""
+    """Random bytes, cut packets and packets whose id or count is damaged, before and within the session.
+
+    What is whole in a cut packet is no garbage: it is the message that belongs there.
+    """
     good: list[Sent] = [(chance.choice("AB"), packet(sequence, count)) for sequence, count in cut(chance, 30)]
     bad: list[Sent] = [(chance.choice("ABR"), garbage) for garbage in noise]
     for line, sent in good:

@@ -25,7 +25,7 @@ ROOM = 4096
 
 
 def open_ledger(path: Path) -> _core.Ledger:
-    ledger = _core.Ledger(path, NAME, ROOM, max_open_orders=16, max_instruments=4, max_tags=4)
+    ledger = _core.Ledger(path, NAME, ROOM, max_open_orders=4, max_instruments=4, max_tags=4)
     for locate, stock in enumerate(STOCKS, 1):
         assert ledger.bind(locate, stock)
     return ledger
@@ -331,4 +331,4 @@ class Trading(RuleBasedStateMachine):
 
 
 TestTrading = Trading.TestCase
-TestTrading.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTrading.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)

@@ -237,7 +237,8 @@ def test_control_port_answers_what_is_wrong(site, processes):
 
         assert "not a line of JSON" in ask(b"{")["error"]
         assert "not a JSON object" in ask(b"[]")["error"]
-        assert "unknown command 'stop'" in ask(b'{"command": "stop"}')["error"]
+        assert "unknown command 'halt'" in ask(b'{"command": "halt"}')["error"]
+        assert ask(b'{"command": "stop"}')["error"] == "no replay is running"
         assert "unknown key 'mesages'" in ask(b'{"command": "replay", "mesages": 3}')["error"]
         assert "messages: 0 is not" in ask(b'{"command": "replay", "messages": 0}')["error"]
         assert "rate: -1 is not" in ask(b'{"command": "replay", "rate": -1}')["error"]

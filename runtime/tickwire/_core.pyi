@@ -231,18 +231,19 @@ class Feed:
         """Time-outs; the request packets to be sent. Call `drain` afterwards."""
 
     def state(self) -> dict[str, Any]:
-        """session, next_sequence, stale, silent, gap_open, packets_a, packets_b, packets_requested, duplicates (messages),
-        gaps, gaps_closed (without loss), messages_lost, requests, out_of_session, malformed (packets), sessions (begun),
-        ends (of sessions)."""
+        """session, next_sequence, stale, silent, gap_open, packets_a, packets_b, packets_requested, duplicates
+        (messages), gaps, gaps_closed (without loss), messages_lost, requests, out_of_session, malformed (packets),
+        sessions (begun), ends (of sessions)."""
 
 @final
 class Replay:
-    """Exchange side: sends messages held in memory as MoldUDP64, each packet at its due time.
+    """Exchange side: sends messages held in memory as MoldUDP64, each packet at its due time, on one line or two.
 
     `data` and `index` are what `itch_frame_index` takes and gives. `interface` is the local address to send from;
-    `group` a multicast group or a unicast address. A packet carries up to `messages_per_packet` messages and is never
-    longer than 1472 bytes. A session id should not be used again while an engine still listens: the
-    engine takes data from sequence 1 of a session that has ended as a new session, and nothing else.
+    `group` a multicast group or a unicast address. With `group_b` every packet goes out there as well, from
+    `interface_b` ("": `interface`). A packet carries up to `messages_per_packet` messages and is never longer than 1472
+    bytes. A session id should not be used again while an engine still listens: the engine takes data from sequence 1 of
+    a session that has ended as a new session, and nothing else.
     """
 
     def __init__(
@@ -257,12 +258,38 @@ class Replay:
         messages_per_packet: int = 1,
         ttl: int = 1,
         tos: int = 0,
+        group_b: str = "",
+        port_b: int = 0,
+        interface_b: str = "",
     ) -> None: ...
-    def run(self, rate: float, first: int, count: int) -> dict[str, int]:
+    def impair(
+        self, line: str, *, loss: float = 0.0, duplicate: float = 0.0, reorder: float = 0.0, seed: int = 0
+    ) -> None:
+        """Lose, duplicate and hold back packets with messages on line "A" or "B", each with its probability (0 to 1).
+
+        Drawn for every packet and line on its own; the same seed gives the same decisions. A packet held back leaves
+        behind the next one. Start-over: counts are zero. RuntimeError while `run` is sending.
+        """
+
+    def run(self, rate: float, first: int, count: int, speed: float = 0.0) -> dict[str, Any]:
         """Send `count` messages from index `first` (sequence first + 1) at `rate` messages per second, 0: unpaced.
 
-        Due times are absolute, so a late packet does not delay the following. Sleeps, then spins for the last tens of
-        microseconds only. Releases the GIL. Returns {"messages", "packets", "elapsed_ns", "late_max_ns"}.
+        `speed` above 0 instead: at the file's own time stamps, so many times as fast. Due times are absolute, so a late
+        packet does not delay the following; those that are due leave together. Sleeps, then spins for the last tens of
+        microseconds only. Releases the GIL. Returns {"messages", "packets", "elapsed_ns", "late_max_ns"} and, as
+        "line_a" and "line_b", {"lost", "duplicated", "reordered"} in packets.
+        """
+
+    def sent(self) -> int:
+        """Sequence number of the last message sent (or lost on purpose, or just going out), 0 for none.
+
+        Whoever has seen a message finds it counted. From any thread.
+        """
+
+    def find(self, first: int, end: int, locates: Buffer) -> int:
+        """Index of the first message in first..end - 1 that is Stock Directory or Stock Trading Action, or that is
+        about an order or trade (AFECXDUP) of a stock locate whose bit is set in `locates` (8192 bytes, bit n % 8 of
+        byte n / 8). `end` when there is none.
         """
 
     def heartbeat(self) -> None:
@@ -282,18 +309,30 @@ class Engine:
         """Allocates everything, opens nothing. ValueError names key, value and rule; MemoryError names the need."""
 
     def open(self) -> None:
-        """Block file, feed socket, order connection, timestamping. OSError names what failed.
+        """Block file, control block, journal and feed sockets; once. OSError or ValueError name what failed.
 
-        May be called again after `run` returned (reconnect): books, counters and order numbers continue.
+        The ledger is built from the journal: open orders, positions, and the next order number.
         """
 
+    def connect(self) -> None:
+        """Make the order connection and hand it to the engine, which logs in; from any thread, as often as it drops.
+
+        OSError names what failed, within 5 s; after `stop` at once.
+        """
+
+    def session(self) -> tuple[str, str]:
+        """("closed" | "login" | "settling" | "live" | "rejected", why it is closed or was rejected)."""
+
+    def sync(self) -> None:
+        """Have the kernel write the journal to the disk and wait for it; from any thread. OSError."""
+
     def run(self) -> str:
-        """Log in and trade until told otherwise: "stopped", "session_closed" (the exchange ended the order session)
-        or "logged_out" (connection closed or silent for 15 s).
+        """Read the feed, and trade while there is an order session, until told otherwise: "stopped".
 
         Pins the calling thread to engine.cpu and releases the GIL: call it from a thread of its own, so that Python
         signal handlers (which call `stop`) can run in the main thread. A refused login is PermissionError (wrong user
-        or password) or ConnectionRefusedError (no such session), both name user and reason; no answer is TimeoutError.
+        or password) or ConnectionRefusedError (no such session), both name user and reason. At the end open orders
+        are cancelled, answers awaited for up to a second, and the session logged out.
         """
 
     def stop(self) -> None:
@@ -305,7 +344,8 @@ def process(
     """The same engine over the replay transport, in memory and as fast as it goes; releases the GIL.
 
     Only [engine] sizes, [strategy], [risk] and orders.firm of `config` matter. Returns the keys of `block_read` plus
-    "elapsed_ns" and "orders": the OUCH messages it would have sent, in order.
+    "elapsed_ns" and "orders": the OUCH messages it would have sent, in order. The exchange behind it takes every order
+    and fills none (transport/replay.h).
     """
 
 def process_packets(config: Mapping[str, Any], packets: Sequence[Buffer]) -> dict[str, Any]:
@@ -326,6 +366,9 @@ def block_read(path: str) -> dict[str, Any]:
     positions: list of {stock, shares, cash, open_buys, open_sells}, up to 16; cash in 1/10000 dollar.
     OSError when there is no such file; ValueError when it is not a block of this version.
     """
+
+def block_legs(path: str) -> bytes:
+    """Array of native u64: ns between the sends of the first and the last leg of each group of the feed session."""
 
 def block_samples(path: str) -> bytes:
     """Array of native (u64 receive stamp, u64 transmit stamp) pairs in ns, of the current feed session."""
@@ -431,6 +474,7 @@ def strategy_try(
 
 def strategy_layout() -> dict[str, dict[str, tuple[int, int]]]:
     """(offset, size) in bytes of every field of the records of core/strategy.h; under "" (0, size of the record)."""
+
 class Ledger:
     """Own orders and positions over the journal at `path` ("": none), as the engine keeps them. For tests.
 

@@ -377,6 +377,11 @@ def _exchange_rules(config: dict[str, Any], checker: _Checker) -> None:
         if name in seen:
             raise checker.fail(("orders", "accounts", f"[{n}]", "username"), f"{account['username']!r} is there twice")
         seen.add(name)
+    feed = config["feed"]
+    if not feed["group_b"]:
+        for key in ("loss_b", "duplicate_b", "reorder_b"):
+            if feed[key]:
+                raise checker.fail(("feed", key), f"{feed[key]} has no effect: there is no line B without feed.group_b")
     if (config["orders"]["address"], config["orders"]["port"]) == (
         config["control"]["address"],
         config["control"]["port"],

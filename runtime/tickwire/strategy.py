@@ -35,7 +35,7 @@ _FUNCTIONS = ("init", "reset", "on_instrument", "on_top", "on_update")
 _TAGS_LIMIT = 1 << 20
 _STATE_LIMIT = 1 << 30
 _MESSAGES, _SEED, _INSTRUMENTS = 100_000, 1, 100
-_ROUNDS = 15
+_ROUNDS = 9
 _INTERPRETER = re.compile(r"numba_gil_ensure|Py[A-Z_]\w*")
 _ALLOCATION = re.compile(r"NRT_(?:MemInfo_\w*alloc|Allocate|Reallocate)\w*")
 
@@ -338,8 +338,11 @@ def check(path: str, itch: str | None, settings: Mapping[str, Any]) -> dict[str,
 
     compiled = load(path)
     table = compiled.table(settings["strategy"])
-    sizes = {key: settings["engine"][key] for key in ("max_orders", "max_instruments")}
     name, data, index = _feed(itch)
+    sizes = {  # no more orders than messages; the memory is taken once a round
+        "max_orders": min(settings["engine"]["max_orders"], len(index) // 8),
+        "max_instruments": settings["engine"]["max_instruments"],
+    }
     try:
         counts = _core.strategy_try(table, data, index, **sizes)
         engine = _core.process({**settings, "strategy": table}, data, index)

@@ -37,6 +37,25 @@ static PyObject *positions_of(const struct block *block)
     return list;
 }
 
+/* The last rejected orders, the latest last. */
+static PyObject *rejects_of(const struct block *block)
+{
+    PyObject *list = PyList_New(0);
+    uint64_t count = BLOCK_GET(block, orders_rejected);
+    for (uint64_t i = count > BLOCK_REJECTS ? count - BLOCK_REJECTS : 0; list != NULL && i < count; i++) {
+        const struct block_reject *reject = &block->reject[i % BLOCK_REJECTS];
+        PyObject *stock = text_from_alpha(reject->stock, sizeof reject->stock), *row = NULL;
+        if (stock != NULL)
+            row = Py_BuildValue("{s:k,s:k,s:O}", "reference", (unsigned long)reject->reference, "reason",
+                                (unsigned long)reject->reason, "stock", stock);
+        if (row == NULL || PyList_Append(list, row) != 0)
+            Py_CLEAR(list);
+        Py_XDECREF(stock);
+        Py_XDECREF(row);
+    }
+    return list;
+}
+
 PyObject *block_as_dict(const struct block *block)
 {
     static const char *const states[] = {"starting", "login", "live", "stopped"};
@@ -61,7 +80,8 @@ PyObject *block_as_dict(const struct block *block)
 #undef PUT_COUNTER
     bad = bad || put_item(dict, "timestamp_source", PyUnicode_FromString(sources[BLOCK_GET(block, timestamp_source) % 3])) ||
           put_item(dict, "memory", PyUnicode_FromString(BLOCK_GET(block, hugepages) ? "hugepages" : "pages")) ||
-          put_item(dict, "top", tops_of(block)) || put_item(dict, "positions", positions_of(block));
+          put_item(dict, "top", tops_of(block)) || put_item(dict, "positions", positions_of(block)) ||
+          put_item(dict, "rejects", rejects_of(block));
     if (bad)
         Py_CLEAR(dict);
     return dict;
@@ -113,8 +133,27 @@ static PyObject *py_block_samples(PyObject *module, PyObject *path)
     return result;
 }
 
+static PyObject *py_block_legs(PyObject *module, PyObject *path)
+{
+    (void)module;
+    const struct block *block = map_path(path);
+    if (block == NULL)
+        return NULL;
+    uint64_t *spreads = PyMem_Malloc(BLOCK_LEGS * sizeof *spreads);
+    PyObject *result = NULL;
+    if (spreads == NULL)
+        PyErr_NoMemory();
+    else
+        result = PyBytes_FromStringAndSize((const char *)spreads,
+                                           (Py_ssize_t)(block_copy_legs(block, spreads, BLOCK_LEGS) * sizeof *spreads));
+    PyMem_Free(spreads);
+    block_unmap((struct block *)block);
+    return result;
+}
+
 PyMethodDef block_methods[] = {
     {"block_read", py_block_read, METH_O, NULL},
     {"block_samples", py_block_samples, METH_O, NULL},
+    {"block_legs", py_block_legs, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

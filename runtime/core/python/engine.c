@@ -105,10 +105,10 @@ static PyObject *py_session(PyObject *object, PyObject *unused)
     (void)unused;
     struct engine_object *self = (struct engine_object *)object;
     const struct orders *orders = self->engine.orders;
-    uint32_t state = atomic_load_explicit(&orders->state, memory_order_acquire);
-    bool waits = atomic_load(&self->transport.orders.next) >= 0; /* connected, and the engine has not looked yet */
-    if (state == ORDERS_CLOSED && waits)
+    /* Connected, and the engine has not looked yet: the state is of the connection before. */
+    if (atomic_load_explicit(&orders->logins, memory_order_acquire) != atomic_load(&self->transport.orders.made))
         return Py_BuildValue("(ss)", "login", "");
+    uint32_t state = atomic_load_explicit(&orders->state, memory_order_acquire);
     return Py_BuildValue("(ss)", states[state % 5], state == ORDERS_CLOSED || state == ORDERS_REJECTED ? orders->failure.text : "");
 }
 

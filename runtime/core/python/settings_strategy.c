@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * [strategy] of the configuration: numbers, symbols, legs, and the addresses that tickwire.strategy puts there for a user's file. */
+ * [strategy] of the configuration: numbers, symbols, legs, and the addresses tickwire.strategy puts there for a user's file. */
 #include "common.h"
 
 #define BUILT_IN "imbalance, market_maker, spread"
@@ -107,7 +107,8 @@ static bool read_leg(PyObject *item, uint32_t n, struct tw_leg *leg)
     bool good = is_symbol(symbol, leg->stock) && weight != NULL && is_integer(weight, -999999, 999999, &number) && number != 0;
     leg->weight = (int32_t)number;
     if (!good)
-        PyErr_Format(PyExc_ValueError, "strategy.legs[%u]: %R must have a symbol and a weight from -999999 to 999999, not 0", n, item);
+        PyErr_Format(PyExc_ValueError, "strategy.legs[%u]: %R must have a symbol and a weight from -999999 to 999999, not 0", n,
+                     item);
     Py_XDECREF(symbol);
     Py_XDECREF(weight);
     return good;
@@ -151,8 +152,7 @@ static bool get_address(PyObject *table, const char *key, void *function, bool r
         PyErr_Clear();
     }
     if (required)
-        PyErr_Format(PyExc_ValueError, "strategy.addresses.%s: must be the address of a function, as tickwire.strategy.load gives it",
-                     key);
+        PyErr_Format(PyExc_ValueError, "strategy.addresses.%s: must be the address of a function, see tickwire.strategy.load", key);
     Py_XDECREF(value);
     memcpy(function, &address, sizeof address);
     return !required;

@@ -96,7 +96,8 @@ static PyObject *order_as_dict(const struct tw_order *order)
 {
     PyObject *dict = PyDict_New();
     PyObject *tag = order->tag == TW_NO_TAG ? Py_NewRef(Py_None) : PyLong_FromUnsignedLong(order->tag);
-    if (dict == NULL || put_item(dict, "action", text_of(order->action)) != 0 || put_item(dict, "side", text_of(order->side)) != 0 ||
+    if (dict == NULL || put_item(dict, "action", text_of(order->action)) != 0 ||
+        put_item(dict, "side", text_of(order->side)) != 0 ||
         put_item(dict, "price", PyLong_FromUnsignedLong(order->price)) != 0 ||
         put_item(dict, "shares", PyLong_FromUnsignedLong(order->shares)) != 0 || put_item(dict, "tag", tag) != 0 ||
         put_item(dict, "locate", PyLong_FromUnsignedLong(order->locate)) != 0 ||
@@ -148,7 +149,7 @@ static PyObject *name(PyObject *object, PyObject *arguments)
     if (!PyArg_ParseTuple(arguments, "ks#:name", &locate, &text, &length))
         return NULL;
     if (locate >= self->settings.max_instruments || length > 8)
-        return PyErr_Format(PyExc_ValueError, "name: locate %lu must be below max_instruments %u, and \"%s\" have 8 characters at most",
+        return PyErr_Format(PyExc_ValueError, "name: locate %lu must be below max_instruments %u, \"%s\" at most 8 characters",
                             locate, self->settings.max_instruments, text);
     memset(stock, ' ', sizeof stock);
     memcpy(stock, text, (size_t)length);

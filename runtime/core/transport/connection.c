@@ -86,7 +86,11 @@ bool connection_open(struct connection *self, const struct orders_settings *sett
     /* OPT_ID counts from here, so before the first byte. Without stamps the engine trades all the same and says so. */
     atomic_store(&self->stamped, set_stamping(fd, SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE |
                                                       SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY));
-    close_fd(atomic_exchange(&self->next, fd)); /* one that was never taken */
+    atomic_fetch_add(&self->made, 1);
+    int never_taken = atomic_exchange(&self->next, fd);
+    if (never_taken >= 0)
+        atomic_fetch_sub(&self->made, 1);
+    close_fd(never_taken);
     return true;
 failed:
     failure_set(failure, errno, "orders %s:%u: %s: %s", settings->host, settings->port, step, strerror(errno));

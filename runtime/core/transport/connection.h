@@ -17,6 +17,7 @@
 struct connection {
     int fd;            /* -1: none */
     _Atomic int next;  /* connected, not taken yet; -1: none */
+    _Atomic uint32_t made; /* connections handed over so far; one that replaced another before it was taken does not count */
     _Atomic bool stamped;
     uint32_t sent_bytes; /* modulo 2^32: the kernel's key of transmit stamps */
     uint32_t pending;

@@ -208,17 +208,68 @@ static void too_much_to_keep(void)
     CHECK(A(16, 1) == 2 && feed_next_sequence(feed) == 18); /* the first hole is filled as ever */
 }
 
-static void too_long_to_keep(void)
+static void known_ones_take_no_room(void)
 {
-    uint8_t packet[4096];
-    uint32_t longest = build(packet, DAY, 3, 1, KEPT_BYTES - MOLD_HEADER - 2);
+    start(usual); /* keeps eight */
+    A(1, 1);
+    for (int i = 0; i < 20; i++)
+        CHECK(A(5, 4) == 0 && B(5, 4) == 0 && B(7, 2) == 0 && B(5, 1) == 0);
+    CHECK(!feed_is_stale(feed) && feed_counts(feed)->duplicates == 19 * 4 + 20 * (4 + 2 + 1));
+    CHECK(A(2, 3) == 7);
+}
+
+/* Round the ring many times, with a different fill each time. */
+static void the_ring_goes_round(void)
+{
+    start(usual);
+    A(1, 1);
+    for (unsigned round = 0; round < 50; round++) {
+        uint64_t next = feed_next_sequence(feed);
+        unsigned behind = 1 + round % 8;
+        for (unsigned i = behind; i > 0; i--) /* the last first */
+            CHECK(A(next + i, 1) == 0);
+        CHECK(B(next, 1) == behind + 1 && !feed_gap_open(feed));
+    }
+    CHECK(feed_counts(feed)->messages_lost == 0 && feed_counts(feed)->gaps_closed == 50);
+}
+
+static void long_packets(void)
+{
+    static uint8_t packet[MOLD_PACKET_MAX];
+    struct transport_packet kept;
+    struct mold_view view;
     start(asking());
     A(1, 1);
-    CHECK(longest == KEPT_BYTES && give_bytes(packet, longest, TRANSPORT_LINE_A) == 0 && B(2, 1) == 2);
-    uint32_t longer = build(packet, DAY, 6, 2, KEPT_BYTES / 2);
-    CHECK(longer > KEPT_BYTES && give_bytes(packet, longer, TRANSPORT_LINE_A) == 0 && feed_gap_open(feed));
-    CHECK(!tick(0) && mold_sequence(asked) == 4 && mold_count(asked) == 4); /* its own messages too */
-    CHECK(B(4, 2) == 2 && feed_gap_open(feed) && give_bytes(packet, longer, TRANSPORT_LINE_B) == 2 && !feed_gap_open(feed));
+    /* The longest packet there is, of messages as ITCH has them, in pieces of which each is a packet. */
+    uint32_t length = build(packet, DAY, 3, 1200, 50);
+    CHECK(length > 60000 && give_bytes(packet, length, TRANSPORT_LINE_A) == 1200 && feed_is_stale(feed)); /* keeps eight */
+    CHECK(feed_next_sequence(feed) == 1203 && feed_counts(feed)->messages_lost == 1);
+    struct feed_policy roomy = asking();
+    roomy.keep_packets = 100;
+    start(roomy);
+    A(1, 1);
+    CHECK(give_bytes(packet, length, TRANSPORT_LINE_A) == 0 && give_bytes(packet, length, TRANSPORT_LINE_B) == 0);
+    CHECK(feed_counts(feed)->duplicates == 1200);
+    uint8_t *two = exactly(packet, build(packet, DAY, 2, 1, 4));
+    struct transport_packet second = {.bytes = two, .length = MOLD_HEADER + 6, .line = TRANSPORT_LINE_B};
+    CHECK(feed_packet(feed, &second, now_ns, &view) == FEED_TAKE);
+    feed_taken(feed, 1);
+    free(two);
+    while (feed_has_kept(feed)) {
+        uint64_t next = feed_next_sequence(feed);
+        CHECK(feed_kept(feed, &kept, &view) == FEED_TAKE && kept.length <= KEPT_BYTES && kept.receive_ns == 77);
+        CHECK(mold_sequence(kept.bytes) == next && mold_count(kept.bytes) == view.count);
+        CHECK(mold_whole(kept.bytes, kept.length) == view.count && kept.bytes[MOLD_HEADER + 2] == (uint8_t)next);
+        feed_taken(feed, view.count);
+    }
+    CHECK(feed_next_sequence(feed) == 1203 && !feed_gap_open(feed) && !feed_is_stale(feed));
+    /* A message that fits no piece stays missing, and is asked for. */
+    length = build(packet, DAY, 1204, 3, KEPT_BLOCKS - 2);
+    CHECK(give_bytes(packet, length, TRANSPORT_LINE_A) == 0 && A(1203, 1) == 4 && !feed_gap_open(feed));
+    length = build(packet, DAY, 1208, 1, KEPT_BLOCKS - 1);
+    CHECK(give_bytes(packet, length, TRANSPORT_LINE_A) == 0 && feed_gap_open(feed) && A(1209, 1) == 0);
+    CHECK(!tick(0) && mold_sequence(asked) == 1207 && mold_count(asked) == 2 && B(1207, 1) == 1 && feed_gap_open(feed));
+    CHECK(give_bytes(packet, length, TRANSPORT_LINE_B) == 2 && !feed_gap_open(feed));
 }
 
 static void missing_messages_are_asked_for(void)
@@ -229,7 +280,7 @@ static void missing_messages_are_asked_for(void)
     A(500, 1), A(503, 1);
     CHECK(!tick(0) && requests == 1 && memcmp(asked, DAY, 10) == 0 && mold_sequence(asked) == 2);
     uint16_t count = mold_count(asked);
-    CHECK(count == (KEPT_BYTES - MOLD_HEADER) / 14);
+    CHECK(count == KEPT_BLOCKS / 14);
     CHECK(!tick(9 * MS) && requests == 1 && !tick(MS) && requests == 2); /* again after 10 ms */
     CHECK(R(2, 98) == 98 && !tick(0) && requests == 3 && mold_sequence(asked) == 100); /* an answer: the rest at once */
     for (uint64_t s = 100; s < 500; s += 100)
@@ -285,6 +336,9 @@ static void ends_of_sessions(void)
     A(1, 1);
     CHECK(A(10, 0) == 0 && END_A(5) == 0 && B(2, 1) == 1 && B(3, 2) == 2 && ends == 1 && !feed_gap_open(feed));
     start(usual);
+    A(1, 1), A(8, 1);
+    CHECK(END_A(3) == 0 && tick(100 * MS) && drain() == 0 && ends == 1 && feed_counts(feed)->messages_lost == 1);
+    start(usual);
     CHECK(END_A(1) == 0 && sessions == 1 && ends == 1);
 }
 
@@ -297,6 +351,10 @@ static void changes_of_session(void)
     CHECK(A(2, 1) == 0 && A(1, 1) == 0 && END_A(9) == 0 && feed_counts(feed)->out_of_session == 3 && sessions == 2);
     CHECK(give(NEXT_DAY, 3, 1, TRANSPORT_LINE_A) == 1 && feed_next_sequence(feed) == 4);
     CHECK(give("SESSION C ", 1, 1, TRANSPORT_LINE_REQUESTED) == 0 && sessions == 2);
+    /* An end that waited goes with its day. */
+    start(usual);
+    A(1, 1), END_A(3);
+    CHECK(give(NEXT_DAY, 1, 3, TRANSPORT_LINE_A) == 3 && ends == 0);
 }
 
 static void damage(void)
@@ -322,7 +380,8 @@ static void damage(void)
     put64(packet + MOLD_SESSION, 9);
     CHECK(give_bytes(packet, length - 1, TRANSPORT_LINE_A) == 0 && c->malformed == 25 && feed_gap_open(feed));
     CHECK(B(7, 2) == 4 && feed_next_sequence(feed) == 11 && !feed_gap_open(feed));
-    CHECK(give_bytes(packet, MOLD_HEADER, TRANSPORT_LINE_A) == 0 && !feed_gap_open(feed));
+    put64(packet + MOLD_SESSION, 20);
+    CHECK(give_bytes(packet, MOLD_HEADER, TRANSPORT_LINE_A) == 0 && c->malformed == 26 && !feed_gap_open(feed));
     /* A block longer than its packet, and more taken than promised. */
     build(packet, DAY, 11, 1, 4);
     put16(packet + MOLD_HEADER, 0xFFFF);
@@ -412,7 +471,9 @@ int main(void)
     a_gap_times_out();
     without_a_time_out_a_gap_is_lost_at_once();
     too_much_to_keep();
-    too_long_to_keep();
+    known_ones_take_no_room();
+    the_ring_goes_round();
+    long_packets();
     missing_messages_are_asked_for();
     a_session_joined_late();
     ends_of_sessions();

@@ -21,37 +21,17 @@ meet the book as if they had just come. Cross trades (Q) of the feed execute not
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from .. import _core
+from .resting import BUY, SELL, TRADING, Instrument, Order
 
-BUY, SELL = 0, 1
 _LETTERS = ("B", "S")
 LOCATES = 65536
 
-CANCEL_REQUESTED, CANCEL_IMMEDIATE, CANCEL_EXPIRED, CANCEL_SELF_MATCH, CANCEL_HALTED = "U", "I", "T", "Q", "H"
+CANCEL_REQUESTED, CANCEL_IMMEDIATE, CANCEL_EXPIRED, CANCEL_SELF_MATCH = "U", "I", "T", "Q"
 ADDED, REMOVED = "A", "R"
-TRADING = "T"
-
-
-@dataclass(slots=True, eq=False)
-class Order:
-    """An order of a client; `open` shares of it wait, `executed` counts those of the whole chain of replaces."""
-
-    owner: Any
-    key: int | str  # UserRefNum or token
-    symbol: str
-    side: int  # BUY or SELL
-    price: int  # limit, 1/10000 dollar
-    open: int
-    executed: int = 0
-    reference: int = 0
-    entry: dict[str, Any] = field(default_factory=dict)  # as it was entered, for the answers that repeat it
-    since: int = 0  # feed messages applied when it came to rest
-    ahead: int = 0  # shares of the feed ahead of it at its price
 
 
 class Report(Protocol):
@@ -59,57 +39,6 @@ class Report(Protocol):
 
     def executed(self, order: Order, shares: int, price: int, flag: str, match_number: int) -> None: ...
     def canceled(self, order: Order, shares: int, reason: str) -> None: ...
-
-
-class Resting:
-    """Resting orders of one side of one instrument, by price and then time."""
-
-    __slots__ = ("sign", "levels", "keys")
-
-    def __init__(self, side: int) -> None:
-        self.sign = 1 if side == SELL else -1
-        self.levels: dict[int, list[Order]] = {}
-        self.keys: list[int] = []  # signed prices, the best first
-
-    def add(self, order: Order) -> None:
-        level = self.levels.get(order.price)
-        if level is None:
-            level = self.levels[order.price] = []
-            bisect.insort(self.keys, order.price * self.sign)
-        level.append(order)
-
-    def remove(self, order: Order) -> None:
-        level = self.levels[order.price]
-        level.remove(order)
-        if not level:
-            del self.levels[order.price]
-            del self.keys[bisect.bisect_left(self.keys, order.price * self.sign)]
-
-    def best(self) -> int | None:
-        """The best price, None when the side is empty."""
-        return self.keys[0] * self.sign if self.keys else None
-
-    def orders(self) -> list[Order]:
-        """All of them, by price and time."""
-        return [order for key in self.keys for order in self.levels[key * self.sign]]
-
-
-class Instrument:
-    """What is known of one instrument beside the replayed book."""
-
-    __slots__ = ("symbol", "locate", "state", "resting", "taken", "joined")
-
-    def __init__(self, symbol: str) -> None:
-        self.symbol = symbol
-        self.locate = -1  # the feed has not named it
-        self.state = TRADING
-        self.resting = (Resting(BUY), Resting(SELL))
-        self.taken: tuple[dict[int, int], dict[int, int]] = ({}, {})  # of the feed's side: price -> shares
-        self.joined: dict[int, int] = {}  # references of the feed that came behind an order of ours -> when
-
-    @property
-    def watched(self) -> bool:
-        return bool(self.resting[0].keys or self.resting[1].keys or self.taken[0] or self.taken[1])
 
 
 class Matcher:
@@ -122,6 +51,7 @@ class Matcher:
         self.instruments: dict[str, Instrument] = {}
         self.by_locate: dict[int, Instrument] = {}
         self.watch = bytearray(b"\xff" * (LOCATES // 8))  # a locate's bit: `message` must see what the feed says of it
+        self.watched: set[int] = set()  # locates with an order of ours or a level we took from
 
     def restart(self, book: _core.Book) -> None:
         """The feed session is over: cancel what rests and forget the rest."""
@@ -132,6 +62,7 @@ class Matcher:
         self.book, self.applied = book, 0
         self.instruments, self.by_locate = {}, {}
         self.watch[:] = b"\xff" * len(self.watch)
+        self.watched.clear()
 
     # --- orders
     def instrument(self, symbol: str) -> Instrument:
@@ -271,8 +202,12 @@ class Matcher:
             bit = 1 << locate % 8
             if instrument.watched:
                 self.watch[locate // 8] |= bit
+                self.watched.add(locate)
             else:
                 self.watch[locate // 8] &= ~bit
+                self.watched.discard(locate)
+        elif not instrument.watched:
+            self.instruments.pop(instrument.symbol, None)  # the feed does not know it, and nothing of ours is there
 
     # --- the feed
     def message(self, message: bytes | memoryview) -> None:
@@ -308,7 +243,9 @@ class Matcher:
             elif kind == "D":
                 self._gone(instrument, fields["order_reference"], side, price, shares)
             else:
-                self._gone(instrument, fields["original_reference"], side, price, shares)
+                # The book has both halves already; the new order is not there yet when the old one leaves.
+                again = fields["shares"] if fields["price"] == price else 0
+                self._gone(instrument, fields["original_reference"], side, price, shares, again)
                 self._added(instrument, fields["new_reference"], letter, fields["price"], fields["shares"])
         self._update_watch(instrument)
 
@@ -316,14 +253,13 @@ class Matcher:
         resumed = state == TRADING and instrument.state != TRADING
         instrument.state = state
         if resumed:
-            # In the order of their coming, so that who came later takes from who came before.
             orders = instrument.resting[BUY].orders() + instrument.resting[SELL].orders()
-            for order in sorted(orders, key=lambda order: order.reference):
+            for order in orders:
+                instrument.resting[order.side].remove(order)
+            for order in sorted(orders, key=lambda order: order.reference):  # as they came
+                self._match(instrument, order)
                 if order.open:
-                    instrument.resting[order.side].remove(order)
-                    self._match(instrument, order)
-                    if order.open:
-                        instrument.resting[order.side].add(order)
+                    instrument.resting[order.side].add(order)
 
     def _fill(self, instrument: Instrument, order: Order, shares: int) -> int:
         """Execute a resting order at its price; returns what of `shares` it took."""
@@ -359,7 +295,7 @@ class Matcher:
         left = self._better(instrument, side, price, shares)
         joined = instrument.joined.get(reference, -1)
         for own in list(instrument.resting[side].levels.get(price, ())):
-            if joined < own.since:
+            if joined <= own.since:
                 own.ahead = max(0, own.ahead - (shares - used))
             elif instrument.state == TRADING:
                 left -= self._fill(instrument, own, left)
@@ -372,18 +308,19 @@ class Matcher:
             shares -= self._fill(instrument, resting.levels[resting.keys[0] * sign][0], shares)
         return shares
 
-    def _gone(self, instrument: Instrument, reference: int, side: int, price: int, shares: int) -> None:
-        self._trim(instrument, side, price)
+    def _gone(self, instrument: Instrument, reference: int, side: int, price: int, shares: int, again: int = 0) -> None:
+        self._trim(instrument, side, price, again)
         joined = instrument.joined.get(reference, -1)
         for own in instrument.resting[side].levels.get(price, ()):
-            if joined < own.since:
+            if joined <= own.since:
                 own.ahead = max(0, own.ahead - shares)
 
-    def _trim(self, instrument: Instrument, side: int, price: int) -> None:
-        """The memory of a level is never more than the level displays."""
+    def _trim(self, instrument: Instrument, side: int, price: int, again: int = 0) -> None:
+        """The memory of a level is never more than the level displays, less `again` shares that are new."""
         taken = instrument.taken[side]
         if price in taken:
-            taken[price] = min(taken[price], self._displayed(instrument, side, price))
+            displayed = self._displayed(instrument, side, price) - again
+            taken[price] = max(0, min(taken[price], displayed))
             if not taken[price]:
                 del taken[price]
 
