@@ -269,13 +269,15 @@ def test_on_a_terminal_it_draws_in_place_and_leaves_it_as_it_was(trader: Trader,
     drawn = b""
 
     def read() -> bool:
+        """One piece more of what it draws; False when there will be none."""
         nonlocal drawn
-        if select.select([leader], [], [], PATIENCE_S)[0]:
-            try:
-                drawn += os.read(leader, 65536)
-            except OSError:  # the other side is closed
-                return False
-        return True
+        assert select.select([leader], [], [], PATIENCE_S)[0], "nothing is drawn any more"
+        try:
+            piece = os.read(leader, 65536)
+        except OSError:  # the other side is closed
+            return False
+        drawn += piece
+        return bool(piece)
 
     try:
         while drawn.count(b"\x1b[H") < 3:
