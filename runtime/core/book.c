@@ -71,29 +71,46 @@ static void note_opened(struct book *book, uint16_t locate)
         book->opened[book->opened_count++] = locate;
 }
 
-/* Each returns whether the best level was touched; level_add fails by -1. */
-static inline int level_add(struct book *book, uint16_t locate, uint8_t side, uint32_t price, uint32_t shares)
+static bool insert_level(struct book *book, uint16_t locate, uint8_t side, uint32_t n, uint32_t price, uint32_t shares)
 {
     struct ladder *ladder = &book->instruments[locate].side[side];
-    uint32_t n = ladder_better(ladder, ladder_flip(side), price);
+    if (UNLIKELY(ladder->class == LADDER_NO_BLOCK))
+        note_opened(book, locate);
+    if (UNLIKELY(!ladder_insert(ladder, &book->pool, n))) {
+        book->errors.overflow_levels++;
+        return false;
+    }
+    struct tw_level *level = &ladder->best[-(int64_t)n];
+    level->price = price;
+    level->orders = 1;
+    level->shares = shares;
+    return true;
+}
+
+/* How many levels are better than the order's; -1 when there is no room for a new one. */
+static inline int64_t level_add(struct book *book, uint16_t locate, uint8_t side, uint32_t price, uint32_t shares)
+{
+    struct ladder *ladder = &book->instruments[locate].side[side];
+    uint32_t n = 0;
+    if (LIKELY(ladder->count > 0) && ladder_key(side, price) < ladder_key(side, ladder->best->price))
+        n = ladder_behind(ladder, side, price);
     struct tw_level *level = ladder->best - n;
     if (n < ladder->count && level->price == price) {
         level->shares += shares;
         level->orders++;
-        return n == 0;
+        return n;
     }
-    if (UNLIKELY(ladder->class == LADDER_NO_BLOCK))
-        note_opened(book, locate);
-    if (UNLIKELY(!ladder_insert(ladder, &book->pool, n)))
-        return -1;
-    ladder->best[-(int64_t)n] = (struct tw_level){.price = price, .orders = 1, .shares = shares};
-    return n == 0;
+    return insert_level(book, locate, side, n, price, shares) ? (int64_t)n : -1;
 }
 
+/* Returns whether the best level was touched. */
 static inline bool level_take(struct book *book, const struct order_slot *order, uint32_t shares, bool order_gone)
 {
-    struct ladder *ladder = &book->instruments[order_locate(order)].side[order_side(order)];
-    uint32_t n = ladder_better(ladder, ladder_flip(order_side(order)), order->price);
+    uint8_t side = order_side(order);
+    struct ladder *ladder = &book->instruments[order_locate(order)].side[side];
+    uint32_t n = 0;
+    if (ladder->best->price != order->price)
+        n = ladder_behind(ladder, side, order->price);
     struct tw_level *level = ladder->best - n;
     assert(n < ladder->count && level->price == order->price && level->shares >= shares && level->orders >= 1);
     level->shares -= shares;
@@ -118,14 +135,12 @@ static inline bool add_order(struct book *book, uint16_t locate, uint8_t side, u
         book->errors.duplicate_orders++;
         return false;
     }
-    int top = level_add(book, locate, side, price, shares);
-    if (UNLIKELY(top < 0)) {
-        book->errors.overflow_levels++;
+    int64_t better = level_add(book, locate, side, price, shares);
+    if (UNLIKELY(better < 0))
         return false;
-    }
     order_table_put(&book->orders, reference, locate, side, price, shares);
     book->live_orders++;
-    return top;
+    return better == 0;
 }
 
 static void name_instrument(struct book *book, uint16_t locate, const uint8_t *stock)

@@ -6,18 +6,18 @@
  * levels as orders. What does not fit is dropped and counted, never written past the end; such a book is wrong from there on,
  * as it is after lost messages.
  *
- * Walking a packet. What a message needs is a few cache lines that are far away, and whose addresses its bytes tell. Whoever has
- * several messages in hand asks for the lines of the later ones while it works on the earlier ones, in two stages, since the second
- * follows a pointer out of what the first has brought:
+ * Walking a packet. What a message needs is a few cache lines that are far away, and its bytes tell which. Whoever has several
+ * messages in hand asks for the lines of later ones before it works on earlier ones:
  *
- *     for (i = 0; i < n + BOOK_AHEAD_ORDER; i++) {
- *         if (i < n)                                             book_prefetch_order(book, message[i]);
- *         if (i >= BOOK_AHEAD_LEVEL && i - BOOK_AHEAD_LEVEL < n) book_prefetch_level(book, message[i - BOOK_AHEAD_LEVEL]);
- *         if (i >= BOOK_AHEAD_ORDER)                             book_apply(book, message[i - BOOK_AHEAD_ORDER]);
+ *     for (uint32_t i = 0; i < count; i++) {
+ *         book_look_ahead(book, message, count, i);
+ *         int32_t changed = book_apply(book, message[i]);
+ *         ...
  *     }
  *
- * Both take messages whose length has been checked against their type, change nothing and never fail; without them, as for the only
- * message of a packet, everything gives the same answer.
+ * `message` holds pointers to `count` messages of known type and right length, best a packet's, at most a few dozen. It goes in two
+ * stages, since the second follows pointers out of the lines of the first. It changes nothing and never fails; without it, as for
+ * the only message of a packet, everything gives the same answers.
  *
  * News. What a message changed besides a book is left in `news` for the caller, who looks after every book_apply and, when it is
  * not zero, reads `news_locate` and sets `news` to zero: */
@@ -38,8 +38,8 @@ enum book_news {
 #define BOOK_ORDERS_LIMIT ORDER_TABLE_LIMIT
 #define BOOK_INSTRUMENTS_LIMIT 65536u /* a stock locate is 16 bits */
 #define BOOK_OPENED 8
-#define BOOK_AHEAD_ORDER 8 /* messages between book_prefetch_order and book_apply */
-#define BOOK_AHEAD_LEVEL 4 /* messages between book_prefetch_order and book_prefetch_level */
+#define BOOK_AHEAD_ORDER 8u /* messages from the first stage to book_apply */
+#define BOOK_AHEAD_LEVEL 4u /* messages from the second stage to book_apply */
 
 enum book_side_index { BOOK_BID, BOOK_ASK };
 
@@ -128,19 +128,32 @@ static inline const struct book_instrument *book_instrument_of(const struct book
 /* First stage: the order's slot and the instrument. */
 static inline void book_prefetch_order(const struct book *book, const uint8_t *message)
 {
-    uint64_t reference = get64(message + book_reference_offsets[message[0]]);
-    __builtin_prefetch(&book->orders.window[order_window_slot(&book->orders, reference)], 1);
-    __builtin_prefetch(book_instrument_of(book, message), 1);
+    order_table_prefetch(&book->orders, get64(message + book_reference_offsets[message[0]]));
+    prefetch(book_instrument_of(book, message));
 }
 
 /* Second stage: the best levels of both sides. */
 static inline void book_prefetch_level(const struct book *book, const uint8_t *message)
 {
     const struct ladder *side = book_instrument_of(book, message)->side;
-    __builtin_prefetch(side[BOOK_BID].best, 1);
-    __builtin_prefetch(side[BOOK_ASK].best, 1);
-    __builtin_prefetch(side[BOOK_BID].best - 4, 1);
-    __builtin_prefetch(side[BOOK_ASK].best - 4, 1);
+    prefetch(side[BOOK_BID].best);
+    prefetch(side[BOOK_ASK].best);
+    prefetch(side[BOOK_BID].best - 4);
+    prefetch(side[BOOK_ASK].best - 4);
+}
+
+static inline void book_look_ahead(const struct book *book, const uint8_t *const *message, uint32_t count, uint32_t i)
+{
+    if (i == 0 && count > 1) {
+        for (uint32_t first = 0; first < count && first < BOOK_AHEAD_ORDER; first++)
+            book_prefetch_order(book, message[first]);
+        for (uint32_t first = 0; first < count && first < BOOK_AHEAD_LEVEL; first++)
+            book_prefetch_level(book, message[first]);
+    }
+    if (i + BOOK_AHEAD_ORDER < count)
+        book_prefetch_order(book, message[i + BOOK_AHEAD_ORDER]);
+    if (i + BOOK_AHEAD_LEVEL < count)
+        book_prefetch_level(book, message[i + BOOK_AHEAD_LEVEL]);
 }
 
 /* The best level of a side, the nth behind it is at [-n], n below `count`; no level may be looked at when `count` is 0. Good until

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ladder.h"
 
-uint32_t ladder_better_far(const struct ladder *ladder, uint32_t flip, uint32_t price)
+uint32_t ladder_far(const struct ladder *ladder, uint8_t side, uint32_t price)
 {
-    uint32_t wanted = price ^ flip;
-    uint32_t low = LADDER_NEAR, high = ladder->count; /* all before low are better, all from high on are not */
+    int32_t key = ladder_key(side, price);
+    uint32_t low = LADDER_NEAR + 1, high = ladder->count; /* all before low are better, all from high on are not */
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        bool better = (ladder->best[-(int64_t)middle].price ^ flip) > wanted;
+        bool better = ladder_key(side, ladder->best[-(int64_t)middle].price) > key;
         low = better ? middle + 1 : low;
         high = better ? high : middle;
     }

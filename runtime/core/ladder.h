@@ -9,6 +9,10 @@
 #ifndef TICKWIRE_LADDER_H
 #define TICKWIRE_LADDER_H
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "pool.h"
 #include "wire.h"
 
@@ -27,29 +31,50 @@ static inline struct tw_level *ladder_base(const struct ladder *ladder)
     return ladder->best + 1 - ladder->count;
 }
 
-/* Of a side beyond the near levels: as ladder_better. */
-uint32_t ladder_better_far(const struct ladder *ladder, uint32_t flip, uint32_t price);
-
-/* Prices compare as if higher were better: an ask's are complemented. */
-static inline uint32_t ladder_flip(uint8_t side)
+/* Prices compare as if higher were better: an ask's are complemented. Signed, since that is what SSE2 compares. */
+static inline int32_t ladder_key(uint8_t side, uint32_t price)
 {
-    return 0u - side;
+    return (int32_t)(price ^ (0x80000000u - side));
 }
 
-/* How many levels are better than `price`. If there is a level at that price it is best[-n]. Reads behind the last level: the pool
- * has room for that before its first block, and what it reads there does not count. */
-static inline uint32_t ladder_better(const struct ladder *ladder, uint32_t flip, uint32_t price)
+/* As ladder_behind, for levels farther away than LADDER_NEAR. */
+uint32_t ladder_far(const struct ladder *ladder, uint8_t side, uint32_t price);
+
+#ifdef __SSE2__
+static inline __m128i ladder_prices(const struct tw_level *level)
 {
-    const struct tw_level *best = ladder->best;
-    uint32_t wanted = price ^ flip, worse = 0;
+    const __m128i *at = (const __m128i *)level;
+    __m128i first = _mm_unpacklo_epi32(_mm_load_si128(at), _mm_load_si128(at - 1));
+    __m128i last = _mm_unpacklo_epi32(_mm_load_si128(at - 2), _mm_load_si128(at - 3));
+    return _mm_unpacklo_epi64(first, last);
+}
+#endif
+
+/* A bit for each of the LADDER_NEAR levels behind the best that is better than `price`. Reads behind the last level: the pool has
+ * room for that before its first block, and what it reads there must not count. */
+static inline uint32_t ladder_better_mask(const struct tw_level *best, uint8_t side, uint32_t price)
+{
+#ifdef __SSE2__
+    const __m128i flip = _mm_set1_epi32((int32_t)(0x80000000u - side)), key = _mm_set1_epi32(ladder_key(side, price));
+    __m128i near = _mm_cmpgt_epi32(_mm_xor_si128(ladder_prices(best - 1), flip), key);
+    __m128i next = _mm_cmpgt_epi32(_mm_xor_si128(ladder_prices(best - 5), flip), key);
+    return (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(near)) | (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(next)) << 4;
+#else
+    uint32_t better = 0;
     for (uint32_t i = 0; i < LADDER_NEAR; i++)
-        worse |= (uint32_t)((best[-(int32_t)i].price ^ flip) <= wanted) << i;
-    uint32_t count = ladder->count;
-    if (count <= LADDER_NEAR)
-        return (uint32_t)__builtin_ctz(worse | 1u << count);
-    if (LIKELY(worse != 0))
-        return (uint32_t)__builtin_ctz(worse);
-    return ladder_better_far(ladder, flip, price);
+        better |= (uint32_t)(ladder_key(side, best[-1 - (int32_t)i].price) > ladder_key(side, price)) << i;
+    return better;
+#endif
+}
+
+/* How many levels are better than `price`, which is worse than the best: at least 1. If there is a level at that price it is best[-n].
+ * Counted without a branch, since where it will be cannot be predicted. */
+static inline uint32_t ladder_behind(const struct ladder *ladder, uint8_t side, uint32_t price)
+{
+    uint32_t last = ladder->count - 1; /* levels behind the best */
+    uint32_t stop = ~ladder_better_mask(ladder->best, side, price) & 0xFF;
+    uint32_t n = 1 + (uint32_t)__builtin_ctz(stop | 1u << (last < 31 ? last : 31));
+    return LIKELY(n <= LADDER_NEAR + 1) ? n : ladder_far(ladder, side, price);
 }
 
 /* Room for a level with `n` better ones; false when the pool has none. The level's contents are the caller's. */

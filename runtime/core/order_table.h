@@ -7,9 +7,10 @@
  * last one has already brought in, and the young orders together are small enough for the cache. A slot is 16 bytes, four to a line:
  * the bits of the reference that do not say which slot it is stand in it, so that the whole reference is compared.
  *
- * An order still alive when the window comes round to its slot moves to a second table, hashed and half empty. How many of the moved
- * orders came from a slot is counted beside it, so the second table is only looked at when there is something to find. Whatever the
- * references are, dense, sparse, falling or all the same in their low bits, the answers are the same; only the time differs. */
+ * When the window has come round and the slot of a new order is still taken by an old one, the new order goes to a second table,
+ * hashed and half empty. How many went there from a slot is counted beside it, so the second table is only looked at when there is
+ * something to find. Whatever the references are, dense, sparse, falling or all the same in their low bits, the answers are the
+ * same; only the time differs. */
 #ifndef TICKWIRE_ORDER_TABLE_H
 #define TICKWIRE_ORDER_TABLE_H
 
@@ -18,7 +19,7 @@
 
 #define ORDER_TABLE_LIMIT (1u << 28)
 #define ORDER_PLACE_BITS 17 /* of order_slot.key: stock locate and side */
-#define ORDER_CAME_MANY 255 /* `came` counts no further: it stays */
+#define ORDER_ELSEWHERE_MANY 255 /* counted no further: then it stays */
 
 struct order_slot {
     uint64_t key; /* reference >> window_bits, side, stock locate */
@@ -26,20 +27,19 @@ struct order_slot {
     uint32_t shares; /* 0: free */
 };
 
-struct order_moved {
+struct order_second {
     uint64_t reference;
     struct order_slot order;
 };
 
 struct order_table {
     struct order_slot *window;
-    struct order_moved *moved;
-    uint8_t *came; /* per slot of the window: how many of its orders are in `moved` */
+    struct order_second *second;
+    uint8_t *elsewhere; /* per slot of the window: how many of its orders are in `second` */
     uint32_t window_mask;
     uint32_t window_bits;
-    uint32_t moved_mask;
-    uint32_t moved_shift;
-    uint32_t moved_count;
+    uint32_t second_mask;
+    uint32_t second_shift;
 };
 
 size_t order_table_footprint(uint32_t max_orders);
@@ -47,19 +47,19 @@ size_t order_table_footprint(uint32_t max_orders);
 bool order_table_init(struct order_table *table, struct arena *arena, uint32_t max_orders);
 void order_table_clear(struct order_table *table);
 
-/* For order_table_find and order_table_put only: the second table. */
-struct order_slot *order_table_find_moved(const struct order_table *table, uint64_t reference);
-void order_table_move(struct order_table *table, uint32_t slot);
-void order_table_erase_moved(struct order_table *table, struct order_slot *order, uint64_t reference);
+/* The second table, for those below. */
+struct order_slot *order_second_find(const struct order_table *table, uint64_t reference);
+struct order_slot *order_second_put(struct order_table *table, uint64_t reference);
+void order_second_erase(struct order_table *table, struct order_slot *order, uint64_t reference);
 
 static inline uint32_t order_window_slot(const struct order_table *table, uint64_t reference)
 {
     return (uint32_t)reference & table->window_mask;
 }
 
-static inline uint32_t order_moved_home(const struct order_table *table, uint64_t reference)
+static inline uint32_t order_second_home(const struct order_table *table, uint64_t reference)
 {
-    return (uint32_t)(reference * 0x9E3779B97F4A7C15u >> table->moved_shift); /* Fibonacci hashing */
+    return (uint32_t)(reference * 0x9E3779B97F4A7C15u >> table->second_shift); /* Fibonacci hashing */
 }
 
 static inline bool order_slot_holds(const struct order_table *table, const struct order_slot *slot, uint64_t reference)
@@ -84,18 +84,20 @@ static inline struct order_slot *order_table_find(const struct order_table *tabl
     struct order_slot *slot = &table->window[at];
     if (LIKELY(order_slot_holds(table, slot, reference)))
         return slot;
-    return table->came[at] == 0 ? NULL : order_table_find_moved(table, reference);
+    return LIKELY(table->elsewhere[at] == 0) ? NULL : order_second_find(table, reference);
 }
 
 /* `reference` is not in the table, `shares` is not 0. */
 static inline void order_table_put(struct order_table *table, uint64_t reference, uint16_t locate, uint8_t side, uint32_t price,
                                    uint32_t shares)
 {
-    uint32_t at = order_window_slot(table, reference);
-    if (UNLIKELY(table->window[at].shares != 0))
-        order_table_move(table, at);
+    struct order_slot *slot = &table->window[order_window_slot(table, reference)];
     uint64_t key = reference >> table->window_bits << ORDER_PLACE_BITS | (uint64_t)side << 16 | locate;
-    table->window[at] = (struct order_slot){.key = key, .price = price, .shares = shares};
+    if (UNLIKELY(slot->shares != 0))
+        slot = order_second_put(table, reference);
+    slot->key = key; /* one by one: put together on the stack first, the copy would wait for the stores */
+    slot->price = price;
+    slot->shares = shares;
 }
 
 /* Take an order out that order_table_find has found for `reference`. */
@@ -104,7 +106,15 @@ static inline void order_table_erase(struct order_table *table, struct order_slo
     if (LIKELY(order == &table->window[order_window_slot(table, reference)]))
         order->shares = 0;
     else
-        order_table_erase_moved(table, order, reference);
+        order_second_erase(table, order, reference);
+}
+
+/* Ask for the lines of the reference's slot in the window and of its count of orders elsewhere. */
+static inline void order_table_prefetch(const struct order_table *table, uint64_t reference)
+{
+    uint32_t at = order_window_slot(table, reference);
+    prefetch(&table->window[at]);
+    prefetch(&table->elsewhere[at]);
 }
 
 #endif
