@@ -62,7 +62,7 @@ void risk_set_killed(struct risk *risk, bool killed);
 /* The whole restricted list, blank-padded symbols; locates already named are looked at again. */
 void risk_set_restricted(struct risk *risk, const uint8_t symbols[][8], uint32_t count);
 
-/* The feed named an instrument; a new feed session forgets all of them. */
+/* The feed named an instrument; a new feed session forgets all of them, and what was sent to them: locates mean others now. */
 void risk_name(struct risk *risk, uint16_t locate, const uint8_t stock[8]);
 void risk_forget(struct risk *risk);
 
