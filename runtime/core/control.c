@@ -9,7 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "wire.h"
+
+#define PATIENCE_MS 1000 /* for another writer; a change takes microseconds */
 
 _Static_assert(sizeof(struct control) % 8 == 0, "a file of whole words");
 _Static_assert(offsetof(struct control, limits) % 8 == 0 && sizeof(struct risk_limits) % 8 == 0, "copied word by word");
@@ -157,10 +160,15 @@ struct control *control_create(const char *path, const struct risk_limits *limit
         return NULL;
     }
     /* The same file is filled anew: who has it mapped, to stop trading, say, still reaches this engine. */
-    while (flock(fd, LOCK_EX) != 0 && errno == EINTR)
-        ;
-    control_put_limits(control, limits);
-    control_put_restricted(control, NULL, 0);
+    bool mine = control_lock(fd, path, failure);
+    if (mine) {
+        control_put_limits(control, limits);
+        control_put_restricted(control, NULL, 0);
+        control_unlock(fd); /* closing is not enough: the mapping keeps the open file, and with it the lock */
+    } else {
+        control_unmap(control);
+        control = NULL;
+    }
     close(fd);
     return control;
 }
@@ -181,6 +189,24 @@ void control_unmap(struct control *control)
 }
 
 /* --- writers --- */
+
+bool control_lock(int fd, const char *path, struct failure *failure)
+{
+    for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited++) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return failure_set(failure, errno, "control file %s: flock: %s", path, strerror(errno));
+        if (waited == PATIENCE_MS)
+            return failure_set(failure, ETIMEDOUT, "control file %s: another process has held it for %d ms; see which with fuser",
+                               path, PATIENCE_MS);
+        clock_sleep_until(clock_now() + NS_PER_MS);
+    }
+    return true;
+}
+
+void control_unlock(int fd)
+{
+    flock(fd, LOCK_UN);
+}
 
 void control_put_limits(struct control *control, const struct risk_limits *limits)
 {

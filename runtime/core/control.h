@@ -37,8 +37,12 @@ struct control *control_create(const char *path, const struct risk_limits *limit
 struct control *control_map(const char *path, struct failure *failure);
 void control_unmap(struct control *control);
 
-/* Writers, one at a time: those of several processes hold flock on the file around a change (kill and revive need not). The engine
- * has flock only while it creates. A list of more than RISK_RESTRICTED_MAX is refused. */
+/* Writers, one at a time: those of several processes hold this lock of the open file around a change (kill and revive need not).
+ * False with `failure` (ETIMEDOUT) when another has it for a second. The engine has it only while it creates. */
+bool control_lock(int fd, const char *path, struct failure *failure);
+void control_unlock(int fd);
+
+/* A list of more than RISK_RESTRICTED_MAX is refused. */
 void control_put_limits(struct control *control, const struct risk_limits *limits);
 bool control_put_restricted(struct control *control, const uint8_t symbols[][8], uint32_t count);
 void control_kill(struct control *control, const char *reason);

@@ -112,6 +112,15 @@ def test_a_writer_that_does_not_let_go_is_an_error_and_holds_up_no_kill(path: st
     assert control.read()["limits"]["max_size"] == 1
 
 
+def test_an_engine_started_again_lets_others_write(path: str, tmp_path: Path) -> None:
+    """The lock of a file lives as long as a mapping of it: the engine must give it back by hand."""
+    trader = Trader(tmp_path / "t2t.block")
+    try:
+        _core.Control(path).set_limits({"max_size": 1})
+    finally:
+        trader.stop()
+
+
 def test_a_writer_killed_within_its_change_leaves_nothing_stuck(path: str) -> None:
     with open(path, "r+b") as raw:  # the lock, odd: a change under way
         raw.seek(16)
@@ -151,7 +160,7 @@ def test_readers_beside_a_writer_under_the_thread_sanitizer(tmp_path: Path) -> N
     program = tmp_path / "tsan_control"
     sources = [
         CORE.parent / "tests" / "c" / "test_control.c",
-        *(CORE / f"{name}.c" for name in ("control", "risk", "arena")),
+        *(CORE / f"{name}.c" for name in ("control", "risk", "arena", "clock")),
     ]
     build = subprocess.run(
         ["gcc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-fsanitize=thread", "-pthread", f"-I{CORE}"]

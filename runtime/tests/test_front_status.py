@@ -12,6 +12,7 @@ import select
 import signal
 import subprocess
 import sys
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,16 @@ class Watch:
         return "\n".join(lines)
 
 
+def latency_row(text: str) -> list[str]:
+    return next(line for line in text.splitlines() if "stamps" in line).split("stamps")[1].split()
+
+
+def latency_of(block: Path) -> list[str]:
+    """The same from the samples in the block, by the statistics of the bench."""
+    figures = stats.summary(t2t.latencies(_core.block_samples(str(block)))[0])
+    return [f"{figures[f'{name}_ns'] / 1000:.3f}" for name in ("min", "median", "p99", "p99_9", "max")]
+
+
 def test_rates_and_percentiles_over_several_intervals_and_a_restart(block: Path, trader: Trader) -> None:
     watch = Watch(block)
     first = watch.after(0)
@@ -63,19 +74,15 @@ def test_rates_and_percentiles_over_several_intervals_and_a_restart(block: Path,
     assert re.search(r"refused +0 +0/s", text)
     assert "FEED DAY1" in text and " ok " in text and "trading" in text
 
-    samples, _ = t2t.latencies(_core.block_samples(str(block)))
-    figures = stats.summary(samples)
-    row = next(line for line in text.splitlines() if "software stamps" in line)
-    shown = row.split("stamps")[1].split()
-    assert shown == [f"{figures[f'{name}_ns'] / 1000:.3f}" for name in ("min", "median", "p99", "p99_9", "max")]
-    assert row.startswith("20, software stamps")
+    assert latency_row(text) == latency_of(block)
+    assert next(line for line in text.splitlines() if "stamps" in line).startswith("20, software stamps")
 
     text = watch.after(5)
     assert re.search(r"messages +42 +0/s", text)
     trader.feed(imbalance(100, 5)[2:], 25)  # further orders on the same book
     text = watch.after(0.5)
     assert re.search(r"messages +52 +20\.0/s", text) and re.search(r"sent +25 +10\.0/s", text)
-    assert next(line for line in text.splitlines() if "software" in line).startswith("25, ")
+    assert latency_row(text) == latency_of(block)
     assert re.search(r"^TICK +100 +1\.0000 +1\.0010 +100", text, re.MULTILINE)
 
     trader.stop()
@@ -90,6 +97,33 @@ def test_rates_and_percentiles_over_several_intervals_and_a_restart(block: Path,
         assert re.search(r"messages +42 +10\.5/s", text) and re.search(r"sent +20 +5\.0/s", text)
     finally:
         again.stop()
+    third = Trader(block)
+    try:
+        third.feed(imbalance(1, 30), 30)  # it has already counted more than the one before
+        assert "/s" not in watch.after(1)
+        assert re.search(r"messages +62 +0/s", watch.after(1))
+    finally:
+        third.stop()
+
+
+def test_counters_that_go_back_have_no_rate(trader: Trader, block: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another engine that cannot be told from the one before: process ids and inodes come again."""
+    watch = Watch(block)
+    trader.feed(imbalance(1, 4), 4)
+    watch.after(1)
+    younger = {**status.read(str(block)), "messages": 3}
+    monkeypatch.setattr(status, "read", lambda path: younger)
+    assert "/s" not in watch.after(1)
+
+
+def test_percentiles_are_those_of_the_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    latencies = [(7919 * n) % 100_003 for n in range(2500)]
+    pairs = array("Q", [stamp for latency in latencies for stamp in (1000, 1000 + latency)])
+    monkeypatch.setattr(_core, "block_samples", lambda path: pairs.tobytes())
+    shown, figures = status.percentiles("any"), stats.summary(latencies)
+    assert shown is not None and shown.pop("samples") == 2500
+    assert shown == {name: figures[f"{name}_ns"] for name in ("min", "median", "p99", "p99_9", "max")}
+    assert len(set(shown.values())) == 5
 
 
 def test_an_engine_that_does_not_exist_yet_is_waited_for(block: Path, tmp_path: Path) -> None:
@@ -235,13 +269,15 @@ def test_on_a_terminal_it_draws_in_place_and_leaves_it_as_it_was(trader: Trader,
     drawn = b""
 
     def read() -> bool:
+        """One piece more of what it draws; False when there will be none."""
         nonlocal drawn
-        if select.select([leader], [], [], PATIENCE_S)[0]:
-            try:
-                drawn += os.read(leader, 65536)
-            except OSError:  # the other side is closed
-                return False
-        return True
+        assert select.select([leader], [], [], PATIENCE_S)[0], "nothing is drawn any more"
+        try:
+            piece = os.read(leader, 65536)
+        except OSError:  # the other side is closed
+            return False
+        drawn += piece
+        return bool(piece)
 
     try:
         while drawn.count(b"\x1b[H") < 3:

@@ -8,10 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
-
-#define PATIENCE_MS 1000 /* for another writer; a change takes microseconds */
 
 struct control_object {
     PyObject_HEAD
@@ -61,27 +58,25 @@ static void control_dealloc(PyObject *object)
 
 static bool lock(struct control_object *self)
 {
-    if (self->depth++ > 0)
-        return true;
-    int result = -1;
-    Py_BEGIN_ALLOW_THREADS
-    for (int waited = 0; (result = flock(self->fd, LOCK_EX | LOCK_NB)) != 0 && waited < PATIENCE_MS; waited++)
-        clock_sleep_until(clock_now() + NS_PER_MS);
-    Py_END_ALLOW_THREADS
-    if (result == 0)
-        return true;
-    self->depth--;
     struct failure failure;
-    failure_set(&failure, ETIMEDOUT, "control file %s: another process has held it for %d ms; see who with fuser", self->path,
-                PATIENCE_MS);
-    raise_failure(&failure);
-    return false;
+    bool mine;
+    if (self->depth > 0) {
+        self->depth++;
+        return true;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    mine = control_lock(self->fd, self->path, &failure);
+    Py_END_ALLOW_THREADS
+    if (!mine)
+        raise_failure(&failure);
+    self->depth = mine;
+    return mine;
 }
 
 static void unlock(struct control_object *self)
 {
     if (self->depth > 0 && --self->depth == 0)
-        flock(self->fd, LOCK_UN);
+        control_unlock(self->fd);
 }
 
 static PyObject *enter(PyObject *self, PyObject *unused)

@@ -6,6 +6,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -92,6 +93,12 @@ static void a_kill_outlives_the_engine(void)
     CHECK(engine != NULL && control_copy(engine, &copy));
     CHECK(copy.limits.max_size == 2 && copy.restricted_count == 0 && atomic_load(&copy.lock) > lock);
     CHECK(atomic_load(&copy.killed) == 1 && strcmp(copy.reason, "test") == 0);
+    int fd = open(path, O_RDWR);
+    CHECK(fd >= 0 && control_lock(fd, path, &failure)); /* the engine does not keep it */
+    CHECK(control_create(path, &one, &failure) == NULL && failure.code == ETIMEDOUT && strstr(failure.text, "fuser") != NULL);
+    CHECK(atomic_load(&engine->lock) == atomic_load(&copy.lock)); /* and changes nothing without it */
+    control_unlock(fd);
+    close(fd);
     control_revive(tool); /* mapped before the restart, and still the same block */
     CHECK(atomic_load(&engine->killed) == 0);
     control_unmap(engine);
