@@ -110,8 +110,10 @@ class Market:
 
     def worst(self, tag: int) -> tuple[int, list[int]]:
         """Most shares that may yet be executed of a tag, and the prices at which."""
-        parts = [orders[tag] for orders in (self.open, self.sent) if tag in orders]
-        parts = [part for part in parts if part["action"] != "C"]
+        parts = [self.open[tag]] if tag in self.open else []
+        wish = self.sent.get(tag)
+        if wish and (wish["action"] == "E" or (wish["action"] == "R" and parts)):  # nothing replaces what is gone
+            parts.append(wish)
         return sum(part["shares"] for part in parts), [part["price"] for part in parts]
 
     def check_worst_case(self) -> None:
@@ -155,16 +157,15 @@ class Market:
         shares = min(shares, order["shares"])
         order["shares"] -= shares
         self.position += shares if order["side"] == "B" else -shares
+        late = self.sent.get(tag)
         if order["shares"] == 0:
             del self.open[tag]
-            # Nothing is left to replace or to cancel: the exchange rejects that, or says nothing of a cancel.
+            if late and late["action"] == "C":  # nothing is left to cancel, and nobody says so
+                del self.sent[tag]
         self.update("E", order, order["price"], shares, order["shares"])
-        late = self.sent.get(tag)
         if order["shares"] == 0 and late and late["action"] == "R":
             del self.sent[tag]
             self.update("J", late, late["price"], late["shares"], 0)
-        elif order["shares"] == 0 and late and late["action"] == "C":
-            del self.sent[tag]
 
     def cancel(self, tag: int) -> None:
         """The exchange cancels of its own accord."""

@@ -428,7 +428,7 @@ class Risk:
 
 @final
 class Strategy:
-    """A strategy alone, without an engine, for tests. `strategy` is the [strategy] table, with defaults for the rest."""
+    """A strategy alone, for tests, without an engine. `strategy` is the [strategy] table, defaults for the rest."""
 
     def __init__(self, strategy: Mapping[str, Any], max_instruments: int = 64) -> None:
         """ValueError names the key of [strategy], its value and the rule."""
