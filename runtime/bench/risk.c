@@ -53,12 +53,14 @@ int main(void)
     risk_set_restricted(risk, (const uint8_t(*)[8])"OTHER   ANOTHER ", 2);
     for (unsigned i = 0; i < ORDERS; i++) {
         uint32_t bid = 1000000 + 100 * (i % 97);
-        orders[i] = (struct tw_order){.price = bid + i, .shares = 1 + i % 1000, .locate = (uint16_t)(i % 64), .side = i % 3 ? 'B' : 'S'};
-        orders[i].action = TW_ENTER;
-        views[i] = (struct risk_view){.top = {.bid = bid, .ask = bid + 200}, .position = (int64_t)i * 30 - 2000, .open_orders = i % 100};
+        orders[i] = (struct tw_order){.price = bid + i, .shares = 1 + i % 1000, .action = TW_ENTER};
+        orders[i].locate = (uint16_t)(i % 64);
+        orders[i].side = i % 3 ? 'B' : 'S';
+        views[i] = (struct risk_view){.top = {.bid = bid, .ask = bid + 200}, .position = (int64_t)i * 30 - 2000};
+        views[i].open_orders = i % 100;
+        views[i].lower_band = bid / 2;
+        views[i].upper_band = 2 * bid;
         views[i].trading_state = 'T';
-        views[i].upper_band = 2 * (views[i].lower_band = bid / 2);
-        views[i].upper_band *= 2;
     }
     printf("check                          %5.2f ns\n", best_of(risk, false));
     printf("check and sent                 %5.2f ns\n", best_of(risk, true));

@@ -98,6 +98,7 @@ bool engine_attach(struct engine *engine, struct failure *failure)
     BLOCK_SET(engine->block, hugepages, engine->arena.hugepages);
     stamps_init(engine->stamps, engine->block);
     orders_init(engine->orders, &settings->orders, engine->block, &engine->ledger, on_update, engine);
+    engine_show(engine); /* what the journal had, before anything runs */
     return true;
 }
 
@@ -137,6 +138,7 @@ static void look_at_control(struct engine *engine)
         return;
     engine->killed = killed;
     BLOCK_SET(engine->block, killed, killed);
+    engine->next_tick_ns = 0; /* the cancels of what is open go at once */
 }
 
 static void look_at_orders(struct engine *engine, bool login, uint64_t now)
@@ -168,7 +170,7 @@ static void tick(struct engine *engine, bool login, uint64_t now)
         collect(engine); /* logins and heartbeats are stamped too; unread, they would fill the socket's buffer */
         orders_tick(engine->orders, &engine->transport, now);
     }
-    if (UNLIKELY(engine->killed || engine->closing) && engine->orders->state == ORDERS_LIVE)
+    if (UNLIKELY(engine->killed || engine->closing) && engine->orders->state == ORDERS_LIVE && engine->ledger.open_orders > 0)
         engine_cancel_all(engine);
 }
 

@@ -62,15 +62,15 @@ void risk_set_killed(struct risk *risk, bool killed);
 /* The whole restricted list, blank-padded symbols; locates already named are looked at again. */
 void risk_set_restricted(struct risk *risk, const uint8_t symbols[][8], uint32_t count);
 
-/* The feed named an instrument; a new feed session forgets all of them. */
+/* The feed named an instrument; a new feed session forgets all of them, and what was sent to them: locates mean others now. */
 void risk_name(struct risk *risk, uint16_t locate, const uint8_t stock[8]);
 void risk_forget(struct risk *risk);
 
 /* Every few milliseconds: fill the rate's bucket. */
 void risk_tick(struct risk *risk, uint64_t now_ns);
 
-/* First reason against the order, in the order of the list above. Changes nothing. What only the engine can know (leg, tag, full) is
- * its to refuse; TW_CANCEL passes always, also when killed. A locate from max_instruments on is restricted, and so is one without a
+/* First reason against the order, in the order of the list above. Changes nothing. What only the engine can know (leg, tag, full)
+ * is left to it; TW_CANCEL passes always, also when killed. A locate from max_instruments on is restricted, and so is one without a
  * name while there is a restricted list. A position from executions beyond the limit refuses only what leads further away. */
 enum risk_verdict risk_check(const struct risk *risk, const struct tw_order *order, const struct risk_view *view);
 

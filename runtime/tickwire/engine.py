@@ -219,6 +219,7 @@ class Runner:
             self.stop()
             for thread in threads:
                 thread.join()
+            watcher.look()  # what came in the last moments
         if self.failure is not None:
             raise TickwireError(self.failure)
         block = _core.block_read(self.block)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The checks at their limits and beyond, one by one; time that stands still, jumps and goes back; the largest numbers there are. The
- * same against a model in Python, at random: test_core_risk.py. */
+ * The checks at their limits and beyond, one by one; time that stands still, jumps and goes back; the largest numbers there are.
+ * The same against a model in Python, at random: test_core_risk.py. */
 #include "check.h"
 #include "risk.h"
 
