@@ -54,8 +54,13 @@ static void forgets_nothing(uint64_t seed)
         compare(&orders[chance(&seed) % REFERENCES]);
     }
     CHECK(live > 0);
-    for (unsigned i = 0; i < REFERENCES; i++)
+    for (unsigned i = 0; i < REFERENCES; i++) { /* the last ones are found to the last */
+        compare(&orders[REFERENCES - 1]);
         compare(&orders[i]);
+        if (orders[i].shares > 0)
+            toggle(&orders[i], &seed);
+        compare(&orders[i]);
+    }
 }
 
 static void empty(uint64_t (*reference)(unsigned i))
