@@ -104,7 +104,7 @@ class Runner:
         self.engine.stop()
 
     def kill(self, reason: str) -> None:
-        """No order goes out from here on, and open ones are cancelled; until `tickwire kill --off`."""
+        """No order goes out from here on, and open ones are cancelled; until `tickwire kill --revive`."""
         if self.control is not None:
             self.control.kill(reason)
 
