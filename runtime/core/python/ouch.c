@@ -18,13 +18,11 @@ static const struct protocol ouch[2][2] = { /* by version, by direction: to the 
 
 static bool take_version(const char *text, enum ouch_version *version)
 {
-    if (strcmp(text, "5.0") == 0)
-        *version = OUCH_50;
-    else if (strcmp(text, "4.2") == 0)
-        *version = OUCH_42;
-    else
-        PyErr_Format(PyExc_ValueError, "OUCH version \"%s\": must be \"5.0\" or \"4.2\"", text);
-    return PyErr_Occurred() == NULL;
+    *version = strcmp(text, "4.2") == 0 ? OUCH_42 : OUCH_50;
+    if (*version == OUCH_42 || strcmp(text, "5.0") == 0)
+        return true;
+    PyErr_Format(PyExc_ValueError, "OUCH version \"%s\": must be \"5.0\" or \"4.2\"", text);
+    return false;
 }
 
 static PyObject *ouch_call(PyObject *arguments, PyObject *keywords, PyObject *(*call)(const struct protocol *, PyObject *),
