@@ -2,8 +2,8 @@
  *
  * Decoding and full-depth books: book FILE [per_packet=N] [max_orders=N] [max_instruments=N] [look_ahead=0|1] [callback=0|1]
  *
- * The file is walked in packets of `per_packet` messages, look-ahead ends at the end of a packet, as it does in the engine. Whenever
- * a top changes a function is called through a pointer, which reads both sides' best levels. Bid and ask, tops and their order all go
+ * The file is walked in packets of `per_packet` messages, look-ahead ends at the end of a packet, as it does in the engine.
+ * Whenever a top changes a function is called through a pointer, which reads both sides' best levels. All tops and their order go
  * into the checksum: it is the same for every way to walk the same file. */
 #include "bench.h"
 #include "book.h"
@@ -112,9 +112,9 @@ int main(int count, char **arguments)
     run(&walk, &book, &file, &watcher);
     uint64_t cpu = bench_cpu() - ready_cpu, done = bench_now();
     static const char *const pages[] = {"small", "transparent hugepages", "reserved hugepages"};
-    printf("{\"name\": \"book\", \"messages\": %llu, \"ns_per_message\": %.2f, \"cpu_ns_per_message\": %.2f, \"checksum\": \"%016llx\", "
-           "\"per_packet\": %u, \"look_ahead\": %s, \"tops\": %llu, \"errors\": %llu, \"unknown\": %llu, \"malformed\": %llu, "
-           "\"live_orders\": %u, \"deepest_side\": %u, \"start_ms\": %.1f, \"memory_mb\": %zu, \"pages\": \"%s\"}\n",
+    printf("{\"name\": \"book\", \"messages\": %llu, \"ns_per_message\": %.2f, \"cpu_ns_per_message\": %.2f, "
+           "\"checksum\": \"%016llx\", \"per_packet\": %u, \"look_ahead\": %s, \"tops\": %llu, \"errors\": %llu, \"unknown\": %llu, "
+           "\"malformed\": %llu, \"live_orders\": %u, \"deepest_side\": %u, \"start_ms\": %.1f, \"memory_mb\": %zu, \"pages\": \"%s\"}\n",
            (unsigned long long)walk.messages, (double)(done - ready) / (double)walk.messages, (double)cpu / (double)walk.messages,
            (unsigned long long)watcher.checksum, walk.per_packet, walk.look_ahead ? "true" : "false",
            (unsigned long long)watcher.calls, (unsigned long long)book_errors_total(&book.errors), (unsigned long long)walk.unknown,

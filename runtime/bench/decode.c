@@ -8,8 +8,8 @@
 #include "bench.h"
 
 /* Adds and deletes are nearly nine of ten messages and as good as at random: a branch between the two is mispredicted every other
- * time, which costs more than decoding either. A delete is the beginning of an add, so both take one way, on which what a delete has
- * not is read from zeros. Among types a length is known for no other has these low bits. */
+ * time, which costs more than decoding either. A delete is the beginning of an add, so both take one way, on which what a delete
+ * has not is read from zeros. Among types a length is known for no other has these low bits. */
 #define COMMON (UINT64_C(1) << ('A' & 63) | UINT64_C(1) << ('D' & 63))
 
 static const uint8_t zeros[ITCH_MESSAGE_MAX];

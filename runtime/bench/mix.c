@@ -9,8 +9,8 @@
  * - Instruments are drawn by Zipf's law, for orders that arrive; all others follow the order they are about.
  * - The live orders ramp up over the first 30 % of the messages to `live` and stay there.
  * - 85 % of executions, cancels, deletes and replaces are about one of the 20,000 newest live orders, the others about any.
- * - Prices improve, join or stand behind the best price; books never cross. deep=0: tens of levels. deep=1: a third of the orders
- *   stands far behind, up to DEEP_TICKS, so that the busiest books have over 2,000 levels on a side, as on the real day.
+ * - Prices improve, join or stand behind the best price; books never cross. deep=0: tens of levels. deep=1: a fifth of the orders
+ *   stands far behind, up to DEEP_TICKS, so that the busiest books have some 2,400 levels on a side, as on the real day.
  *
  * Histories are valid. Who is at the top is asked of the book under test, everything else is kept here. */
 #include <math.h>
@@ -100,9 +100,9 @@ static uint32_t draw_shares(void)
 static uint32_t draw_distance(void)
 {
     double roll = mix.deep ? fraction() : 1;
-    if (roll < 0.20)
-        return 1 + (uint32_t)below(DEEP_TICKS);
     if (roll < 0.33)
+        return 1 + (uint32_t)below(DEEP_TICKS);
+    if (roll < 0.43)
         return (uint32_t)pow(DEEP_TICKS, fraction());
     return 1 + geometric(0.25);
 }

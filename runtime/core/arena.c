@@ -67,12 +67,13 @@ static bool map_pages(struct arena *arena, size_t capacity)
     arena->mapping = mapping;
     arena->base = arena->mapping + rounded_up((uintptr_t)mapping + 1, unit) - (uintptr_t)mapping;
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-    if (large && mmap(arena->base, arena->capacity, PROT_READ | PROT_WRITE, flags | MAP_HUGETLB | MAP_POPULATE, -1, 0) != MAP_FAILED) {
+    const int access = PROT_READ | PROT_WRITE;
+    if (large && mmap(arena->base, arena->capacity, access, flags | MAP_HUGETLB | MAP_POPULATE, -1, 0) != MAP_FAILED) {
         arena->pages = ARENA_RESERVED;
         arena->huge_bytes = arena->capacity;
         return true;
     }
-    if (mmap(arena->base, arena->capacity, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
+    if (mmap(arena->base, arena->capacity, access, flags, -1, 0) == MAP_FAILED)
         return false;
     if (large)
         madvise(arena->base, arena->capacity, MADV_HUGEPAGE); /* refused where the kernel has none: then there are none */

@@ -6,8 +6,8 @@
 _Static_assert(sizeof(struct book_instrument) == 64, "an instrument takes one cache line");
 
 const uint8_t book_reference_offsets[256] = {
-    ['A'] = ITCH_A_order_reference, ['F'] = ITCH_F_order_reference,    ['E'] = ITCH_E_order_reference, ['C'] = ITCH_C_order_reference,
-    ['X'] = ITCH_X_order_reference, ['U'] = ITCH_U_original_reference, ['D'] = ITCH_D_order_reference,
+    ['A'] = ITCH_A_order_reference, ['F'] = ITCH_F_order_reference, ['E'] = ITCH_E_order_reference, ['C'] = ITCH_C_order_reference,
+    ['X'] = ITCH_X_order_reference, ['D'] = ITCH_D_order_reference, ['U'] = ITCH_U_original_reference,
 };
 
 static uint32_t levels_needed(uint32_t max_orders, uint32_t max_instruments)

@@ -45,11 +45,11 @@ enum book_side_index { BOOK_BID, BOOK_ASK };
 
 /* All of an instrument that the path needs, in one cache line.
  *
- * trading_state is 'T' trading, 'H' halted, 'P' paused or 'Q' quotation only, from H messages; 'H' also while an operational halt (h)
- * of any market is in force. Before the feed has said anything about an instrument it counts as trading: files without H messages
- * and feeds joined late would never trade. Yet Nasdaq says H for every tradable instrument before the start of system hours, and who
- * is left out is halted: so if any H came between the system events O and S, an instrument of the stock directory without one is
- * halted from S on.
+ * trading_state is 'T' trading, 'H' halted, 'P' paused or 'Q' quotation only, from H messages; 'H' also while an operational halt
+ * (h) of any market is in force. Before the feed has said anything about an instrument it counts as trading: files without H
+ * messages and feeds joined late would never trade. Yet Nasdaq says H for every tradable instrument before the start of system
+ * hours, and who is left out is halted: so if any H came between the system events O and S, an instrument of the stock directory
+ * without one is halted from S on.
  *
  * The bands are the lower and upper price of the last J of the instrument, 0 when there was none. J is the collar of the auction
  * that ends a limit up limit down pause. The continuous bands are not on this feed (the SIPs have them), so the collar is the only
@@ -81,9 +81,9 @@ struct book_errors {
 
 /* What leaves the books as they are. */
 struct book_trades {
-    uint64_t hidden; /* P, against an order that was not displayed */
+    uint64_t hidden;  /* P, against an order that was not displayed */
     uint64_t crosses; /* Q */
-    uint64_t broken; /* B */
+    uint64_t broken;  /* B */
 };
 
 struct book {
@@ -109,7 +109,7 @@ size_t book_footprint(uint32_t max_orders, uint32_t max_instruments);
 /* False when the arena is too small (its `used` then says what would do). */
 bool book_init(struct book *book, struct arena *arena, uint32_t max_orders, uint32_t max_instruments);
 
-/* Empty all books: a new trading day. Error counts stay. Costs time only after a day with orders: then the order table is zeroed. */
+/* Empty all books: a new trading day. Error counts stay. With live orders left, the whole order table is zeroed: milliseconds. */
 void book_clear(struct book *book);
 
 /* Apply one ITCH message whose length has been checked. Returns the stock locate of the book whose best price or size changed,
@@ -158,7 +158,8 @@ static inline void book_look_ahead(const struct book *book, const uint8_t *const
 
 /* The best level of a side, the nth behind it is at [-n], n below `count`; no level may be looked at when `count` is 0. Good until
  * the next book_apply. */
-static inline const struct tw_level *book_side_best(const struct book *book, uint16_t locate, enum book_side_index side, uint32_t *count)
+static inline const struct tw_level *book_side_best(const struct book *book, uint16_t locate, enum book_side_index side,
+                                                    uint32_t *count)
 {
     const struct ladder *ladder = &book->instruments[locate].side[side];
     *count = ladder->count;

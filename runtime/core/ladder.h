@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One side of one book: its levels, sorted, the best one last, so that most changes move few levels. A level is found by how many
- * are better: that is counted without a branch for the LADDER_NEAR best ones, since which of them it is cannot be predicted; by
- * bisection behind them.
+ * are better: none for every other change; else that is counted without a branch for the LADDER_NEAR levels behind the best, since
+ * which of them it is cannot be predicted; by bisection farther away.
  *
  * Arrays double and halve in blocks of a pool. A side keeps its smallest block once it has one: sides that empty and fill again
  * all day would otherwise split and join blocks all day. */
@@ -67,8 +67,8 @@ static inline uint32_t ladder_better_mask(const struct tw_level *best, uint8_t s
 #endif
 }
 
-/* How many levels are better than `price`, which is worse than the best: at least 1. If there is a level at that price it is best[-n].
- * Counted without a branch, since where it will be cannot be predicted. */
+/* How many levels are better than `price`, which is worse than the best: at least 1. If there is a level at that price, it is
+ * best[-n]. Counted without a branch, since where it will be cannot be predicted. */
 static inline uint32_t ladder_behind(const struct ladder *ladder, uint8_t side, uint32_t price)
 {
     uint32_t last = ladder->count - 1; /* levels behind the best */

@@ -4,8 +4,8 @@
  *
  * A feed hands out references that increase, and most of what happens to orders happens to young ones. So the table is a window: a
  * reference has one slot, its lowest bits, and neighbours in time are neighbours in memory. A new order walks on to a line that the
- * last one has already brought in, and the young orders together are small enough for the cache. A slot is 16 bytes, four to a line:
- * the bits of the reference that do not say which slot it is stand in it, so that the whole reference is compared.
+ * last one has already brought in, and the young orders together are small enough for the cache. A slot is 16 bytes, four to a
+ * line: the bits of the reference that do not say which slot it is stand in it, so that the whole reference is compared.
  *
  * When the window has come round and the slot of a new order is still taken by an old one, the new order goes to a second table,
  * hashed and half empty. How many went there from a slot is counted beside it, so the second table is only looked at when there is

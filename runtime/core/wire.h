@@ -15,7 +15,7 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* Ask for a cache line, to be written soon. The empty statement is for GCC (12 and later at least), which takes a function that only
+/* Ask for a cache line, to be written soon. The empty statement is for GCC (12 at least), which takes a function that only
  * prefetches for one that does nothing, and drops the call. */
 static inline void prefetch(const void *line)
 {

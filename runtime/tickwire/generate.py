@@ -19,8 +19,9 @@ are exact, only the order is drawn: types are drawn without replacement from the
 Histories are valid: references are unique, every E, C, X, D and U refers to a live order, and no order shrinks below
 zero. Books never cross: a price is drawn relative to the best of the other side. A slowly turning pressure per
 instrument makes one side add more and the other side be hit more, so mid and top-of-book imbalance move as on a real
-day. Instruments are drawn by Zipf's law. Books are some tens of levels deep; with `deep` a third of the orders stands far
-behind the best price, up to `DEEP_TICKS`, so that with enough orders the busiest books have the 2,400 levels of that day.
+day. Instruments are drawn by Zipf's law. Books are some tens of levels deep; with `deep` a fifth of the
+orders stands far behind the best price, up to `DEEP_TICKS`, so that with enough orders the busiest books have the
+2,400 levels of a real day.
 
 The same seed gives the same bytes on every machine: only `random.Random.random` is used, which Python keeps stable.
 """
@@ -160,9 +161,9 @@ class _Market:
     def distance(self) -> int:
         """Ticks behind the best price."""
         roll = self.random() if self.deep else 1.0
-        if roll < 0.20:
-            return 1 + int(self.random() * DEEP_TICKS)
         if roll < 0.33:
+            return 1 + int(self.random() * DEEP_TICKS)
+        if roll < 0.43:
             return int(DEEP_TICKS ** self.random())
         return 1 + self.geometric(0.25)
 

@@ -142,10 +142,10 @@ static PyObject *depth(PyObject *self, PyObject *arguments)
     return book_depth(book, (uint16_t)locate, side[0] == 'B' ? BOOK_BID : BOOK_ASK, n);
 }
 
-static PyObject *order(PyObject *self, PyObject *arguments)
+static PyObject *order(PyObject *self, PyObject *number)
 {
-    unsigned long long reference;
-    if (!PyArg_ParseTuple(arguments, "K:order", &reference))
+    unsigned long long reference = PyLong_AsUnsignedLongLong(number);
+    if (PyErr_Occurred())
         return NULL;
     const struct order_slot *found = book_order(&((struct book_object *)self)->book, reference);
     if (found == NULL)
@@ -189,8 +189,8 @@ static PyObject *trades(PyObject *self, PyObject *unused)
 {
     (void)unused;
     const struct book_trades *t = &((struct book_object *)self)->book.trades;
-    return Py_BuildValue("{s:K,s:K,s:K}", "hidden", (unsigned long long)t->hidden, "crosses", (unsigned long long)t->crosses, "broken",
-                         (unsigned long long)t->broken);
+    return Py_BuildValue("{s:K,s:K,s:K}", "hidden", (unsigned long long)t->hidden, "crosses", (unsigned long long)t->crosses,
+                         "broken", (unsigned long long)t->broken);
 }
 
 static PyMethodDef book_methods[] = {
@@ -198,7 +198,7 @@ static PyMethodDef book_methods[] = {
     {"apply_range", apply_range, METH_VARARGS, NULL},
     {"top", top, METH_VARARGS, NULL},
     {"depth", depth, METH_VARARGS, NULL},
-    {"order", order, METH_VARARGS, NULL},
+    {"order", order, METH_O, NULL},
     {"status", status, METH_VARARGS, NULL},
     {"trades", trades, METH_NOARGS, NULL},
     {"stats", stats, METH_NOARGS, NULL},
