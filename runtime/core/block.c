@@ -46,9 +46,14 @@ static struct block *map_new_file(const char *path, size_t bytes, struct failure
     else if ((base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0)) == MAP_FAILED)
         failure_set(failure, errno, "block file %s: mmap of %zu bytes: %s", temporary, bytes, strerror(errno));
     close(fd);
-    if (base == MAP_FAILED)
+    if (base == MAP_FAILED) {
         unlink(temporary);
-    return base == MAP_FAILED ? NULL : base;
+        return NULL;
+    }
+    /* MAP_POPULATE only reads shared pages in; on a file system that watches writes the first one to each would fault. */
+    for (size_t at = 0; at < bytes; at += 4096)
+        ((volatile uint8_t *)base)[at] = 0;
+    return base;
 }
 
 struct block *block_create(const char *path, const char *name, uint32_t max_samples, struct failure *failure)

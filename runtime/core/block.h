@@ -27,17 +27,17 @@
 
 /* Since start, in the order they are shown; samples, samples_dropped, unstamped and leg_groups begin anew with each feed session.
  * Orders refused by risk are counted by reason in risk_<reason>, see RISK_REASONS. */
-#define BLOCK_COUNTERS(X)                                                                                     \
-    X(packets) X(packets_b) X(packets_requested) X(messages) X(gaps) X(gaps_closed) X(messages_lost)          \
-    X(requests) X(duplicates) X(out_of_session) X(unknown) X(malformed) X(book_errors)                        \
-    X(orders_sent) X(replaces_sent) X(cancels_sent) X(orders_accepted) X(orders_replaced) X(orders_executed)  \
-    X(orders_canceled) X(orders_rejected) X(orders_broken) X(orders_unsent) X(orders_unknown) X(answers_damaged)                                                                       \
-    X(shares_executed) X(open_orders) X(unsure_orders)                                                        \
-    X(risk_size) X(risk_notional) X(risk_collar) X(risk_position) X(risk_open_orders) X(risk_rate)            \
-    X(risk_duplicate) X(risk_restricted) X(risk_killed) X(risk_stale) X(risk_halted) X(risk_band) X(risk_leg) \
-    X(risk_tag) X(risk_full)                                                                                  \
-    X(legs_sent) X(leg_groups) X(leg_spread_last_ns) X(leg_spread_max_ns) X(journal_records) X(journal_room)  \
-    X(heartbeats_in) X(heartbeats_out) X(samples) X(samples_dropped) X(unstamped)
+#define BLOCK_COUNTERS(X)                                                                                        \
+    X(packets) X(packets_b) X(packets_requested) X(messages) X(gaps) X(gaps_closed) X(messages_lost)             \
+    X(requests) X(duplicates) X(out_of_session) X(unknown) X(malformed) X(book_errors)                           \
+    X(orders_sent) X(replaces_sent) X(cancels_sent) X(orders_accepted) X(orders_replaced) X(orders_executed)     \
+    X(orders_canceled) X(orders_rejected) X(orders_broken) X(orders_unsent) X(orders_unknown) X(answers_damaged) \
+    X(shares_executed) X(open_orders) X(unsure_orders)                                                           \
+    X(risk_size) X(risk_notional) X(risk_collar) X(risk_position) X(risk_open_orders) X(risk_rate)               \
+    X(risk_duplicate) X(risk_restricted) X(risk_killed) X(risk_stale) X(risk_halted) X(risk_band) X(risk_leg)    \
+    X(risk_tag) X(risk_full)                                                                                     \
+    X(legs_sent) X(leg_groups) X(leg_spread_last_ns) X(leg_spread_max_ns) X(journal_records) X(journal_room)     \
+    X(heartbeats_in) X(heartbeats_out) X(samples) X(samples_dropped) X(unstamped) X(strategy_failures)
 
 enum block_state { BLOCK_STARTING, BLOCK_LOGIN, BLOCK_LIVE, BLOCK_STOPPED };
 enum block_source { BLOCK_UNSTAMPED, BLOCK_SOFTWARE, BLOCK_HARDWARE };

@@ -81,6 +81,8 @@ void engine_show(struct engine *engine)
     show_feed(engine);
     show_tops(engine);
     show_positions(engine);
+    if (engine->settings.strategy == &tw_strategy_user)
+        BLOCK_SET(block, strategy_failures, tw_user_failures(engine->strategy_state));
     BLOCK_SET(block, open_orders, engine->ledger.open_orders);
     BLOCK_SET(block, unsure_orders, engine->ledger.unsure);
     BLOCK_SET(block, orders_unknown, engine->ledger.unknown);

@@ -139,7 +139,6 @@ class Site:
             "bench", "t2t", "--block", self.block, "--exchange", f"127.0.0.1:{self.control}", "--timeout", "30", *more
         )
 
-
     def control_line(self, **request: Any) -> dict[str, Any]:
         """Send one command to the exchange's control port; its first answer."""
         with socket.create_connection(("127.0.0.1", self.control), timeout=TIME_LIMIT_S) as client:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -62,9 +63,11 @@ class Copy:
                     self.open.pop(self._number(message, "orig_user_ref_num", "previous_order_token"), None)
                 self.open[number] = message["quantity" if version == "5.0" else "shares"]
             elif kind in "EC":
-                shares = message["quantity"] if version == "5.0" else message[
-                    "executed_shares" if kind == "E" else "decrement_shares"
-                ]
+                shares = (
+                    message["quantity"]
+                    if version == "5.0"
+                    else message["executed_shares" if kind == "E" else "decrement_shares"]
+                )
                 self.open[number] -= shares
                 if kind == "E":
                     symbol, side = symbols[number]
@@ -137,7 +140,9 @@ def test_fills_move_the_position_and_quotes_are_replaced_and_cancelled(
     done = site.bench("--rate", "4000", "--json")
     assert done.returncode == 0, done.stderr
     block = site.read()
-    assert min(block[name] for name in ("orders_sent", "replaces_sent", "orders_replaced", "orders_accepted")) > 0, block
+    assert min(block[name] for name in ("orders_sent", "replaces_sent", "orders_replaced", "orders_accepted")) > 0, (
+        block
+    )
     assert block["messages_lost"] == block["orders_unsent"] == 0
     compare(site, copy_path)
     code, log = processes.stop(engine)
@@ -150,7 +155,8 @@ def test_two_lines_and_the_request_server_lose_nothing(
 ) -> None:
     line_b, requests = free_ports(2)
     site = make(
-        exchange_feed=f'group_b = "127.0.0.1"\nport_b = {line_b}\nrequest_port = {requests}\nloss_a = 0.05\nloss_b = 0.05',
+        exchange_feed=f'group_b = "127.0.0.1"\nport_b = {line_b}\nrequest_port = {requests}\n'
+        "loss_a = 0.05\nloss_b = 0.05",
         engine_feed=f'group_b = "127.0.0.1"\nport_b = {line_b}\nrequest_host = "127.0.0.1"\nrequest_port = {requests}\n'
         "gap_timeout_ms = 5000",
     )
@@ -176,8 +182,6 @@ def test_a_session_that_drops_is_resumed_without_losing_an_answer(
     site.wait("orders", lambda block: block["orders_sent"] >= 10)
     # A second login of the same user closes the first connection, as if the line had broken.
     rival = _core.soup_login("TRADE1", "tickwire", "", 1)
-    import socket
-
     with socket.create_connection(("127.0.0.1", site.orders), timeout=10) as other:
         other.sendall(rival)
         other.recv(100)
@@ -192,9 +196,7 @@ def test_a_session_that_drops_is_resumed_without_losing_an_answer(
 
 
 @pytest.mark.parametrize("way", ["signal", "file", "command"])
-def test_trading_stops_at_once_in_each_of_three_ways(
-    make: Any, processes: Processes, tmp_path: Path, way: str
-) -> None:
+def test_trading_stops_at_once_in_each_of_three_ways(make: Any, processes: Processes, tmp_path: Path, way: str) -> None:
     kill_file = tmp_path / "STOP"
     site = make(engine_strategy=MAKER, engine_risk=f'{FREE}\nkill_file = "{kill_file}"')
     processes.start("exchange", site.exchange)

@@ -63,6 +63,9 @@ def test_measures_tick_to_trade_and_ends_cleanly(site, processes):
     assert code == 0 and "Traceback" not in log
     stopped = tickwire("status", site.block)
     assert stopped.returncode == 1 and "is not running" in stopped.stderr
+    done = site.bench()
+    assert done.returncode == 1
+    assert "is not running; start it with `tickwire run`" in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
 def test_reconnects_when_the_exchange_comes_back(site, processes):

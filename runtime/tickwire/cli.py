@@ -80,9 +80,10 @@ def _replay(args: argparse.Namespace) -> int:
     if args.json:
         _print_json(result)
         return 0
-    shown = ("messages", "unknown", "malformed", "book_errors", "orders", "risk_size", "risk_collar")
-    for key in shown:
-        if key in result:
+    always = ("messages", "unknown", "malformed", "book_errors", "orders")
+    told = ("messages_lost", "replaces_sent", "cancels_sent", "open_orders", "leg_groups")
+    for key in (*always, *told, *(key for key in result if key.startswith("risk_"))):
+        if key in always or result[key]:
             print(f"{key.replace('_', ' '):<16}{result[key]}")
     if result["messages"]:
         print(f"{'ns per message':<16}{result['elapsed_ns'] / result['messages']:.1f}")

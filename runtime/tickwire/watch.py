@@ -119,6 +119,9 @@ class Watcher:
             if key.startswith("risk_") and count and key not in self.refusals_said:
                 self.refusals_said.add(key)
                 log.warning("risk refused its first order for %s; the others are counted", key.removeprefix("risk_"))
+        if self._grown(block, "strategy_failures"):
+            path = self.config["strategy"]["file"]
+            log.error("strategy %s failed and is not called again; correct it and start the engine again", path)
         if block["journal_room"] < _LOW_ROOM and not self.room_said:
             self.room_said = True
             log.warning("the journal has room for %d records; starting again makes room", block["journal_room"])

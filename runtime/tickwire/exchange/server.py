@@ -41,6 +41,7 @@ def listen(address: str, port: int, key: str) -> socket.socket:
     """A listening TCP socket; TickwireError names address:port, the key and the next step."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    address_key = key.replace(".port", ".address")
     try:
         sock.bind((address, port))
         sock.listen(128)
@@ -48,7 +49,7 @@ def listen(address: str, port: int, key: str) -> socket.socket:
         sock.close()
         step = {
             errno.EADDRINUSE: f"see who holds it with `ss -ltnp sport = :{port}`, or choose another {key}",
-            errno.EADDRNOTAVAIL: f"no interface has this address (see `ip -br address`); correct {key}",
+            errno.EADDRNOTAVAIL: f"no interface has this address (see `ip -br address`); correct {address_key}",
             errno.EACCES: f"ports below 1024 need privileges; choose another {key}",
         }.get(error.errno or 0, f"check {key}")
         raise TickwireError(f"cannot listen on {address}:{port}: {error.strerror}; {step}") from None
