@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The engine: one thread, run to completion. A packet goes through sequence check, book, strategy, risk, journal and out as an order
- * before the next packet is looked at. Everything it touches is in the arena or in a mapped file (shared block, control block,
- * journal); on the way from packet to order it allocates nothing, takes no lock and makes no system call but the transport's.
+ * The engine: one thread, run to completion. A packet goes through sequence check, book, strategy, risk, journal and out as an
+ * order before the next packet is looked at. Everything it touches is in the arena or in a mapped file (shared block, control
+ * block, journal); on the way from packet to order it allocates nothing, takes no lock and makes no system call but the
+ * transport's.
  *
  *   engine.c         memory, files and the loop: what is looked at when
  *   engine_packet.c  from packet to the strategy's wishes
@@ -119,7 +120,7 @@ enum engine_reason {
 /* Takes all memory. False with `failure` set: ENOMEM names the bytes needed and what asks for them. */
 bool engine_init(struct engine *engine, const struct engine_settings *settings, struct failure *failure);
 
-/* Makes or opens block, control block and journal, and builds the ledger from what is in the journal. Once, before the first run. */
+/* Makes or opens block, control block and journal, and builds the ledger from what is in the journal. Once, before the run. */
 bool engine_attach(struct engine *engine, struct failure *failure);
 void engine_release(struct engine *engine);
 
@@ -146,7 +147,7 @@ void engine_warm(struct engine *engine);
 /* An update for the strategy; what it asks for in turn is sent. */
 void engine_tell(struct engine *engine, const struct tw_update *update);
 
-/* Ask for the cancel of every open order that has none under way. Call again until `open_orders` is 0: the connection may be full. */
+/* Ask for the cancel of every open order that has none under way. Call again until none is open: the connection may be full. */
 void engine_cancel_all(struct engine *engine);
 
 void engine_show(struct engine *engine);

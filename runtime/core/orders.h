@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The order session: SoupBinTCP from the client's side, and the way of the exchange's answers into the ledger. Nothing here is on the
- * path from packet to order; it runs when the feed is quiet, and every few packets when it is not.
+ * The order session: SoupBinTCP from the client's side, and the way of the exchange's answers into the ledger. Nothing here is on
+ * the path from packet to order; it runs when the feed is quiet, and every few packets when it is not.
  *
  * Resuming. The login asks for the session of the ledger from the message after the last one answered, so that what came while
  * nobody listened, or was lost with a killed process, is sent again. Until all of that has come no order may go out: the session is

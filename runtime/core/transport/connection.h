@@ -2,8 +2,8 @@
  *
  * The order connection over TCP.
  *
- * Connecting takes up to seconds, so it is done on a thread that has time (connection_open), and the connected socket is handed over
- * by one word: the engine takes it between packets, when it has none. Everything else is for the engine's thread alone. */
+ * Connecting takes up to seconds, so it is done on a thread that has time (connection_open), and the connected socket is handed
+ * over by one word: the engine takes it between packets, when it has none. Everything else is for the engine's thread alone. */
 #ifndef TICKWIRE_TRANSPORT_CONNECTION_H
 #define TICKWIRE_TRANSPORT_CONNECTION_H
 

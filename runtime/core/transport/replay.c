@@ -186,7 +186,8 @@ static bool on_replace(struct replay_transport *self, const uint8_t *message)
     static const uint8_t unnamed[8] = {0};
     bool old = self->version == OUCH_42;
     struct terms terms = {
-        .original = old ? ouch42_reference(message + OUCH42_IN_U_existing_order_token) : get32(message + OUCH_IN_U_orig_user_ref_num),
+        .original = old ? ouch42_reference(message + OUCH42_IN_U_existing_order_token)
+                        : get32(message + OUCH_IN_U_orig_user_ref_num),
         .reference = old ? ouch42_reference(message + OUCH42_IN_U_order_token) : get32(message + OUCH_IN_U_user_ref_num),
         .shares = get32(message + (old ? OUCH42_IN_U_shares : OUCH_IN_U_quantity)),
         .price = old ? get32(message + OUCH42_IN_U_price) : get64(message + OUCH_IN_U_price),
