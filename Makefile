@@ -2,6 +2,7 @@
 
 INVENTORY ?= inventories/lab
 ARGS ?=
+SECONDS ?= 60
 LAB_INVENTORY := inventories/lab
 
 SHELL := /bin/sh
@@ -22,7 +23,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export TICKWIRE_MAKE_VARIABLES := $(MAKEOVERRIDES)
 
 .PHONY: site test help inventory reachable setup setup-test ready ready-test lab lab-down rollout validate \
-	lint unit sanity molecule lab-test runtime dist docs clean
+	lint unit sanity molecule lab-test runtime fuzz bench dist docs clean
 
 site: inventory ## set up, start the lab, roll out, validate: the whole story
 	@$(STAGE) all --report report/report.html site setup $(LAB_STAGES) rollout validate
@@ -75,6 +76,9 @@ runtime: ready-test ## the runtime, built and installed into .venv for its tests
 unit: ready-test ## unit and property tests, oracles, the runtime's tests
 	@$(STAGE) run unit -- $(PYTHON) -m scripts.unit $(UNIT_PATHS) $(ARGS)
 
+fuzz: runtime ## the fuzz targets on their kept corpus, SECONDS=60 each
+	@$(STAGE) run fuzz -- $(PYTHON) -m scripts.fuzz --seconds $(SECONDS) $(ARGS)
+
 sanity: ready-test ## ansible-test sanity on the built artifact
 	@$(STAGE) run sanity -- $(PYTHON) -m scripts.sanity
 
@@ -83,6 +87,9 @@ molecule: ready-test ## molecule/default in containers, as root
 
 lab-test: ready-test ## the end-to-end tests on the lab
 	@$(STAGE) run lab-test -- $(PYTHON) -m pytest -x -s tests/lab $(ARGS)
+
+bench: runtime ## side-by-side benchmarks into bench/results; ARGS='--peers FILE book' for peers, one section
+	@$(STAGE) run bench -- $(PYTHON) -m bench $(ARGS)
 
 dist: ready-test ## dist/tickwire-fabric-VERSION.tar.gz
 	@$(PYTHON) -m scripts.artifact dist

@@ -15,7 +15,7 @@ setup(
             depends=sorted(str(path) for path in CORE.rglob("*.h")),
             include_dirs=[str(CORE)],
             define_macros=[("Py_LIMITED_API", "0x030B0000"), ("_GNU_SOURCE", "1")],
-            extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
+            extra_compile_args=["-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
             py_limited_api=True,
         )
     ],

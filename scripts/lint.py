@@ -27,11 +27,11 @@ def shell_scripts(paths: list[str]) -> list[str]:
 
 def checks() -> dict[str, list[str]]:
     """Name and command of every check."""
-    python = [path for path in ("lab", "scripts", "runtime/tickwire") if (CHECKOUT / path).is_dir()]
+    python = [path for path in ("bench", "lab", "scripts", "runtime/tickwire") if (CHECKOUT / path).is_dir()]
     modules = "ansible_collections.tickwire.fabric.plugins"
     found = {
         "ruff": [str(BIN / "ruff"), "check", "."],
-        "mypy: lab, scripts, runtime": [str(BIN / "mypy"), *python],
+        "mypy: bench, lab, scripts, runtime": [str(BIN / "mypy"), *python],
         "ansible-lint": [str(BIN / "ansible-lint"), "--strict", "--offline"],
         "changelog": [str(BIN / "antsibull-changelog"), "lint"],
         "shellcheck": ["shellcheck", "--severity=warning", *shell_scripts(tracked_files(CHECKOUT))],

@@ -16,6 +16,16 @@ static struct block_sample *samples_of(const struct block *block)
     return (struct block_sample *)((uint8_t *)block + block->samples_offset);
 }
 
+static uint64_t *legs_of(const struct block *block)
+{
+    return (uint64_t *)((uint8_t *)block + block->legs_offset);
+}
+
+static size_t legs_offset(uint64_t max_samples)
+{
+    return SAMPLES_OFFSET + (size_t)max_samples * sizeof(struct block_sample);
+}
+
 static struct block *map_new_file(const char *path, size_t bytes, struct failure *failure)
 {
     char temporary[512];
@@ -36,17 +46,22 @@ static struct block *map_new_file(const char *path, size_t bytes, struct failure
     else if ((base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0)) == MAP_FAILED)
         failure_set(failure, errno, "block file %s: mmap of %zu bytes: %s", temporary, bytes, strerror(errno));
     close(fd);
-    if (base == MAP_FAILED)
+    if (base == MAP_FAILED) {
         unlink(temporary);
-    return base == MAP_FAILED ? NULL : base;
+        return NULL;
+    }
+    /* MAP_POPULATE only reads shared pages in; on a file system that watches writes the first one to each would fault. */
+    for (size_t at = 0; at < bytes; at += 4096)
+        ((volatile uint8_t *)base)[at] = 0;
+    return base;
 }
 
 struct block *block_create(const char *path, const char *name, uint32_t max_samples, struct failure *failure)
 {
-    size_t bytes = SAMPLES_OFFSET + (size_t)max_samples * sizeof(struct block_sample);
+    size_t bytes = legs_offset(max_samples) + BLOCK_LEGS * sizeof(uint64_t);
     struct block *block;
     if (path[0] == '\0') {
-        void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
         block = base == MAP_FAILED ? NULL : base;
         if (block == NULL)
             failure_set(failure, errno, "block: %zu bytes of memory: %s", bytes, strerror(errno));
@@ -61,6 +76,7 @@ struct block *block_create(const char *path, const char *name, uint32_t max_samp
     block->bytes = bytes;
     block->samples_offset = SAMPLES_OFFSET;
     block->max_samples = max_samples;
+    block->legs_offset = legs_offset(max_samples);
     snprintf(block->name, sizeof block->name, "%s", name);
     if (path[0] != '\0') {
         char temporary[512];
@@ -108,8 +124,9 @@ const struct block *block_map(const char *path, struct failure *failure)
     else if (block->version != BLOCK_VERSION)
         failure_set(failure, EBADMSG, "block file %s: version %u, this release reads version %u", path, block->version,
                     BLOCK_VERSION);
-    else if (block->bytes != bytes || block->samples_offset != SAMPLES_OFFSET ||
-             block->max_samples != (bytes - SAMPLES_OFFSET) / sizeof(struct block_sample))
+    else if (block->bytes != bytes || block->samples_offset != SAMPLES_OFFSET || block->max_samples > BLOCK_SAMPLES_LIMIT ||
+             block->legs_offset != legs_offset(block->max_samples) ||
+             bytes != block->legs_offset + BLOCK_LEGS * sizeof(uint64_t))
         failure_set(failure, EBADMSG, "block file %s: says %llu bytes, has %zu", path, (unsigned long long)block->bytes, bytes);
     else
         return block;
@@ -129,17 +146,30 @@ void block_snapshot(const struct block *block, struct block *copy)
     }
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 uint64_t block_copy_samples(const struct block *block, struct block_sample *samples, uint64_t limit)
 {
     uint64_t epoch, count;
     do {
         epoch = BLOCK_GET(block, feed_epoch);
-        count = BLOCK_GET(block, samples);
-        if (count > block->max_samples)
-            count = block->max_samples;
-        if (count > limit)
-            count = limit;
+        count = least(BLOCK_GET(block, samples), least(block->max_samples, limit));
         memcpy(samples, samples_of(block), count * sizeof *samples);
+        atomic_thread_fence(memory_order_acquire);
+    } while (epoch != BLOCK_GET(block, feed_epoch));
+    return count;
+}
+
+uint64_t block_copy_legs(const struct block *block, uint64_t *spreads, uint64_t limit)
+{
+    uint64_t epoch, count;
+    do {
+        epoch = BLOCK_GET(block, feed_epoch);
+        count = least(BLOCK_GET(block, leg_groups), least(BLOCK_LEGS, limit));
+        memcpy(spreads, legs_of(block), count * sizeof *spreads);
         atomic_thread_fence(memory_order_acquire);
     } while (epoch != BLOCK_GET(block, feed_epoch));
     return count;
@@ -154,6 +184,17 @@ void block_add_sample(struct block *block, uint64_t receive_ns, uint64_t transmi
     }
     samples_of(block)[count] = (struct block_sample){receive_ns, transmit_ns};
     BLOCK_SET(block, samples, count + 1);
+}
+
+void block_add_legs(struct block *block, uint64_t spread_ns)
+{
+    uint64_t count = BLOCK_GET(block, leg_groups);
+    if (LIKELY(count < BLOCK_LEGS))
+        legs_of(block)[count] = spread_ns;
+    BLOCK_SET(block, leg_spread_last_ns, spread_ns);
+    if (spread_ns > BLOCK_GET(block, leg_spread_max_ns))
+        BLOCK_SET(block, leg_spread_max_ns, spread_ns);
+    BLOCK_SET(block, leg_groups, count + 1);
 }
 
 static void begin_change(struct block *block)
@@ -176,6 +217,8 @@ void block_begin_session(struct block *block, const uint8_t session[10])
     BLOCK_SET(block, samples, 0);
     BLOCK_SET(block, samples_dropped, 0);
     BLOCK_SET(block, unstamped, 0);
+    BLOCK_SET(block, leg_groups, 0);
+    BLOCK_SET(block, leg_spread_max_ns, 0);
     BLOCK_COUNT(block, feed_epoch, 1);
     block->top_count = 0;
     end_change(block);
@@ -186,5 +229,23 @@ void block_put_tops(struct block *block, const struct block_top *tops, uint32_t 
     begin_change(block);
     memcpy(block->top, tops, count * sizeof *tops);
     block->top_count = count;
+    end_change(block);
+}
+
+void block_put_positions(struct block *block, const struct block_position *positions, uint32_t count)
+{
+    begin_change(block);
+    memcpy(block->position, positions, count * sizeof *positions);
+    block->position_count = count;
+    end_change(block);
+}
+
+void block_add_reject(struct block *block, uint32_t reference, uint16_t reason, const uint8_t stock[8])
+{
+    struct block_reject *at = &block->reject[BLOCK_GET(block, orders_rejected) % BLOCK_REJECTS];
+    begin_change(block);
+    *at = (struct block_reject){.reference = reference, .reason = reason};
+    memcpy(at->stock, stock, sizeof at->stock);
+    BLOCK_COUNT(block, orders_rejected, 1);
     end_change(block);
 }

@@ -3,8 +3,11 @@
  * The shared block: a file the engine maps and writes, and anybody may map and read while it runs and after it ended.
  *
  * One writer. Counters are 64-bit words stored whole; what belongs together (session, tops) is written between two increments of
- * `lock`, odd while a change is under way, and readers try again. Samples are appended and then counted; `feed_epoch` tells a
- * reader that a new feed session has begun to overwrite them. The layout is fixed by BLOCK_VERSION. */
+ * `lock`, odd while a change is under way, and readers try again. Samples and leg spreads are appended and then counted;
+ * `feed_epoch` tells a reader that a new feed session has begun to overwrite them. The layout is fixed by BLOCK_VERSION.
+ *
+ * Counters of orders are stored as they happen. Those of the feed are stored every few milliseconds and at the end of a feed
+ * session: storing them with every packet would cost the path from packet to order more than its strategy. */
 #ifndef TICKWIRE_BLOCK_H
 #define TICKWIRE_BLOCK_H
 
@@ -14,16 +17,27 @@
 #include "wire.h"
 
 #define BLOCK_MAGIC "TICKWIRE"
-#define BLOCK_VERSION 1u
+#define BLOCK_VERSION 2u
 #define BLOCK_NAME 32
 #define BLOCK_TOPS 8
+#define BLOCK_POSITIONS 16
 #define BLOCK_SAMPLES_LIMIT (1u << 26)
+#define BLOCK_LEGS 16384u /* spreads of leg groups kept in a feed session */
+#define BLOCK_REJECTS 16  /* the last ones, for the log */
 
-/* Since start, in the order they are shown; samples, samples_dropped and unstamped begin anew with each feed session. */
-#define BLOCK_COUNTERS(X)                                                                             \
-    X(packets) X(messages) X(gaps) X(messages_lost) X(duplicates) X(out_of_session) X(unknown)        \
-    X(malformed) X(book_errors) X(orders_sent) X(orders_accepted) X(orders_rejected) X(orders_unsent) \
-    X(risk_size) X(risk_collar) X(heartbeats_in) X(heartbeats_out) X(samples) X(samples_dropped) X(unstamped)
+/* Since start, in the order they are shown; samples, samples_dropped, unstamped and leg_groups begin anew with each feed session.
+ * Orders refused by risk are counted by reason in risk_<reason>, see RISK_REASONS. */
+#define BLOCK_COUNTERS(X)                                                                                        \
+    X(packets) X(packets_b) X(packets_requested) X(messages) X(gaps) X(gaps_closed) X(messages_lost)             \
+    X(requests) X(duplicates) X(out_of_session) X(unknown) X(malformed) X(book_errors)                           \
+    X(orders_sent) X(replaces_sent) X(cancels_sent) X(orders_accepted) X(orders_replaced) X(orders_executed)     \
+    X(orders_canceled) X(orders_rejected) X(orders_broken) X(orders_unsent) X(orders_unknown) X(answers_damaged) \
+    X(shares_executed) X(open_orders) X(unsure_orders)                                                           \
+    X(risk_size) X(risk_notional) X(risk_collar) X(risk_position) X(risk_open_orders) X(risk_rate)               \
+    X(risk_duplicate) X(risk_restricted) X(risk_killed) X(risk_stale) X(risk_halted) X(risk_band) X(risk_leg)    \
+    X(risk_tag) X(risk_full)                                                                                     \
+    X(legs_sent) X(leg_groups) X(leg_spread_last_ns) X(leg_spread_max_ns) X(journal_records) X(journal_room)     \
+    X(heartbeats_in) X(heartbeats_out) X(samples) X(samples_dropped) X(unstamped) X(strategy_failures)
 
 enum block_state { BLOCK_STARTING, BLOCK_LOGIN, BLOCK_LIVE, BLOCK_STOPPED };
 enum block_source { BLOCK_UNSTAMPED, BLOCK_SOFTWARE, BLOCK_HARDWARE };
@@ -36,8 +50,21 @@ struct block_top {
     uint32_t reserved;
 };
 
+struct block_position {
+    int64_t shares, cash; /* cash in 1/10000 dollar */
+    uint64_t open_buys, open_sells;
+    uint8_t stock[8];
+};
+
 struct block_sample {
     uint64_t receive_ns, transmit_ns; /* of the packet that triggered the order, and of the order; since the epoch */
+};
+
+struct block_reject {
+    uint32_t reference;
+    uint16_t reason; /* the exchange's code; 4.2 has characters */
+    uint16_t reserved;
+    uint8_t stock[8];
 };
 
 struct block {
@@ -47,11 +74,16 @@ struct block {
     uint64_t bytes; /* of the whole file */
     uint64_t samples_offset;
     uint64_t max_samples;
+    uint64_t legs_offset;
     char name[BLOCK_NAME];
     _Atomic uint32_t state;
     _Atomic uint32_t timestamp_source;
     _Atomic uint32_t hugepages;
     _Atomic uint32_t feed_ended;
+    _Atomic uint32_t stale;    /* the books miss messages */
+    _Atomic uint32_t silent;   /* no packet for feed.silent_ms */
+    _Atomic uint32_t killed;
+    _Atomic uint32_t limits_version;
     _Atomic uint64_t feed_epoch;
     _Atomic uint64_t next_sequence;
 #define BLOCK_FIELD(name) _Atomic uint64_t name;
@@ -61,6 +93,9 @@ struct block {
     char feed_session[16];
     uint64_t top_count;
     struct block_top top[BLOCK_TOPS];
+    uint64_t position_count;
+    struct block_position position[BLOCK_POSITIONS];
+    struct block_reject reject[BLOCK_REJECTS]; /* a ring: the nth reject since start is at n % BLOCK_REJECTS */
 };
 
 /* The single writer's increment: a plain load, add and store. */
@@ -86,8 +121,16 @@ uint64_t block_copy_samples(const struct block *block, struct block_sample *samp
 
 void block_add_sample(struct block *block, uint64_t receive_ns, uint64_t transmit_ns);
 
+/* Nanoseconds between the first and the last leg of a group. */
+void block_add_legs(struct block *block, uint64_t spread_ns);
+uint64_t block_copy_legs(const struct block *block, uint64_t *spreads, uint64_t limit);
+
+/* Count a rejected order and keep why. */
+void block_add_reject(struct block *block, uint32_t reference, uint16_t reason, const uint8_t stock[8]);
+
 /* A new feed session: its id, counters of the session at zero. */
 void block_begin_session(struct block *block, const uint8_t session[10]);
-void block_put_tops(struct block *block, const struct block_top *tops, uint32_t count);
+void block_put_tops(struct block *block, const struct block_top *tops, uint32_t count); /* up to BLOCK_TOPS */
+void block_put_positions(struct block *block, const struct block_position *positions, uint32_t count); /* up to BLOCK_POSITIONS */
 
 #endif

@@ -1,47 +1,69 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Full-depth books of all instruments, by order.
- *
- * Orders live in one open-addressing table (linear probing, at most half full, deletion by shifting back). Each side of a
- * book is an array of levels sorted so that the best price is last: most changes are near the top, so they move few levels.
- * Arrays double and halve in blocks of a pool. A level's key is the price for bids and its complement for asks, so that both
- * sides sort the same way.
+ * Full-depth books of all instruments, by order: live orders in an order_table, each side of a book a ladder of levels.
  *
  * Limits: `max_orders` live orders, `max_instruments` (stock locates 0 to max_instruments - 1), and a pool of twice as many
  * levels as orders. What does not fit is dropped and counted, never written past the end; such a book is wrong from there on,
- * as it is after lost messages. */
+ * as it is after lost messages.
+ *
+ * Walking a packet. What a message needs is a few cache lines that are far away, and its bytes tell which. Whoever has several
+ * messages in hand asks for the lines of later ones before it works on earlier ones:
+ *
+ *     for (uint32_t i = 0; i < count; i++) {
+ *         book_look_ahead(book, message, count, i);
+ *         int32_t changed = book_apply(book, message[i]);
+ *         ...
+ *     }
+ *
+ * `message` holds pointers to `count` messages of known type and right length, best a packet's, at most a few dozen. It goes in two
+ * stages, since the second follows pointers out of the lines of the first. It changes nothing and never fails; without it, as for
+ * the only message of a packet, everything gives the same answers.
+ *
+ * News. What a message changed besides a book is left in `news` for the caller, who looks after every book_apply and, when it is
+ * not zero, reads `news_locate` and sets `news` to zero: */
 #ifndef TICKWIRE_BOOK_H
 #define TICKWIRE_BOOK_H
 
 #include "arena.h"
-#include "pool.h"
-#include "wire.h"
+#include "itch.h"
+#include "ladder.h"
+#include "order_table.h"
 
-#define BOOK_ORDERS_LIMIT (1u << 28)
+enum book_news {
+    BOOK_NEWS_NAMED = 1,  /* instrument `news_locate` has a name, or another one (R, H; A or F of a feed joined late) */
+    BOOK_NEWS_STATUS = 2, /* its trading state or bands have changed (H, h, J, R) */
+    BOOK_NEWS_SYSTEM = 4, /* a system event: system_event, and perhaps the trading state of any instrument */
+};
+
+#define BOOK_ORDERS_LIMIT ORDER_TABLE_LIMIT
 #define BOOK_INSTRUMENTS_LIMIT 65536u /* a stock locate is 16 bits */
 #define BOOK_OPENED 8
+#define BOOK_AHEAD_ORDER 8u /* messages from the first stage to book_apply */
+#define BOOK_AHEAD_LEVEL 4u /* messages from the second stage to book_apply */
 
 enum book_side_index { BOOK_BID, BOOK_ASK };
 
-struct book_order {
-    uint64_t reference;
-    uint32_t price;
-    uint32_t shares;
-    uint32_t epoch; /* the slot is taken when this is the book's epoch, so that clearing the table costs nothing */
-    uint16_t locate;
-    uint8_t side;
-};
-
-struct book_side {
-    uint32_t block; /* of the pool */
-    uint32_t count;
-    uint8_t class;  /* capacity is POOL_UNIT << class; 0xFF: empty, without a block */
-};
-
+/* All of an instrument that the path needs, in one cache line.
+ *
+ * trading_state is 'T' trading, 'H' halted, 'P' paused or 'Q' quotation only, from H messages; 'H' also while an operational halt
+ * (h) of any market is in force. Before the feed has said anything about an instrument it counts as trading: files without H
+ * messages and feeds joined late would never trade. Yet Nasdaq says H for every tradable instrument before the start of system
+ * hours, and who is left out is halted: so if any H came between the system events O and S, an instrument of the stock directory
+ * without one is halted from S on.
+ *
+ * The bands are the lower and upper price of the last J of the instrument, 0 when there was none. J is the collar of the auction
+ * that ends a limit up limit down pause. The continuous bands are not on this feed (the SIPs have them), so the collar is the only
+ * limit on prices an engine can know here; it stays in force until the next J or the end of the session, and an order outside of it
+ * is refused by risk. */
 struct book_instrument {
-    struct book_side side[2];
+    struct ladder side[2];
     uint8_t stock[8]; /* as on the feed; blank-padded; all zero until seen */
-};
+    uint32_t lower_band, upper_band;
+    uint8_t trading_state;
+    uint8_t said_state; /* by the last H; 0: none */
+    uint8_t halts;      /* operational halts in force, a bit for each market */
+    bool listed;        /* in the stock directory of this session */
+} __attribute__((aligned(64)));
 
 struct book_top {
     uint32_t bid, ask; /* 0: that side is empty */
@@ -57,18 +79,27 @@ struct book_errors {
     uint64_t overflow_instruments;
 };
 
+/* What leaves the books as they are. */
+struct book_trades {
+    uint64_t hidden;  /* P, against an order that was not displayed */
+    uint64_t crosses; /* Q */
+    uint64_t broken;  /* B */
+};
+
 struct book {
-    struct book_order *orders;
+    struct order_table orders;
     struct book_instrument *instruments;
-    struct pool pool;
-    uint32_t order_mask;
-    uint32_t order_shift;
-    uint32_t epoch;
-    uint32_t live_orders;
-    uint32_t max_orders;
     uint32_t max_instruments;
+    uint32_t max_orders;
+    uint32_t live_orders;
+    uint32_t news;         /* enum book_news, set by book_apply, zeroed by the caller */
+    uint16_t news_locate;
+    uint8_t system_event;  /* code of the last S: O, S, Q, M, E, C; 0: none yet */
+    bool spin;             /* an H came between the system events O and S */
+    struct pool pool;
     uint32_t opened_count; /* the first instruments of the day to have an order, for those who show a few books */
     uint16_t opened[BOOK_OPENED];
+    struct book_trades trades;
     struct book_errors errors;
 };
 
@@ -78,18 +109,83 @@ size_t book_footprint(uint32_t max_orders, uint32_t max_instruments);
 /* False when the arena is too small (its `used` then says what would do). */
 bool book_init(struct book *book, struct arena *arena, uint32_t max_orders, uint32_t max_instruments);
 
-/* Empty all books: a new trading day. Error counts stay. */
+/* Empty all books: a new trading day. Error counts stay. With live orders left, the whole order table is zeroed: milliseconds. */
 void book_clear(struct book *book);
 
 /* Apply one ITCH message whose length has been checked. Returns the stock locate of the book whose best price or size changed,
  * or -1. */
 int32_t book_apply(struct book *book, const uint8_t *message);
 
-struct book_top book_top(const struct book *book, uint16_t locate);
+/* Where a message's order reference stands; types without one have eight other bytes there. */
+extern const uint8_t book_reference_offsets[256];
+
+static inline const struct book_instrument *book_instrument_of(const struct book *book, const uint8_t *message)
+{
+    uint32_t locate = get16(message + ITCH_A_stock_locate);
+    return &book->instruments[locate < book->max_instruments ? locate : 0];
+}
+
+/* First stage: the order's slot and the instrument. */
+static inline void book_prefetch_order(const struct book *book, const uint8_t *message)
+{
+    order_table_prefetch(&book->orders, get64(message + book_reference_offsets[message[0]]));
+    prefetch(book_instrument_of(book, message));
+}
+
+/* Second stage: the best levels of both sides. */
+static inline void book_prefetch_level(const struct book *book, const uint8_t *message)
+{
+    const struct ladder *side = book_instrument_of(book, message)->side;
+    prefetch(side[BOOK_BID].best);
+    prefetch(side[BOOK_ASK].best);
+    prefetch(side[BOOK_BID].best - 4);
+    prefetch(side[BOOK_ASK].best - 4);
+}
+
+static inline void book_look_ahead(const struct book *book, const uint8_t *const *message, uint32_t count, uint32_t i)
+{
+    if (i == 0 && count > 1) {
+        for (uint32_t first = 0; first < count && first < BOOK_AHEAD_ORDER; first++)
+            book_prefetch_order(book, message[first]);
+        for (uint32_t first = 0; first < count && first < BOOK_AHEAD_LEVEL; first++)
+            book_prefetch_level(book, message[first]);
+    }
+    if (i + BOOK_AHEAD_ORDER < count)
+        book_prefetch_order(book, message[i + BOOK_AHEAD_ORDER]);
+    if (i + BOOK_AHEAD_LEVEL < count)
+        book_prefetch_level(book, message[i + BOOK_AHEAD_LEVEL]);
+}
+
+/* The best level of a side, the nth behind it is at [-n], n below `count`; no level may be looked at when `count` is 0. Good until
+ * the next book_apply. */
+static inline const struct tw_level *book_side_best(const struct book *book, uint16_t locate, enum book_side_index side,
+                                                    uint32_t *count)
+{
+    const struct ladder *ladder = &book->instruments[locate].side[side];
+    *count = ladder->count;
+    return ladder->best;
+}
+
+static inline struct book_top book_top(const struct book *book, uint16_t locate)
+{
+    const struct ladder *bids = &book->instruments[locate].side[BOOK_BID], *asks = &book->instruments[locate].side[BOOK_ASK];
+    struct book_top top = {0};
+    if (bids->count > 0) {
+        top.bid = bids->best->price;
+        top.bid_shares = bids->best->shares;
+    }
+    if (asks->count > 0) {
+        top.ask = asks->best->price;
+        top.ask_shares = asks->best->shares;
+    }
+    return top;
+}
 
 /* The level `nth` from the best of a side; false past the last. */
-bool book_level_at(const struct book *book, uint16_t locate, enum book_side_index side, uint32_t nth, uint32_t *price,
-                   struct book_level *level);
+bool book_level_at(const struct book *book, uint16_t locate, enum book_side_index side, uint32_t nth, struct tw_level *level);
+
+/* The live order of this reference, or NULL. Good until the next book_apply. */
+const struct order_slot *book_order(const struct book *book, uint64_t reference);
 
 uint64_t book_errors_total(const struct book_errors *errors);
 

@@ -4,27 +4,45 @@
 #include <errno.h>
 
 #include "clock.h"
-#include "itch.h"
 
 #define TICK_NS (10 * NS_PER_MS)
+#define WARM_NS (2 * NS_PER_MS) /* without an order for that long, its way is walked without one */
 #define SPINS_PER_LOOK 16    /* empty polls of the feed between looks at clock and order connection */
 #define PACKETS_PER_LOOK 64  /* the same while packets come without a pause */
 #define ORDERS_PER_COLLECT 16
-#define END_GRACE_NS (200 * NS_PER_MS) /* for transmit stamps after the end of a feed session */
+#define CLOSING_NS NS_PER_S /* for the answers to the cancels of a clean stop */
+#define OTHER_INSTRUMENTS 1024u /* positions in what the feed of this session does not name */
+#define LEAST_OPEN_ORDERS 1024u
+#define MOST_OPEN_ORDERS (1u << 21)
 #define WAIT_MAX_MS 50
 
 /* --- memory --- */
 
+static struct ledger_settings ledger_settings(const struct engine_settings *settings)
+{
+    /* Limits may be raised while the engine runs; its memory may not. */
+    uint64_t most = 2 * (uint64_t)settings->risk_limits.max_open_orders;
+    uint64_t orders = most < LEAST_OPEN_ORDERS ? LEAST_OPEN_ORDERS : most > MOST_OPEN_ORDERS ? MOST_OPEN_ORDERS : most;
+    return (struct ledger_settings){.max_open_orders = (uint32_t)orders,
+                                    .max_instruments = settings->max_instruments + OTHER_INSTRUMENTS,
+                                    .max_tags = settings->strategy->tags(&settings->strategy_settings)};
+}
+
 static size_t engine_footprint(const struct engine_settings *settings)
 {
-    return book_footprint(settings->max_orders, settings->max_instruments) +
+    struct ledger_settings ledger = ledger_settings(settings);
+    return book_footprint(settings->max_orders, settings->max_instruments) + feed_footprint(&settings->feed.policy) +
+           arena_footprint(settings->max_instruments) +
            arena_footprint(settings->strategy->footprint(&settings->strategy_settings)) +
-           arena_footprint(sizeof(struct stamps)) + arena_footprint(sizeof(struct orders)) + arena_footprint(MOLD_PACKET_MAX);
+           risk_footprint(settings->max_instruments) + ledger_footprint(&ledger) +
+           arena_footprint(TW_STRATEGY_ORDERS * sizeof(struct ouch_staged)) + arena_footprint(sizeof(struct stamps)) +
+           arena_footprint(sizeof(struct orders)) + arena_footprint(MOLD_PACKET_MAX);
 }
 
 bool engine_init(struct engine *engine, const struct engine_settings *settings, struct failure *failure)
 {
     memset(engine, 0, sizeof *engine);
+    engine->journal.fd = -1;
     engine->settings = *settings;
     size_t need = engine_footprint(settings);
     if (!arena_open(&engine->arena, need))
@@ -32,168 +50,74 @@ bool engine_init(struct engine *engine, const struct engine_settings *settings, 
                            "engine memory: %zu MB needed for engine.max_orders %u and engine.max_instruments %u cannot be had: "
                            "%s; lower them or free memory",
                            (need >> 20) + 1, settings->max_orders, settings->max_instruments, strerror(errno));
-    bool fits = book_init(&engine->book, &engine->arena, settings->max_orders, settings->max_instruments);
-    engine->strategy_state = arena_take(&engine->arena, settings->strategy->footprint(&settings->strategy_settings));
-    engine->stamps = arena_take(&engine->arena, sizeof *engine->stamps);
-    engine->orders = arena_take(&engine->arena, sizeof *engine->orders);
-    engine->receive_buffer = arena_take(&engine->arena, MOLD_PACKET_MAX);
-    if (!fits || engine->arena.used > engine->arena.capacity) { /* footprint and use disagree: a defect, yet no overrun */
+    struct arena *arena = &engine->arena;
+    struct ledger_settings ledger = ledger_settings(settings);
+    bool fits = book_init(&engine->book, arena, settings->max_orders, settings->max_instruments);
+    engine->feed = feed_init(arena, &settings->feed.policy);
+    engine->instruments = arena_take(arena, settings->max_instruments);
+    engine->strategy_state = arena_take(arena, settings->strategy->footprint(&settings->strategy_settings));
+    engine->risk = risk_init(arena, &settings->risk_limits, settings->max_instruments);
+    fits = ledger_init(&engine->ledger, arena, &ledger, &engine->journal) && fits;
+    engine->staged = arena_take(arena, TW_STRATEGY_ORDERS * sizeof *engine->staged);
+    engine->stamps = arena_take(arena, sizeof *engine->stamps);
+    engine->orders = arena_take(arena, sizeof *engine->orders);
+    engine->receive_buffer = arena_take(arena, MOLD_PACKET_MAX);
+    if (!fits || arena->used > arena->capacity) { /* footprint and use disagree: a defect, yet no overrun */
         engine_release(engine);
         return failure_set(failure, ENOMEM, "engine memory: arena of %zu bytes is too small", need);
     }
     settings->strategy->init(engine->strategy_state, &settings->strategy_settings);
-    ouch_stage(&engine->order, settings->orders.firm);
+    for (unsigned i = 0; i < TW_STRATEGY_ORDERS; i++)
+        ouch_stage(&engine->staged[i], settings->orders.version, settings->orders.firm);
+    return true;
+}
+
+static void on_update(void *context, const struct tw_update *update)
+{
+    engine_tell(context, update);
+}
+
+bool engine_attach(struct engine *engine, struct failure *failure)
+{
+    const struct engine_settings *settings = &engine->settings;
+    char control_path[sizeof settings->block_path + 16] = "";
+    if (settings->block_path[0] != '\0')
+        snprintf(control_path, sizeof control_path, "%s.control", settings->block_path);
+    engine->block = block_create(settings->block_path, settings->name, settings->max_samples, failure);
+    if (engine->block == NULL)
+        return false;
+    engine->control = control_create(control_path, &settings->risk_limits, failure);
+    if (engine->control == NULL)
+        return false;
+    control_put_restricted(engine->control, settings->restricted, settings->restricted_count);
+    engine->control_seen = UINT64_MAX;
+    if (settings->journal_path[0] != '\0' &&
+        (!journal_open(&engine->journal, settings->journal_path, settings->journal_name, settings->journal_records, failure) ||
+         !ledger_recover(&engine->ledger, failure)))
+        return false;
+    BLOCK_SET(engine->block, hugepages, engine->arena.hugepages);
+    stamps_init(engine->stamps, engine->block);
+    orders_init(engine->orders, &settings->orders, engine->block, &engine->ledger, on_update, engine);
+    engine_show(engine); /* what the journal had, before anything runs */
     return true;
 }
 
 void engine_release(struct engine *engine)
 {
     block_unmap(engine->block);
+    control_unmap(engine->control);
+    journal_close(&engine->journal);
     engine->block = NULL;
+    engine->control = NULL;
     arena_close(&engine->arena);
-}
-
-/* --- from message to order --- */
-
-static void send_order(struct engine *engine, const struct tw_order *order, const uint8_t *stock, uint64_t receive_ns)
-{
-    uint32_t last_byte;
-    ouch_patch(&engine->order, engine->user_ref_num + 1, order->side, order->shares, stock, order->price);
-    int result = engine->transport.send(engine->transport.self, engine->order.bytes, engine->order.length, &last_byte);
-    if (UNLIKELY(result != 0)) { /* a peer that does not read, or is gone: orders_receive finds out which */
-        BLOCK_COUNT(engine->block, orders_unsent, 1);
-        return;
-    }
-    engine->user_ref_num++;
-    stamps_sent(engine->stamps, last_byte, receive_ns);
-    BLOCK_COUNT(engine->block, orders_sent, 1);
-    engine->orders->sent = true;
-    engine->orders_unread++;
-}
-
-static void decide(struct engine *engine, uint16_t locate, uint64_t time_ns, uint64_t receive_ns)
-{
-    struct book_top top = book_top(&engine->book, locate);
-    struct tw_event event = {.time_ns = time_ns,
-                             .bid_shares = top.bid_shares,
-                             .ask_shares = top.ask_shares,
-                             .bid = top.bid,
-                             .ask = top.ask,
-                             .locate = locate};
-    struct tw_order orders[TW_STRATEGY_ORDERS];
-    uint32_t count = engine->settings.strategy->on_top(engine->strategy_state, &event, orders);
-    for (uint32_t i = 0; i < count && i < TW_STRATEGY_ORDERS; i++) {
-        switch (risk_check(&engine->settings.risk, &orders[i], &top)) {
-        case RISK_PASSED:
-            send_order(engine, &orders[i], engine->book.instruments[locate].stock, receive_ns);
-            break;
-        case RISK_SIZE:
-            BLOCK_COUNT(engine->block, risk_size, 1);
-            break;
-        case RISK_COLLAR:
-            BLOCK_COUNT(engine->block, risk_collar, 1);
-            break;
-        }
-    }
-}
-
-static void on_message(struct engine *engine, const uint8_t *message, uint16_t length, uint64_t receive_ns)
-{
-    uint8_t expected = length > 0 ? itch_lengths[message[0]] : 0;
-    if (UNLIKELY(expected != length || length == 0)) {
-        if (expected == 0)
-            BLOCK_COUNT(engine->block, unknown, 1);
-        else
-            BLOCK_COUNT(engine->block, malformed, 1);
-        return;
-    }
-    int32_t locate = book_apply(&engine->book, message);
-    if (locate >= 0 && LIKELY(engine->trading))
-        decide(engine, (uint16_t)locate, get48(message + ITCH_A_timestamp), receive_ns);
-}
-
-static void begin_feed_session(struct engine *engine)
-{
-    if (stamps_waiting(engine->stamps) > 0) {
-        engine->transport.collect_stamps(engine->transport.self, engine->stamps);
-        stamps_flush(engine->stamps);
-    }
-    book_clear(&engine->book);
-    engine->settings.strategy->reset(engine->strategy_state);
-    engine->feed_ending = false;
-    block_begin_session(engine->block, engine->mold.session);
-}
-
-void engine_packet(struct engine *engine, const struct transport_packet *packet)
-{
-    struct mold_view view;
-    struct block *block = engine->block;
-    BLOCK_COUNT(block, packets, 1);
-    enum mold_verdict verdict = mold_accept(&engine->mold, packet->bytes, packet->length, &view);
-    if (UNLIKELY(verdict != MOLD_ACCEPTED)) {
-        if (verdict == MOLD_MALFORMED)
-            BLOCK_COUNT(block, malformed, 1);
-        else
-            BLOCK_COUNT(block, out_of_session, 1);
-        return;
-    }
-    if (UNLIKELY(view.new_session))
-        begin_feed_session(engine);
-    if (UNLIKELY(view.lost > 0)) {
-        BLOCK_COUNT(block, gaps, 1);
-        BLOCK_COUNT(block, messages_lost, view.lost);
-    }
-    if (UNLIKELY(view.duplicates > 0))
-        BLOCK_COUNT(block, duplicates, view.duplicates);
-    const uint8_t *at = packet->bytes + MOLD_HEADER;
-    const uint8_t *end = packet->bytes + packet->length;
-    uint32_t taken = 0;
-    for (uint32_t i = 0; i < view.count; i++) {
-        if (UNLIKELY(end - at < 2 || end - at - 2 < get16(at))) {
-            BLOCK_COUNT(block, malformed, 1);
-            break;
-        }
-        uint16_t length = get16(at);
-        if (LIKELY(i >= view.duplicates)) {
-            on_message(engine, at + 2, length, packet->receive_ns);
-            taken++;
-        }
-        at += 2 + length;
-    }
-    engine->mold.next_sequence += taken;
-    BLOCK_COUNT(block, messages, taken);
-    BLOCK_SET(block, next_sequence, engine->mold.next_sequence);
-    if (UNLIKELY(view.ends_session)) {
-        engine->feed_ending = true;
-        engine->end_deadline_ns = clock_now() + END_GRACE_NS;
-    }
 }
 
 /* --- beside the path --- */
 
-static void show_tops(struct engine *engine)
-{
-    const struct book *book = &engine->book;
-    struct block_top tops[BLOCK_TOPS] = {0};
-    uint32_t count = book->opened_count < BLOCK_TOPS ? book->opened_count : BLOCK_TOPS;
-    for (uint32_t i = 0; i < count; i++) {
-        uint16_t locate = book->opened[i];
-        struct book_top top = book_top(book, locate);
-        tops[i] = (struct block_top){.bid = top.bid,
-                                     .ask = top.ask,
-                                     .bid_shares = top.bid_shares,
-                                     .ask_shares = top.ask_shares,
-                                     .locate = locate};
-        memcpy(tops[i].stock, book->instruments[locate].stock, sizeof tops[i].stock);
-    }
-    block_put_tops(engine->block, tops, count);
-    BLOCK_SET(engine->block, book_errors, book_errors_total(&book->errors));
-}
-
 static void end_feed_session(struct engine *engine)
 {
     stamps_flush(engine->stamps);
-    show_tops(engine);
+    engine_show(engine);
     engine->feed_ending = false;
     BLOCK_SET(engine->block, feed_ended, 1); /* last: who waits for it finds everything else in place */
 }
@@ -204,68 +128,131 @@ static void collect(struct engine *engine)
     engine->transport.collect_stamps(engine->transport.self, engine->stamps);
 }
 
+/* What an operator may have changed. */
+static void look_at_control(struct engine *engine)
+{
+    if (UNLIKELY(control_take(engine->control, engine->risk, &engine->control_seen)))
+        BLOCK_SET(engine->block, limits_version, (uint32_t)engine->control_seen);
+    bool killed = atomic_load_explicit(&engine->control->killed, memory_order_relaxed) != 0;
+    if (LIKELY(killed == engine->killed))
+        return;
+    engine->killed = killed;
+    BLOCK_SET(engine->block, killed, killed);
+    engine->next_tick_ns = 0; /* the cancels of what is open go at once */
+}
+
+static void look_at_orders(struct engine *engine, bool login, uint64_t now)
+{
+    struct transport *transport = &engine->transport;
+    struct orders *orders = engine->orders;
+    if (login && UNLIKELY(orders_are_closed(orders)) && transport->take_connection(transport->self)) {
+        stamps_flush(engine->stamps); /* of the connection before */
+        orders_login(orders, transport, now);
+    }
+    orders_receive(orders, transport, now);
+    engine->trading = orders->state == ORDERS_LIVE && !engine->closing;
+}
+
+static void look_at_feed(struct engine *engine, uint64_t now)
+{
+    if (feed_tick(engine->feed, &engine->transport, now))
+        BLOCK_SET(engine->block, stale, 1);
+    if (feed_has_kept(engine->feed))
+        engine_take_kept(engine);
+}
+
+static void tick(struct engine *engine, bool login, uint64_t now)
+{
+    risk_tick(engine->risk, now);
+    look_at_feed(engine, now);
+    engine_show(engine);
+    if (login) {
+        collect(engine); /* logins and heartbeats are stamped too; unread, they would fill the socket's buffer */
+        orders_tick(engine->orders, &engine->transport, now);
+    }
+    if (UNLIKELY(engine->killed || engine->closing) && engine->orders->state == ORDERS_LIVE && engine->ledger.open_orders > 0)
+        engine_cancel_all(engine);
+}
+
 /* Everything that is not the feed. `quiet`: no packet is waiting. */
 static void look_around(struct engine *engine, bool login, bool quiet, uint64_t now)
 {
+    engine->now_ns = now;
+    look_at_control(engine);
     if (quiet && stamps_waiting(engine->stamps) > 0)
         collect(engine);
-    if (login) {
-        orders_receive(engine->orders, &engine->transport, now);
-        engine->trading = engine->orders->state == ORDERS_LIVE;
-    }
+    look_at_orders(engine, login, now);
+    if (UNLIKELY(feed_gap_open(engine->feed)))
+        look_at_feed(engine, now);
     if (UNLIKELY(engine->feed_ending) && (stamps_waiting(engine->stamps) == 0 || now >= engine->end_deadline_ns))
         end_feed_session(engine);
     if (now >= engine->next_tick_ns) {
         engine->next_tick_ns = now + TICK_NS;
-        show_tops(engine);
-        if (login) {
-            collect(engine); /* logins and heartbeats are stamped too; unread, they would fill the socket's buffer */
-            orders_tick(engine->orders, &engine->transport, now);
-        }
+        tick(engine, login, now);
+    }
+    if (quiet && engine->settings.warm_send && engine->trading && now >= engine->next_warm_ns) {
+        engine->next_warm_ns = now + WARM_NS;
+        engine_warm(engine);
     }
     if (quiet && engine->settings.idle_after_ns != 0 && now - engine->last_packet_ns >= engine->settings.idle_after_ns) {
         collect(engine); /* a stamp left unread would end the wait at once */
-        engine->transport.wait(engine->transport.self, WAIT_MAX_MS);
+        engine->transport.wait(engine->transport.self, feed_gap_open(engine->feed) ? 1 : WAIT_MAX_MS);
     }
 }
 
-static bool session_over(const struct engine *engine, enum engine_reason *reason, struct failure *failure)
+/* --- the loop --- */
+
+/* Asked to stop: cancel what is open, wait for the answers, log out. True when that is done. */
+static bool has_closed(struct engine *engine, uint64_t now)
 {
-    switch (engine->orders->state) {
-    case ORDERS_SESSION_CLOSED:
-        *reason = ENGINE_SESSION_CLOSED;
-        return true;
-    case ORDERS_LOGGED_OUT:
-        *reason = ENGINE_LOGGED_OUT;
-        return true;
-    case ORDERS_REJECTED:
-    case ORDERS_FAILED:
-        *failure = engine->orders->failure;
-        *reason = ENGINE_FAILED;
-        return true;
-    default:
-        return false;
+    if (!engine->closing) {
+        engine->closing = true;
+        engine->trading = false;
+        engine->closing_deadline_ns = now + CLOSING_NS;
+        engine->next_tick_ns = now; /* the first cancels go at once */
     }
+    bool live = engine->orders->state == ORDERS_LIVE;
+    if (live && engine->ledger.open_orders > 0 && now < engine->closing_deadline_ns)
+        return false;
+    if (live)
+        orders_logout(engine->orders, &engine->transport);
+    return true;
+}
+
+static void finish(struct engine *engine, enum engine_reason reason)
+{
+    if (stamps_waiting(engine->stamps) > 0)
+        collect(engine);
+    if (engine->feed_ending || reason == ENGINE_END)
+        stamps_flush(engine->stamps);
+    if (engine->feed_ending)
+        end_feed_session(engine);
+    engine_show(engine);
+    engine->trading = false;
+    BLOCK_SET(engine->block, state, BLOCK_STOPPED);
 }
 
 enum engine_reason engine_run(struct engine *engine, bool login, struct failure *failure)
 {
     enum engine_reason reason = ENGINE_STOPPED;
     struct transport *transport = &engine->transport;
+    uint32_t orders_per_collect = login ? ORDERS_PER_COLLECT : 1; /* replay: the same answers at the same place every time */
     uint32_t polls = 0;
     uint64_t now = clock_now();
-    engine->next_tick_ns = 0;
+    engine->next_tick_ns = engine->next_warm_ns = 0;
     engine->last_packet_ns = now;
-    engine->trading = !login;
-    if (login)
-        orders_login(engine->orders, transport, now);
-    while (!atomic_load_explicit(&engine->stop, memory_order_relaxed)) {
+    if (!login)
+        orders_open_unasked(engine->orders);
+    look_around(engine, login, false, now); /* limits and the kill switch before the first packet */
+    for (;;) {
         struct transport_packet packet;
         int got = transport->receive(transport->self, &packet);
         if (LIKELY(got == TRANSPORT_PACKET)) {
             engine_packet(engine, &packet);
-            if (UNLIKELY(engine->orders_unread >= ORDERS_PER_COLLECT))
+            if (UNLIKELY(engine->orders_unread >= orders_per_collect)) {
                 collect(engine);
+                look_at_orders(engine, login, engine->now_ns);
+            }
             engine->last_packet_ns = 0;
             if (++polls % PACKETS_PER_LOOK != 0 && !engine->feed_ending)
                 continue;
@@ -284,17 +271,14 @@ enum engine_reason engine_run(struct engine *engine, bool login, struct failure 
         if (engine->last_packet_ns == 0)
             engine->last_packet_ns = now;
         look_around(engine, login, got == TRANSPORT_NOTHING, now);
-        if (login && UNLIKELY(session_over(engine, &reason, failure)))
+        if (UNLIKELY(engine->orders->state == ORDERS_REJECTED)) {
+            *failure = engine->orders->failure;
+            reason = ENGINE_FAILED;
+            break;
+        }
+        if (UNLIKELY(atomic_load_explicit(&engine->stop, memory_order_relaxed)) && has_closed(engine, now))
             break;
     }
-    if (stamps_waiting(engine->stamps) > 0)
-        collect(engine);
-    if (engine->feed_ending || reason == ENGINE_END)
-        stamps_flush(engine->stamps);
-    if (engine->feed_ending)
-        end_feed_session(engine);
-    show_tops(engine);
-    engine->trading = false;
-    BLOCK_SET(engine->block, state, BLOCK_STOPPED);
+    finish(engine, reason);
     return reason;
 }

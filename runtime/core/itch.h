@@ -126,9 +126,9 @@
 
 #define ITCH_FIELDS_A(F) ITCH_FIELDS_ADD(F, A)
 
-#define ITCH_FIELDS_F(F)                \
-    ITCH_FIELDS_ADD(F, F)               \
-    F(F, attribution, ALPHA, 36, 4)
+#define ITCH_FIELDS_F(X) /* not F(letter, ...): the letter is F here */ \
+    ITCH_FIELDS_ADD(X, F)                                               \
+    X(F, attribution, ALPHA, 36, 4)
 
 #define ITCH_FIELDS_EXECUTED(F, T)      \
     ITCH_FIELDS_HEADER(F, T)            \

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * MoldUDP64 1.00, receiving side: which messages of a packet are new.
+ * MoldUDP64 1.00, receiving side: packets and sessions. What to do about sequences is feed.h.
  *
  * Packet: session (10), sequence of the first message (8), count (2), then per message a length (2) and that many bytes. Count 0
- * is a heartbeat (its sequence is the next one to come), 0xFFFF the end of the session.
+ * is a heartbeat (its sequence is the next one to come), 0xFFFF the end of the session. A request to a re-request server is such a
+ * header alone: the first message wanted and how many; the answer is an ordinary packet with as many of them as fit it.
  *
  * Sessions. The first session seen, and any other id after it, starts a trading day: expect from the sequence it begins with. A
  * packet of the session before the present one is a straggler and out of session. Once a session has ended its id may come again
@@ -19,6 +20,7 @@
 #define MOLD_END_OF_SESSION 0xFFFF
 #define MOLD_PACKET_MAX 65507 /* what an IPv4 UDP datagram holds */
 
+/* Who takes the messages moves `next_sequence` on, and sets `ended`. */
 struct mold_tracker {
     uint8_t session[MOLD_SESSION];
     uint8_t previous[MOLD_SESSION];
@@ -28,10 +30,13 @@ struct mold_tracker {
     uint64_t next_sequence;
 };
 
-enum mold_verdict {
-    MOLD_ACCEPTED,
-    MOLD_MALFORMED,
-    MOLD_OUT_OF_SESSION,
+/* What a packet's session id means to a tracker. */
+enum mold_standing {
+    MOLD_RUNNING,  /* the present session */
+    MOLD_OVER,     /* the present session, which has ended, and nothing new */
+    MOLD_BEGINS,   /* a session that is not known yet */
+    MOLD_RESTARTS, /* a session seen before that begins again with sequence 1 */
+    MOLD_FOREIGN,  /* out of session: a straggler of the session before, data after the end */
 };
 
 /* What a packet brings, against what was seen before. */
@@ -40,12 +45,27 @@ struct mold_view {
     bool ends_session;
     uint16_t count;      /* messages in the packet */
     uint16_t duplicates; /* of them, how many from the front were seen before */
-    uint64_t lost;       /* messages missing between the last one seen and this packet */
+    uint64_t lost;       /* messages before them that were given up just now */
 };
 
-/* Judge a packet's header and move the tracker to its first new message; the caller then walks the blocks and advances
- * `next_sequence` by each message it has taken, so that a damaged tail shows as a gap afterwards. */
-enum mold_verdict mold_accept(struct mold_tracker *tracker, const uint8_t *packet, uint32_t length, struct mold_view *view);
+/* `packet` has at least MOLD_HEADER bytes. */
+enum mold_standing mold_standing(const struct mold_tracker *tracker, const uint8_t *packet);
+
+/* Make the packet's session the present one, expecting `sequence`. */
+void mold_begin(struct mold_tracker *tracker, const uint8_t *packet, uint64_t sequence);
+
+/* How many of the messages a packet promises are whole within its length. */
+uint16_t mold_whole(const uint8_t *packet, uint32_t length);
+
+static inline uint64_t mold_sequence(const uint8_t *packet)
+{
+    return get64(packet + MOLD_SESSION);
+}
+
+static inline uint16_t mold_count(const uint8_t *packet)
+{
+    return get16(packet + MOLD_SESSION + 8);
+}
 
 /* Write a header; returns MOLD_HEADER. */
 uint32_t mold_header(uint8_t *packet, const uint8_t session[MOLD_SESSION], uint64_t sequence, uint16_t count);

@@ -6,17 +6,34 @@
 
 #include "clock.h"
 
-void orders_init(struct orders *orders, const struct orders_settings *settings, struct block *block)
+void orders_init(struct orders *orders, const struct orders_settings *settings, struct block *block, struct ledger *ledger,
+                 void (*on_update)(void *context, const struct tw_update *update), void *context)
 {
     orders->settings = settings;
     orders->block = block;
-    orders->state = ORDERS_CLOSED;
-    orders->next_sequence = 1;
+    orders->ledger = ledger;
+    orders->on_update = on_update;
+    orders->context = context;
+    atomic_store(&orders->state, ORDERS_CLOSED);
 }
 
-static void lose(struct orders *orders)
+static void set_state(struct orders *orders, enum orders_state state)
 {
-    orders->state = ORDERS_LOGGED_OUT;
+    BLOCK_SET(orders->block, state, state == ORDERS_LIVE ? BLOCK_LIVE : BLOCK_LOGIN);
+    atomic_store_explicit(&orders->state, state, memory_order_release);
+}
+
+__attribute__((format(printf, 4, 5))) static void lose(struct orders *orders, struct transport *transport, int code,
+                                                       const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    orders->failure.code = code;
+    vsnprintf(orders->failure.text, sizeof orders->failure.text, format, arguments);
+    va_end(arguments);
+    if (transport->drop_connection != NULL)
+        transport->drop_connection(transport->self);
+    set_state(orders, ORDERS_CLOSED);
 }
 
 static void send_control(struct orders *orders, struct transport *transport, const uint8_t *bytes, uint32_t length)
@@ -24,28 +41,45 @@ static void send_control(struct orders *orders, struct transport *transport, con
     uint32_t last_byte;
     int result = transport->send(transport->self, bytes, length, &last_byte);
     if (result != 0 && result != -EAGAIN)
-        lose(orders);
+        lose(orders, transport, -result, "the order connection broke: %s", strerror(-result));
     orders->sent = true;
 }
+
+/* --- login --- */
 
 void orders_login(struct orders *orders, struct transport *transport, uint64_t now_ns)
 {
     const struct orders_settings *settings = orders->settings;
+    const struct ledger *ledger = orders->ledger;
     uint8_t request[SOUP_LOGIN_BYTES];
-    orders->state = ORDERS_LOGGING_IN;
-    orders->held = 0;
+    bool resume = !orders->fresh && ledger->session[0] != '\0' &&
+                  (settings->session[0] == '\0' || strcmp(settings->session, ledger->session) == 0);
+    strcpy(orders->session, resume ? ledger->session : settings->session);
+    orders->next_sequence = resume ? ledger->answered + 1 : 1;
+    orders->held = orders->quiet = 0;
     orders->opened_ns = orders->last_sent_ns = orders->last_received_ns = now_ns;
-    BLOCK_SET(orders->block, state, BLOCK_LOGIN);
-    uint32_t length =
-        soup_login(request, settings->username, settings->password, settings->session, orders->next_sequence);
-    send_control(orders, transport, request, length);
+    set_state(orders, ORDERS_LOGGING_IN);
+    atomic_fetch_add_explicit(&orders->logins, 1, memory_order_release);
+    send_control(orders, transport, request,
+                 soup_login(request, settings->username, settings->password, orders->session, orders->next_sequence));
 }
 
-static void reject(struct orders *orders, const struct soup_packet *packet)
+void orders_open_unasked(struct orders *orders)
+{
+    orders->next_sequence = 1;
+    set_state(orders, ORDERS_LIVE);
+}
+
+static void reject(struct orders *orders, struct transport *transport, const struct soup_packet *packet)
 {
     const struct orders_settings *settings = orders->settings;
     char reason = packet->length > 0 ? (char)packet->payload[0] : '?';
-    orders->state = ORDERS_REJECTED;
+    if (reason == 'S' && strcmp(orders->session, settings->session) != 0) {
+        orders->fresh = true;
+        lose(orders, transport, EAGAIN, "session \"%s\" from message %llu is gone there; asking for the running one",
+             orders->session, (unsigned long long)orders->next_sequence);
+        return;
+    }
     if (reason == 'S')
         failure_set(&orders->failure, ECONNREFUSED,
                     "orders %s:%u: login of user %s rejected: session \"%s\" not available (S); check orders.session",
@@ -55,77 +89,159 @@ static void reject(struct orders *orders, const struct soup_packet *packet)
                     "orders %s:%u: login of user %s rejected: %s (%c); check orders.username and orders.password",
                     settings->host, settings->port, settings->username, reason == 'A' ? "not authorized" : "unknown reason",
                     reason);
+    set_state(orders, ORDERS_REJECTED);
+}
+
+static void accept(struct orders *orders, struct transport *transport, const struct soup_packet *packet)
+{
+    static const uint8_t query[] = {0, 2, SOUP_UNSEQUENCED, 'Q'};
+    if (orders->state != ORDERS_LOGGING_IN || !soup_accepted(packet, orders->session, &orders->next_sequence)) {
+        lose(orders, transport, EPROTO, "the exchange accepted a login in a way that is not SoupBinTCP");
+        return;
+    }
+    orders->fresh = false;
+    ledger_session(orders->ledger, orders->session, orders->next_sequence);
+    set_state(orders, ORDERS_SETTLING);
+    if (orders->settings->version == OUCH_50)
+        send_control(orders, transport, query, sizeof query);
+}
+
+/* --- answers --- */
+
+static void tell_gone(void *context, const struct tw_update *update)
+{
+    struct orders *orders = context;
+    orders->on_update(orders->context, update);
+}
+
+/* Everything the exchange had to tell has been told. */
+static void settle(struct orders *orders)
+{
+    ledger_settle(orders->ledger, tell_gone, orders);
+    set_state(orders, ORDERS_LIVE);
+}
+
+static void count_answer(struct orders *orders, const struct ledger_answer *answer)
+{
+    struct block *block = orders->block;
+    switch (answer->kind) {
+    case TW_ACCEPTED:
+        BLOCK_COUNT(block, orders_accepted, 1);
+        break;
+    case TW_REPLACED:
+        BLOCK_COUNT(block, orders_replaced, 1);
+        break;
+    case TW_EXECUTED:
+        BLOCK_COUNT(block, orders_executed, 1);
+        BLOCK_COUNT(block, shares_executed, answer->shares);
+        break;
+    case TW_CANCELED:
+        BLOCK_COUNT(block, orders_canceled, 1);
+        break;
+    case TW_BROKEN:
+        BLOCK_COUNT(block, orders_broken, 1);
+        break;
+    default:
+        break;
+    }
+}
+
+static void keep_reject(struct orders *orders, const struct ledger_answer *answer)
+{
+    static const uint8_t nameless[8] = "        ";
+    const struct ledger_order *order = ledger_find(orders->ledger, answer->reference);
+    block_add_reject(orders->block, answer->reference, answer->reason,
+                     order != NULL ? orders->ledger->positions[order->instrument].symbol : nameless);
 }
 
 static void on_answer(struct orders *orders, const uint8_t *message, uint32_t length)
 {
-    orders->next_sequence++;
-    if (length == 0)
+    struct ledger_answer answer;
+    struct tw_update update;
+    uint64_t sequence = orders->next_sequence++;
+    if (!ouch_answer(orders->settings->version, message, length, &answer)) {
+        BLOCK_COUNT(orders->block, answers_damaged, 1);
         return;
-    if (message[0] == 'A')
-        BLOCK_COUNT(orders->block, orders_accepted, 1);
-    else if (message[0] == 'J')
-        BLOCK_COUNT(orders->block, orders_rejected, 1);
+    }
+    if (sequence > orders->ledger->answered) {
+        count_answer(orders, &answer);
+        if (answer.kind == TW_REJECTED)
+            keep_reject(orders, &answer);
+    }
+    if (ledger_answer(orders->ledger, sequence, &answer, &update))
+        orders->on_update(orders->context, &update);
+    if (orders->settings->version == OUCH_50 && message[0] == 'Q' && orders->state == ORDERS_SETTLING) {
+        ledger_skip_to(orders->ledger, get32(message + OUCH_OUT_Q_next_user_ref_num));
+        settle(orders);
+    }
 }
 
-static void on_packet(struct orders *orders, const struct soup_packet *packet)
+static void on_heartbeat(struct orders *orders)
+{
+    BLOCK_COUNT(orders->block, heartbeats_in, 1);
+    if (orders->state != ORDERS_SETTLING)
+        return;
+    orders->quiet++;
+    if (orders->settings->version == OUCH_42 || orders->quiet >= ORDERS_QUIET_HEARTBEATS)
+        settle(orders);
+}
+
+static void on_packet(struct orders *orders, struct transport *transport, const struct soup_packet *packet)
 {
     switch (packet->type) {
     case SOUP_LOGIN_ACCEPTED:
-        if (orders->state != ORDERS_LOGGING_IN || !soup_accepted(packet, orders->session, &orders->next_sequence)) {
-            lose(orders);
-            return;
-        }
-        orders->state = ORDERS_LIVE;
-        BLOCK_SET(orders->block, state, BLOCK_LIVE);
+        accept(orders, transport, packet);
         return;
     case SOUP_LOGIN_REJECTED:
-        reject(orders, packet);
+        reject(orders, transport, packet);
         return;
     case SOUP_SEQUENCED:
         on_answer(orders, packet->payload, packet->length);
         return;
     case SOUP_SERVER_HEARTBEAT:
-        BLOCK_COUNT(orders->block, heartbeats_in, 1);
+        on_heartbeat(orders);
         return;
     case SOUP_END_OF_SESSION:
-        orders->state = ORDERS_SESSION_CLOSED;
+        lose(orders, transport, ESHUTDOWN, "the exchange ended the order session");
         return;
     default: /* debug and whatever a later version brings */
         return;
     }
 }
 
-static bool open_session(const struct orders *orders)
+/* --- running --- */
+
+static bool is_open(const struct orders *orders)
 {
-    return orders->state == ORDERS_LOGGING_IN || orders->state == ORDERS_LIVE;
+    return orders->state != ORDERS_CLOSED && orders->state != ORDERS_REJECTED;
 }
 
 void orders_receive(struct orders *orders, struct transport *transport, uint64_t now_ns)
 {
-    if (!open_session(orders))
+    if (!is_open(orders))
         return;
     int got = transport->receive_orders(transport->self, orders->buffer + orders->held,
                                         (uint32_t)sizeof orders->buffer - orders->held);
     if (got == 0)
         return;
     if (got < 0) {
-        lose(orders);
+        lose(orders, transport, -got, "the order connection %s%s", got == -ECONNRESET ? "was closed" : "broke: ",
+             got == -ECONNRESET ? "" : strerror(-got));
         return;
     }
     orders->last_received_ns = now_ns;
     orders->held += (uint32_t)got;
     uint32_t at = 0;
-    while (open_session(orders)) {
+    while (is_open(orders)) {
         struct soup_packet packet;
         int32_t took = soup_next(orders->buffer + at, orders->held - at, &packet);
         if (took == 0)
             break;
         if (took < 0) {
-            lose(orders);
+            lose(orders, transport, EPROTO, "the exchange sent a packet that is not SoupBinTCP");
             return;
         }
-        on_packet(orders, &packet);
+        on_packet(orders, transport, &packet);
         at += (uint32_t)took;
     }
     orders->held -= at;
@@ -135,22 +251,20 @@ void orders_receive(struct orders *orders, struct transport *transport, uint64_t
 void orders_tick(struct orders *orders, struct transport *transport, uint64_t now_ns)
 {
     const struct orders_settings *settings = orders->settings;
-    if (!open_session(orders))
+    if (!is_open(orders))
         return;
     if (orders->sent) {
         orders->sent = false;
         orders->last_sent_ns = now_ns;
     }
     if (orders->state == ORDERS_LOGGING_IN) {
-        if (now_ns - orders->opened_ns > ORDERS_LOGIN_TIMEOUT_MS * NS_PER_MS) {
-            orders->state = ORDERS_FAILED;
-            failure_set(&orders->failure, ETIMEDOUT, "orders %s:%u: no answer to the login of user %s within %d ms",
-                        settings->host, settings->port, settings->username, ORDERS_LOGIN_TIMEOUT_MS);
-        }
+        if (now_ns - orders->opened_ns > ORDERS_LOGIN_TIMEOUT_MS * NS_PER_MS)
+            lose(orders, transport, ETIMEDOUT, "no answer to the login of user %s within %d ms", settings->username,
+                 ORDERS_LOGIN_TIMEOUT_MS);
         return;
     }
     if (now_ns - orders->last_received_ns > SOUP_SILENCE_S * NS_PER_S) {
-        lose(orders);
+        lose(orders, transport, ETIMEDOUT, "the exchange was silent for %d s", SOUP_SILENCE_S);
         return;
     }
     if (now_ns - orders->last_sent_ns >= settings->heartbeat_ms * NS_PER_MS) {
@@ -158,4 +272,14 @@ void orders_tick(struct orders *orders, struct transport *transport, uint64_t no
         send_control(orders, transport, heartbeat, soup_empty(heartbeat, SOUP_CLIENT_HEARTBEAT));
         BLOCK_COUNT(orders->block, heartbeats_out, 1);
     }
+}
+
+void orders_logout(struct orders *orders, struct transport *transport)
+{
+    uint8_t goodbye[3];
+    if (!is_open(orders))
+        return;
+    send_control(orders, transport, goodbye, soup_empty(goodbye, SOUP_LOGOUT_REQUEST));
+    if (is_open(orders))
+        lose(orders, transport, 0, "logged out");
 }

@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The order session: SoupBinTCP from the client's side, and what the exchange answers to orders. Nothing here is on the path from
- * packet to order; it runs when the feed is quiet, and every few packets when it is not. */
+ * The order session: SoupBinTCP from the client's side, and the way of the exchange's answers into the ledger. Nothing here is on
+ * the path from packet to order; it runs when the feed is quiet, and every few packets when it is not.
+ *
+ * Resuming. The login asks for the session of the ledger from the message after the last one answered, so that what came while
+ * nobody listened, or was lost with a killed process, is sent again. Until all of that has come no order may go out: the session is
+ * `settling`. When is it over? With OUCH 5.0 an Account Query is sent right after the login; its answer is sequenced, so it comes
+ * after everything older, and says which number the exchange expects next. 4.2 has no such request: the first server heartbeat
+ * after the login says that the exchange had nothing to send for a second. Then the ledger is told that what it is still unsure of
+ * never arrived. A session that is gone (the exchange began a new one) is refused with 'S' and the running one asked for next. */
 #ifndef TICKWIRE_ORDERS_H
 #define TICKWIRE_ORDERS_H
 
+#include "ledger.h"
+#include "ouch.h"
 #include "soupbin.h"
 #include "transport/transport.h"
 
 #define ORDERS_LOGIN_TIMEOUT_MS 5000
+#define ORDERS_QUIET_HEARTBEATS 2 /* an exchange that leaves the Account Query unanswered for so many is taken as settled */
 
 struct orders_settings {
     char host[256];
@@ -17,27 +27,32 @@ struct orders_settings {
     char password[SOUP_PASSWORD + 1];
     char session[SOUP_SESSION + 1];
     char firm[5];
+    enum ouch_version version;
     uint32_t heartbeat_ms;
     uint8_t tos;
 };
 
 enum orders_state {
-    ORDERS_CLOSED,         /* not connected */
+    ORDERS_CLOSED,    /* not connected; `failure` says why when it was */
     ORDERS_LOGGING_IN,
+    ORDERS_SETTLING,  /* logged in; messages missed are still coming */
     ORDERS_LIVE,
-    ORDERS_REJECTED,       /* `failure` says why */
-    ORDERS_SESSION_CLOSED, /* the exchange ended the session: no more today */
-    ORDERS_LOGGED_OUT,     /* connection closed, silent, or damaged: log in again */
-    ORDERS_FAILED,         /* `failure` says why */
+    ORDERS_REJECTED,  /* `failure` says why; trying again would not help */
 };
 
 struct orders {
     const struct orders_settings *settings;
     struct block *block;
-    enum orders_state state;
+    struct ledger *ledger;
+    void (*on_update)(void *context, const struct tw_update *update);
+    void *context;
+    _Atomic uint32_t state; /* orders_state; `failure` is written before it, and both are read by the housekeeping thread */
+    _Atomic uint32_t logins; /* begun so far */
+    bool fresh;             /* the session to resume is gone: ask for the running one */
     bool sent;              /* something since the last orders_tick, so no heartbeat is due */
-    char session[SOUP_SESSION + 1];
-    uint64_t next_sequence; /* of the exchange's messages; 1 until told otherwise */
+    uint32_t quiet;         /* server heartbeats while settling */
+    char session[SOUP_SESSION + 1]; /* asked for, then logged in to */
+    uint64_t next_sequence; /* of the exchange's messages */
     uint64_t opened_ns;
     uint64_t last_sent_ns;
     uint64_t last_received_ns;
@@ -46,15 +61,27 @@ struct orders {
     uint8_t buffer[2 * SOUP_PACKET_MAX];
 };
 
-void orders_init(struct orders *orders, const struct orders_settings *settings, struct block *block);
+void orders_init(struct orders *orders, const struct orders_settings *settings, struct block *block, struct ledger *ledger,
+                 void (*on_update)(void *context, const struct tw_update *update), void *context);
 
 /* The connection has just been made: send the login request. */
 void orders_login(struct orders *orders, struct transport *transport, uint64_t now_ns);
 
-/* Read what has come, answer for the counters, change state. */
+/* Replay: a transport that answers without a login. */
+void orders_open_unasked(struct orders *orders);
+
+static inline bool orders_are_closed(const struct orders *orders)
+{
+    return atomic_load_explicit(&orders->state, memory_order_relaxed) == ORDERS_CLOSED;
+}
+
+/* Read what has come, pass answers on, change state. */
 void orders_receive(struct orders *orders, struct transport *transport, uint64_t now_ns);
 
 /* Every few milliseconds: heartbeats out, a silent exchange, a login without an answer. */
 void orders_tick(struct orders *orders, struct transport *transport, uint64_t now_ns);
+
+/* Say goodbye and close. */
+void orders_logout(struct orders *orders, struct transport *transport);
 
 #endif

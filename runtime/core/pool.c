@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-_Static_assert(sizeof(struct book_level) == 16, "four levels a cache line");
+_Static_assert(sizeof(struct tw_level) == 16, "four levels a cache line");
 
 static uint32_t units_of(uint32_t levels)
 {
@@ -13,21 +13,22 @@ static uint32_t units_of(uint32_t levels)
 size_t pool_footprint(uint32_t levels)
 {
     size_t units = units_of(levels);
-    return arena_footprint(units * POOL_UNIT * sizeof(struct book_level)) + arena_footprint(units);
+    return arena_footprint((units + 1) * POOL_UNIT * sizeof(struct tw_level)) + arena_footprint(units);
 }
 
 bool pool_init(struct pool *pool, struct arena *arena, uint32_t levels)
 {
     pool->units = units_of(levels);
-    pool->levels = arena_take(arena, (size_t)pool->units * POOL_UNIT * sizeof *pool->levels);
+    struct tw_level *first = arena_take(arena, ((size_t)pool->units + 1) * POOL_UNIT * sizeof *first);
+    pool->levels = first + (first != NULL ? POOL_UNIT : 0); /* the first unit belongs to no block */
     pool->free_class = arena_take(arena, pool->units);
-    return pool->levels != NULL && pool->free_class != NULL;
+    return first != NULL && pool->free_class != NULL;
 }
 
 /* A free block's links: next and previous free block of its class, as unit + 1. */
 static uint32_t *next_of(struct pool *pool, uint32_t unit)
 {
-    return &pool_levels(pool, unit)->key;
+    return &pool_levels(pool, unit)->price;
 }
 
 static uint32_t *previous_of(struct pool *pool, uint32_t unit)

@@ -6,18 +6,13 @@
 #define TICKWIRE_POOL_H
 
 #include "arena.h"
+#include "strategy.h"
 
 #define POOL_UNIT 8u /* levels in the smallest block: two cache lines */
 #define POOL_CLASSES 28
 
-struct book_level {
-    uint32_t key;
-    uint32_t orders;
-    uint64_t shares;
-};
-
 struct pool {
-    struct book_level *levels;
+    struct tw_level *levels;
     uint8_t *free_class;           /* per unit: 1 + class when a free block begins there, else 0 */
     uint32_t units;
     uint32_t first[POOL_CLASSES];  /* unit + 1 of the first free block of a class; links stand in its first level */
@@ -33,9 +28,15 @@ void pool_clear(struct pool *pool);
 bool pool_take(struct pool *pool, uint8_t class, uint32_t *unit);
 void pool_give(struct pool *pool, uint8_t class, uint32_t unit);
 
-static inline struct book_level *pool_levels(const struct pool *pool, uint32_t unit)
+static inline struct tw_level *pool_levels(const struct pool *pool, uint32_t unit)
 {
     return &pool->levels[(size_t)unit * POOL_UNIT];
+}
+
+/* The unit a block begins at, from its first level. */
+static inline uint32_t pool_unit(const struct pool *pool, const struct tw_level *levels)
+{
+    return (uint32_t)((size_t)(levels - pool->levels) / POOL_UNIT);
 }
 
 #endif

@@ -10,6 +10,7 @@ struct imbalance {
     uint64_t ratio_ppm; /* integers: the same decision on every machine */
     uint32_t size;
     uint32_t max_instruments;
+    struct tw_strategy_settings settings; /* for the symbols */
     uint8_t last_side[]; /* per stock locate: 0, 'B' or 'S' */
 };
 
@@ -18,10 +19,17 @@ static size_t footprint(const struct tw_strategy_settings *settings)
     return sizeof(struct imbalance) + settings->max_instruments;
 }
 
+static uint32_t tags(const struct tw_strategy_settings *settings)
+{
+    (void)settings;
+    return 0;
+}
+
 static void init(void *memory, const struct tw_strategy_settings *settings)
 {
     struct imbalance *state = memory;
-    state->ratio_ppm = (uint64_t)(settings->ratio * 1e6 + 0.5);
+    state->settings = *settings;
+    state->ratio_ppm = (uint64_t)tw_scaled(settings->ratio, 1e6);
     state->size = settings->size;
     state->max_instruments = settings->max_instruments;
 }
@@ -54,8 +62,22 @@ static uint32_t on_top(void *memory, const struct tw_event *event, struct tw_ord
     if (*last == side)
         return 0;
     *last = side;
-    orders[0] = (struct tw_order){.price = side == 'B' ? event->ask : event->bid, .shares = state->size, .side = side};
+    orders[0] = (struct tw_order){.price = side == 'B' ? event->ask : event->bid,
+                                  .shares = state->size,
+                                  .tag = TW_NO_TAG,
+                                  .locate = event->locate,
+                                  .side = side,
+                                  .action = TW_ENTER,
+                                  .time_in_force = TW_IOC};
     return 1;
 }
 
-const struct tw_strategy tw_strategy_imbalance = {"imbalance", footprint, init, reset, on_top};
+static uint32_t on_instrument(void *memory, uint16_t locate, const uint8_t stock[8])
+{
+    const struct imbalance *state = memory;
+    (void)locate;
+    return tw_strategy_names(&state->settings, stock);
+}
+
+const struct tw_strategy tw_strategy_imbalance = {
+    "imbalance", TW_STRATEGY_ABI, footprint, tags, init, reset, on_instrument, on_top, NULL};

@@ -3,7 +3,7 @@
 
 const char *wire_kind_name(enum wire_kind kind)
 {
-    static const char *const names[] = {"char", "alpha", "u8", "u16", "u32", "u48", "u64", "price4", "price8"};
+    static const char *const names[] = {"char", "alpha", "u8", "u16", "u32", "u48", "u64", "price4", "price8", "i32"};
     return names[kind];
 }
 

@@ -15,6 +15,14 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* Ask for a cache line, to be written soon. The empty statement is for GCC (12 at least), which takes a function that only
+ * prefetches for one that does nothing, and drops the call. */
+static inline void prefetch(const void *line)
+{
+    __builtin_prefetch(line, 1);
+    __asm__ volatile("");
+}
+
 enum wire_kind {
     WIRE_CHAR,   /* one character */
     WIRE_ALPHA,  /* Latin-1 text, left-justified, blank-padded */
@@ -25,6 +33,7 @@ enum wire_kind {
     WIRE_U64,
     WIRE_PRICE4, /* u32 (ITCH) or u64 (OUCH 5.0), 1/10000 dollar */
     WIRE_PRICE8, /* u64, 1/100000000 dollar */
+    WIRE_I32,    /* signed price offset, 1/10000 dollar */
 };
 
 struct wire_field {

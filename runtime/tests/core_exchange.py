@@ -29,9 +29,15 @@ def accept_order(message: bytes) -> list[bytes]:
 
 
 class Exchange:
-    """Accepts one order session on 127.0.0.1, sends the feed to `feed_port`; a thread reads what the client sends."""
+    """Accepts order sessions on 127.0.0.1, one after the other, and sends the feed to `feed_port`.
 
-    def __init__(self, login_answer: bytes = soup(b"A", ACCEPTED[1:]), answer: Answer = accept_order) -> None:
+    A thread reads what the client sends. An Account Query is answered at once, unless `settles` is False.
+    """
+
+    def __init__(
+        self, login_answer: bytes = soup(b"A", ACCEPTED[1:]), answer: Answer = accept_order, settles: bool = True
+    ) -> None:
+        self.settles = settles
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
         self.feed = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -47,7 +53,8 @@ class Exchange:
         self.thread.start()
 
     def orders(self) -> list[dict[str, Any]]:
-        return [_core.ouch_decode(payload, True) for kind, payload in list(self.packets) if kind == b"U"]
+        """Enter Orders so far."""
+        return [_core.ouch_decode(payload, True) for kind, payload in list(self.packets) if payload[:1] == b"O"]
 
     def send_feed(self, packet: bytes) -> None:
         self.feed.sendto(packet, ("127.0.0.1", self.feed_port))
@@ -65,14 +72,19 @@ class Exchange:
             self.connection.close()
 
     def _serve(self) -> None:
-        try:
-            self.connection, _ = self.listener.accept()
-            stream = self.connection.makefile("rb")
-            while header := stream.read(3):
-                (length,) = struct.unpack(">H", header[:2])
-                self._on_packet(header[2:], stream.read(length - 1))
-        except OSError:
-            return  # closed by the test or by the engine
+        while True:
+            try:
+                self.connection, _ = self.listener.accept()
+            except OSError:
+                return  # closed by the test
+            with contextlib.suppress(OSError):  # the connection, by the test or by the engine
+                self._serve_one(self.connection)
+
+    def _serve_one(self, connection: socket.socket) -> None:
+        stream = connection.makefile("rb")
+        while header := stream.read(3):
+            (length,) = struct.unpack(">H", header[:2])
+            self._on_packet(header[2:], stream.read(length - 1))
 
     def _on_packet(self, kind: bytes, payload: bytes) -> None:
         self.packets.append((kind, payload))
@@ -80,6 +92,10 @@ class Exchange:
             self.login = payload
             self.send_orders(self.login_answer)
             self.logged_in.set()
+        elif kind == b"U" and payload[:1] == b"Q":
+            if self.settles:
+                settled = {"type": "Q", "timestamp": 1, "next_user_ref_num": 1}
+                self.send_orders(soup(b"S", _core.ouch_encode(settled, False)))
         elif kind == b"U":
             for packet in self.answer(payload):
                 self.send_orders(packet)

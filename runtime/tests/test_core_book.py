@@ -148,26 +148,31 @@ def test_what_does_not_fit_is_dropped_and_counted() -> None:
     assert book.top(1) == (8000, 100, 0, 0)
 
 
-def home_slot(reference: int) -> int:
-    """Where the table of 64 slots looks first: multiplicative hashing by 2^64 over the golden ratio, top six bits."""
+def second_home(reference: int) -> int:
+    """Where the second table of 64 slots looks first: multiplied by 2^64 over the golden ratio, top six bits."""
     return (reference * 0x9E3779B97F4A7C15 % 2**64) >> 58
 
 
-COLLIDING = [reference for reference in range(1, 2000) if home_slot(reference) in (0, 1, 2, 62, 63)][:40]
+WINDOW = 1 << 17  # slots of the smallest window
+CLASHING = [slot + turn * WINDOW for turn in range(700) for slot in (0, 1, WINDOW - 1)]
+COLLIDING = [reference for reference in CLASHING if second_home(reference) in (0, 1, 2, 62, 63)][:40]
 
 
 @given(st.lists(st.sampled_from(COLLIDING), max_size=200))
 def test_the_order_table_forgets_nothing(toggles: list[int]) -> None:
-    """References that want the same slots, around the end of the table, come and go in any order."""
+    """References that want the same slots of both tables, around the end of the second, come and go in any order."""
     book, live = _core.Book(32, 1), set[int]()
     for reference in toggles:
         if reference in live:
             book.apply(message("D", 0, order_reference=reference))
             live.remove(reference)
         elif len(live) < 32:
-            book.apply(add(reference, "B", 1, reference, locate=0))
+            book.apply(add(reference, "B", 1, reference % 2**32, locate=0))
             live.add(reference)
-    assert [level[0] for level in book.depth(0, "B", 99)] == sorted(live, reverse=True)
+    assert [level[0] for level in book.depth(0, "B", 99)] == sorted((r % 2**32 for r in live), reverse=True)
+    assert [book.order(reference) for reference in COLLIDING] == [
+        (0, "B", reference % 2**32, 1) if reference in live else None for reference in COLLIDING
+    ]
     assert book.stats()["unknown_orders"] == 0 and book.stats()["live_orders"] == len(live)
 
 
@@ -185,3 +190,60 @@ def test_wrong_calls_are_refused() -> None:
         book.top(4)
     with pytest.raises(ValueError, match="side"):
         book.depth(1, "X", 1)
+    with pytest.raises(ValueError, match="stock locate 4"):
+        book.status(4)
+    with pytest.raises(OverflowError):
+        book.order(2**64)
+
+
+def test_a_range_of_a_file_is_applied_as_its_messages_are() -> None:
+    data, index, messages = itch_file(SYNTHETIC)
+    whole, parts = _core.Book(100_000, 501), _core.Book(100_000, 501)
+    for body in messages[:30_000]:
+        whole.apply(body)
+    assert sum(parts.apply_range(data, index, first, 1000) for first in range(0, 30_000, 1000)) == 30_000
+    assert parts.apply_range(data, index, len(messages), 0) == 0
+    assert books_of(parts, range(501)) == books_of(whole, range(501))
+    assert parts.stats() == whole.stats()
+
+
+def test_a_range_skips_what_is_no_message_and_refuses_what_is_not_there() -> None:
+    frames = [add(1, "B", 100, 10000), b"z" * 9, b"D" * 20, add(2, "B", 100, 9000)]
+    data = b"".join(len(frame).to_bytes(2, "big") + frame for frame in frames)
+    index, _ = _core.itch_frame_index(data)
+    book = _core.Book(16, 4)
+    assert book.apply_range(data, index, 0, 4) == 2
+    assert book.stats()["live_orders"] == 2
+    for first, count in ((-1, 1), (0, 5), (5, 0), (0, -1), (3, 2**62)):
+        with pytest.raises(ValueError, match="of an index of 4"):
+            book.apply_range(data, index, first, count)
+    with pytest.raises(ValueError, match="is not inside the 30 bytes of data"):
+        book.apply_range(data[:30], index, 0, 2)
+
+
+def test_orders_status_and_trades_can_be_asked_for() -> None:
+    book = _core.Book(16, 4)
+    assert book.status(1) == {
+        "stock": "",
+        "trading_state": "T",
+        "lower_band": 0,
+        "upper_band": 0,
+        "system_event": "",
+    }
+    book.apply(message("S", 0, event_code="Q"))
+    book.apply(message("H", 1, stock="TICK", trading_state="P"))
+    collar = {"reference_price": 100000, "upper_price": 110000, "lower_price": 90000}
+    book.apply(message("J", 1, stock="TICK", **collar))
+    assert book.status(1) == {
+        "stock": "TICK",
+        "trading_state": "P",
+        "lower_band": 90000,
+        "upper_band": 110000,
+        "system_event": "Q",
+    }
+    book.apply(add(2**40 + 5, "S", 300, 10000, locate=3))
+    book.apply(message("X", 3, order_reference=2**40 + 5, cancelled_shares=100))
+    assert book.order(2**40 + 5) == (3, "S", 10000, 200) and book.order(5) is None
+    for type_ in "PPPQBB":
+        book.apply(message(type_))
+    assert book.trades() == {"hidden": 3, "crosses": 1, "broken": 2}

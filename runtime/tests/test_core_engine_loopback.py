@@ -52,6 +52,7 @@ class Running:
 
     def start(self) -> Running:
         self.engine.open()
+        self.engine.connect()
         self.thread.start()
         return self
 
@@ -201,39 +202,78 @@ def test_heartbeats_go_both_ways(exchange: Exchange, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 3])
-def test_end_of_session_and_closed_connection_end_the_run(tmp_path: Path, pieces: int) -> None:
+def test_end_of_session_is_told_and_the_feed_goes_on(tmp_path: Path, pieces: int) -> None:
     exchange = Exchange()
     engine = Running(exchange, tmp_path / "b").start()
     engine.wait_for("state", "live")
     for i in range(0, 3, 4 - pieces):  # the packet in pieces, as TCP may deliver it
         exchange.send_orders(soup(b"Z")[i : i + 4 - pieces])
         time.sleep(0.02)
-    assert engine.finish() == "session_closed"
+    engine.wait_for("state", "login")
+    assert engine.engine.session() == ("closed", "the exchange ended the order session")
+    exchange.send_feed(_core.mold_encode("DAY1", 1, imbalance(first=1, count=2)))
+    block = engine.wait_for("messages", 6)
+    assert (block["orders_sent"], block["top"][0]["bid"]) == (0, 10000)
+    assert engine.stop() == "stopped"
     exchange.close()
 
 
-def test_lost_connection_can_be_opened_again_and_order_numbers_go_on(tmp_path: Path) -> None:
+def test_lost_connection_can_be_made_again_and_order_numbers_go_on(tmp_path: Path) -> None:
     exchange = Exchange()
     engine = Running(exchange, tmp_path / "b").start()
     engine.wait_for("state", "live")
-    messages = imbalance(first=1, count=4)
+    messages = imbalance(first=1, count=6)
     exchange.send_feed(_core.mold_encode("DAY1", 1, messages[:6]))
     engine.wait_for("orders_accepted", 2)
     assert exchange.connection is not None
     exchange.connection.shutdown(2)
-    assert engine.finish() == "logged_out"
+    engine.wait_for("state", "login")
+    assert engine.engine.session() == ("closed", "the order connection was closed")
+    exchange.send_feed(_core.mold_encode("DAY1", 7, messages[6:10]))  # nobody trades, the books go on
+    engine.wait_for("messages", 10)
 
-    exchange.thread.join(PATIENCE_S)
-    exchange.thread = threading.Thread(target=exchange._serve, daemon=True)
-    exchange.thread.start()
-    engine.thread = threading.Thread(target=engine._run, daemon=True)
-    engine.start()
+    exchange.login_answer = soup(b"A", b"LOOP".rjust(10) + b"4".rjust(20))
+    engine.engine.connect()
     engine.wait_for("state", "live")
-    assert exchange.login.endswith(b"3".rjust(20)), "resumes at the exchange's next message... of its new session"
-    exchange.send_feed(_core.mold_encode("DAY1", 7, messages[6:]))
+    assert exchange.login.endswith(b"LOOP".ljust(10) + b"4".rjust(20)), (
+        "after two answers and that of the Account Query"
+    )
+    exchange.send_feed(_core.mold_encode("DAY1", 11, messages[10:]))
     engine.wait_for("orders_accepted", 4)
     assert [order["user_ref_num"] for order in exchange.orders()] == [1, 2, 3, 4]
     assert engine.read()["gaps"] == 0
+    engine.stop()
+    exchange.close()
+
+
+def test_a_session_that_is_gone_is_replaced_by_the_running_one(tmp_path: Path) -> None:
+    exchange = Exchange()
+    engine = Running(exchange, tmp_path / "b").start()
+    engine.wait_for("state", "live")
+    exchange.login_answer = soup(b"J", b"S")
+    exchange.send_orders(soup(b"Z"))
+    engine.wait_for("state", "login")
+    engine.engine.connect()
+    until(lambda: engine.engine.session()[1].startswith('session "LOOP" from message 2 is gone'), "refusal")
+    exchange.login_answer = soup(b"A", b"NEXT".rjust(10) + b"1".rjust(20))
+    engine.engine.connect()
+    engine.wait_for("state", "live")
+    assert exchange.login.endswith(b" " * 10 + b"1".rjust(20))
+    engine.stop()
+    exchange.close()
+
+
+def test_no_order_goes_out_before_the_exchange_has_said_everything(tmp_path: Path) -> None:
+    exchange = Exchange(settles=False)
+    engine = Running(exchange, tmp_path / "b").start()
+    until(lambda: engine.engine.session()[0] == "settling", "login")
+    exchange.send_feed(_core.mold_encode("DAY1", 1, imbalance(first=1, count=2)))
+    assert engine.wait_for("messages", 6)["orders_sent"] == 0
+    for _ in range(2):  # an exchange that does not know the query: two heartbeats say that it has no more to tell
+        assert engine.read()["state"] == "login"
+        exchange.send_orders(soup(b"H"))
+        time.sleep(0.05)
+    engine.wait_for("state", "live")
     engine.stop()
     exchange.close()
 

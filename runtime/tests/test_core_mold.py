@@ -36,6 +36,26 @@ def test_a_packet_byte_by_byte() -> None:
     assert _core.mold_decode(_core.mold_end_of_session("S1", 3)) == ("S1", 3, 0xFFFF, [])
 
 
+@given(
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=10),
+    st.integers(0, 2**64 - 1),
+    st.integers(1, 65535),
+)
+def test_a_request_is_a_header_alone(session: str, sequence: int, count: int) -> None:
+    request = _core.mold_request_encode(session, sequence, count)
+    assert request == session.encode().ljust(10) + struct.pack(">QH", sequence, count)
+    assert _core.mold_request_decode(request) == (session, sequence, count)
+    for wrong in (request[:-1], request + b"x"):
+        with pytest.raises(ValueError, match=f"MoldUDP64 request: {len(wrong)} bytes, it has 20"):
+            _core.mold_request_decode(wrong)
+
+
+@pytest.mark.parametrize("count", [-1, 0, 65536])
+def test_a_request_for_nothing_or_too_much_is_refused(count: int) -> None:
+    with pytest.raises(ValueError, match=f"count {count} must be 1 to 65535"):
+        _core.mold_request_encode("S", 1, count)
+
+
 @pytest.mark.parametrize("cut", range(24))
 def test_a_cut_packet_is_refused(cut: int) -> None:
     with pytest.raises(ValueError, match="MoldUDP64"):
@@ -161,7 +181,8 @@ def test_an_ended_session_starts_again_only_from_sequence_one() -> None:
 
 def test_damage_is_counted_and_never_applied() -> None:
     good = _core.mold_encode("D", 1, [add(1, "B", 1, 1000), add(2, "B", 1, 2000)])
-    result = process([good[:-1], _core.mold_encode("D", 3, [add(3, "B", 1, 3000)])])
+    begun = _core.mold_encode("D", 1, [])  # damage does not begin a session
+    result = process([begun, good[:-1], _core.mold_encode("D", 3, [add(3, "B", 1, 3000)])])
     assert (result["malformed"], result["gaps"], result["messages_lost"]) == (1, 1, 1)
     assert [level[0] for level in result["books"][1][0]] == [3000, 1000]
     wrong = _core.mold_encode("D", 1, [b"", b"Zunknown", add(1, "B", 1, 1000)[:-1], add(2, "B", 1, 2000)])

@@ -126,9 +126,10 @@ def test_a_price_outside_the_collar_is_refused_and_counted() -> None:
 
 def test_extreme_prices_do_not_overflow_the_collar() -> None:
     top = 2**32 - 1
-    result = process([add(1, "B", 900, top - 1), add(2, "S", 100, top)], risk={"collar_bps": 1_000_000})
+    rich = {"max_notional_usd": 1e12}
+    result = process([add(1, "B", 900, top - 1), add(2, "S", 100, top)], risk={"collar_bps": 1_000_000, **rich})
     assert decoded(result) == [("B", 100, top, "TICK")]
-    assert process([add(1, "B", 900, 1), add(2, "S", 100, top)], risk={"collar_bps": 9999})["risk_collar"] == 1
+    assert process([add(1, "B", 900, 1), add(2, "S", 100, top)], risk={"collar_bps": 9999, **rich})["risk_collar"] == 1
 
 
 def test_unstamped_orders_are_counted_as_such() -> None:

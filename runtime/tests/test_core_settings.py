@@ -52,7 +52,7 @@ def test_a_missing_key_is_named(section: str, key: str) -> None:
         ("orders", "username", "\u20ac", "ASCII"),
         ("orders", "username", "A\0", "ASCII"),
         ("orders", "tos", 256, "0 to 255"),
-        ("orders", "heartbeat_ms", 1, "100 to 15000"),
+        ("orders", "heartbeat_ms", 1, "50 to 15000"),
         ("strategy", "ratio", 0.5, "number from 1"),
         ("strategy", "ratio", float("nan"), "number from 1"),
         ("strategy", "size", 1_000_000, "1 to 999999"),

@@ -24,6 +24,7 @@ SYNTHETIC = str(FIXTURES / "syn100k.itch.gz")
         (["decode", "absent.itch"], "absent.itch: cannot read the ITCH file"),
         (["generate", "absent/x.itch"], "absent/x.itch: cannot write"),
         (["generate", "x.itch", "--messages", "5"], "--messages 5 is too few"),
+        (["config", "check", "absent.toml"], "absent.toml: cannot read the configuration"),
         (["status", "absent.block"], "absent.block: No such file"),
         (
             ["bench", "t2t", "--block", "absent.block", "--exchange", "127.0.0.1:1"],
@@ -97,6 +98,17 @@ def test_replay_takes_limits_from_a_configuration(tmp_path, capsys):
         )
         counts[ratio] = json.loads(capsys.readouterr().out)["orders"]
     assert counts[1.5] > counts[50.0] > 0
+
+
+def test_config_check_says_kind_and_ok_or_the_line(tmp_path, capsys):
+    examples = Path(__file__).parents[1] / "examples"
+    for kind in ("engine", "exchange"):
+        assert cli.main(["config", "check", str(examples / f"{kind}.toml")]) == 0
+        assert capsys.readouterr().out.endswith(f"{kind}.toml: {kind} configuration, ok\n")
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("[engine]\ncpu = -2\n")
+    assert cli.main(["config", "check", str(wrong)]) == 1
+    assert capsys.readouterr().err.startswith(f"tickwire: {wrong}:2: engine.cpu: -2 is outside -1..4095")
 
 
 def test_decode_shows_a_damaged_message_and_goes_on(tmp_path, capsys):

@@ -56,7 +56,13 @@ def test_defaults_fill_what_is_left_out():
     parsed = config.parse(ENGINE_TOML, ENGINE, "x.toml")
     assert parsed["engine"]["cpu"] == 1
     assert parsed["engine"]["max_orders"] == 1048576
-    assert parsed["strategy"] == {"name": "imbalance", "ratio": 3.0, "size": 100}
+    assert (parsed["strategy"]["name"], parsed["strategy"]["ratio"], parsed["strategy"]["size"]) == (
+        "imbalance",
+        3.0,
+        100,
+    )
+    assert parsed["strategy"]["symbols"] == parsed["strategy"]["legs"] == parsed["risk"]["restricted"] == []
+    assert parsed["engine"]["warm_send"] is True and parsed["feed"]["group_b"] == ""
     assert config.parse(EXCHANGE_TOML, EXCHANGE, "x.toml")["orders"]["accounts"][1]["username"] == "TRADE2"
 
 
@@ -78,12 +84,54 @@ def test_defaults_fill_what_is_left_out():
         ),
         ("max_size = 1000", "max_sise = 50", "x.toml:15: risk.max_sise: unknown key; did you mean 'max_size'?"),
         ("[risk]", "[rusk]", "x.toml:14: rusk: unknown key; did you mean 'risk'?"),
-        ("max_size = 1000", 'name = "spread"', "x.toml:15: risk.name: unknown key; known here: max_size, collar_bps"),
+        (
+            "max_size = 1000",
+            'name = "spread"',
+            "x.toml:15: risk.name: unknown key; known here: max_size, max_notional_usd",
+        ),
         ('host = "10.110.0.1"\n', "", "x.toml:9: orders.host: is required: a string"),
         ("[engine]\ncpu = 1\nhousekeeping_cpus = [0]", "engine = 3", "x.toml:1: engine: must be a table, not 3"),
         ("max_size = 1000", "max_size = ", "x.toml:15: not valid TOML"),
         ("[risk]", "[strategy]\nratio = nan\n[risk]", "x.toml:15: strategy.ratio: nan is outside 1..1000000"),
         ("[risk]", '[strategy]\nname = "x"\n[risk]', "x.toml:15: strategy.name: 'x' is not one of: imbalance"),
+        ("cpu = 1", "warm_send = 1", "x.toml:2: engine.warm_send: must be true or false, not 1"),
+        ("cpu = 1\n", "journal_records = 3\n", "x.toml:2: engine.journal_records: 3 is outside 1024..67108864"),
+        ("[orders]\n", '[orders]\nversion = "4.1"\n', "x.toml:10: orders.version: '4.1' is not one of: 5.0, 4.2"),
+        ("[orders]", 'request_host = "name"\n[orders]', "x.toml:9: feed.request_host: 'name' is not an IPv4 address"),
+        (
+            "[orders]",
+            'interface_b = "1.1.1.1"\n[orders]',
+            "feed.group_b: is empty, yet other keys of the B line are set",
+        ),
+        (
+            "[orders]",
+            'group_b = "239.192.110.1"\nport_b = 26400\n[orders]',
+            "x.toml:9: feed.group_b: 239.192.110.1:26400 is the A line's address too",
+        ),
+        ("max_size = 1000", 'restricted = "X"', "x.toml:15: risk.restricted: must be a list of strings, not 'X'"),
+        ("max_size = 1000", 'restricted = ["x"]', "x.toml:15: risk.restricted: 'x' must be a symbol as on the feed"),
+        ("max_size = 1000", 'restricted = ["X", "X"]', "x.toml:15: risk.restricted: 'X' is there twice"),
+        (
+            "[risk]",
+            "[strategy]\nsymbols = [" + ", ".join(f'"S{n}"' for n in range(65)) + "]\n[risk]",
+            "x.toml:15: strategy.symbols: has 65 entries, at most 64 are possible",
+        ),
+        ("[risk]", '[strategy]\nname = "spread"\n[risk]', "strategy.legs: the spread strategy needs 2 to 4 legs"),
+        (
+            "[risk]",
+            '[[strategy.legs]]\nsymbol = "A"\nweight = 0\n[risk]',
+            "x.toml:16: strategy.legs[0].weight: 0 buys and sells nothing",
+        ),
+        (
+            "[risk]",
+            '[[strategy.legs]]\nsymbol = "A"\nweight = 1\n' * 2 + "[risk]",
+            "x.toml:18: strategy.legs[1].symbol: 'A' is there twice",
+        ),
+        (
+            "[risk]",
+            '[[strategy.legs]]\nsymbol = "A"\nweight = 1\n' * 5 + "[risk]",
+            "x.toml:14: strategy.legs: has 5 entries, at most 4 are possible",
+        ),
     ],
 )
 def test_error_names_line_key_and_rule(old, new, message):
@@ -100,6 +148,15 @@ def test_errors_inside_arrays_of_tables_name_the_item():
     assert said == "x.toml:12: orders.accounts[1].username: 'trade1' is there twice"
     said = refused(EXCHANGE_TOML[: EXCHANGE_TOML.index("[[")], EXCHANGE)
     assert said.startswith("x.toml:6: orders.accounts: needs at least 1 entry")
+
+
+def test_check_tells_the_kind_of_a_file(tmp_path):
+    for kind, text in (("engine", ENGINE_TOML), ("exchange", EXCHANGE_TOML)):
+        (tmp_path / "x.toml").write_text(text)
+        assert config.check(tmp_path / "x.toml") == kind
+        (tmp_path / "x.toml").write_text(text.replace("[feed]", "[feed]\nprot = 1"))
+        with pytest.raises(ConfigError, match=rf"feed.prot: unknown key; did you mean 'port'.*an {kind}\)"):
+            config.check(tmp_path / "x.toml")
 
 
 def test_unreadable_files(tmp_path):

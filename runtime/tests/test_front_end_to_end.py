@@ -2,60 +2,16 @@
 """`tickwire exchange` and `tickwire run` as processes over loopback, measured by `tickwire bench t2t`."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from front_site import TICKWIRE, TIME_LIMIT_S, Processes, Site, tickwire
 
 from tickwire import config
-
-TIME_LIMIT_S = 30
-TICKWIRE = [sys.executable, "-m", "tickwire"]
-
-
-class Processes:
-    """Starts tickwire commands, waits for their readiness by sd_notify, and leaves none behind."""
-
-    def __init__(self, directory: Path):
-        self.directory = directory
-        self.running: list[tuple[subprocess.Popen, Path]] = []
-
-    def start(self, *args: str) -> subprocess.Popen:
-        name = f"{args[0]}{len(self.running)}"
-        path = str(self.directory / f"{name}.notify")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
-            ready.bind(path)
-            ready.settimeout(TIME_LIMIT_S)
-            log = self.directory / f"{name}.log"
-            with log.open("wb") as stream:
-                process = subprocess.Popen(
-                    [*TICKWIRE, *args], stderr=stream, stdout=stream, env={**os.environ, "NOTIFY_SOCKET": path}
-                )
-            self.running.append((process, log))
-            while b"READY=1" not in ready.recv(4096):
-                pass
-        return process
-
-    def stop(self, process: subprocess.Popen, signum: int = signal.SIGTERM) -> tuple[int, str]:
-        """Exit code after `signum`, and the log."""
-        process.send_signal(signum)
-        code = process.wait(TIME_LIMIT_S)
-        return code, next(log for known, log in self.running if known is process).read_text()
-
-    def close(self):
-        for process, _ in self.running:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-
-
-def tickwire(*args: str) -> subprocess.CompletedProcess:
-    return subprocess.run([*TICKWIRE, *args], capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture
@@ -63,67 +19,6 @@ def processes(tmp_path):
     started = Processes(tmp_path)
     yield started
     started.close()
-
-
-class Site:
-    """Configurations of one exchange and one engine on free loopback ports."""
-
-    def __init__(self, directory: Path, ports: list[int], **changes: str):
-        self.orders, self.control, self.feed = ports
-        self.directory = directory
-        self.block, self.state = str(directory / "t2t.block"), str(directory / "exchange.json")
-        self.itch = str(directory / "feed.itch.gz")
-        self.exchange, self.engine = str(directory / "exchange.toml"), str(directory / "engine.toml")
-        Path(self.exchange).write_text(
-            f"""
-            [exchange]
-            itch_file = "{self.itch}"
-            block = "{self.state}"
-            [feed]
-            group = "127.0.0.1"
-            port = {self.feed}
-            interface = "127.0.0.1"
-            rate = 2000
-            [orders]
-            address = "127.0.0.1"
-            port = {self.orders}
-            heartbeat_ms = 200
-            [[orders.accounts]]
-            username = "TRADE1"
-            password = "tickwire"
-            [control]
-            port = {self.control}
-            """
-        )
-        Path(self.engine).write_text(
-            f"""
-            [engine]
-            cpu = -1
-            block = "{self.block}"
-            idle_after_ms = 1
-            max_orders = 65536
-            max_instruments = 64
-            max_samples = 16384
-            [feed]
-            group = "127.0.0.1"
-            port = {self.feed}
-            interface = "127.0.0.1"
-            [orders]
-            host = "127.0.0.1"
-            port = {self.orders}
-            username = "TRADE1"
-            password = "{changes.get("password", "tickwire")}"
-            heartbeat_ms = 200
-            """
-        )
-
-    def status(self, path: str) -> dict:
-        return json.loads(tickwire("status", path, "--json").stdout)
-
-    def bench(self, *more: str) -> subprocess.CompletedProcess:
-        return tickwire(
-            "bench", "t2t", "--block", self.block, "--exchange", f"127.0.0.1:{self.control}", "--timeout", "30", *more
-        )
 
 
 @pytest.fixture
@@ -168,6 +63,9 @@ def test_measures_tick_to_trade_and_ends_cleanly(site, processes):
     assert code == 0 and "Traceback" not in log
     stopped = tickwire("status", site.block)
     assert stopped.returncode == 1 and "is not running" in stopped.stderr
+    done = site.bench()
+    assert done.returncode == 1
+    assert "is not running; start it with `tickwire run`" in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
 def test_reconnects_when_the_exchange_comes_back(site, processes):
@@ -237,7 +135,8 @@ def test_control_port_answers_what_is_wrong(site, processes):
 
         assert "not a line of JSON" in ask(b"{")["error"]
         assert "not a JSON object" in ask(b"[]")["error"]
-        assert "unknown command 'stop'" in ask(b'{"command": "stop"}')["error"]
+        assert "unknown command 'halt'" in ask(b'{"command": "halt"}')["error"]
+        assert ask(b'{"command": "stop"}')["error"] == "no replay is running"
         assert "unknown key 'mesages'" in ask(b'{"command": "replay", "mesages": 3}')["error"]
         assert "messages: 0 is not" in ask(b'{"command": "replay", "messages": 0}')["error"]
         assert "rate: -1 is not" in ask(b'{"command": "replay", "rate": -1}')["error"]

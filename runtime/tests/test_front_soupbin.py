@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Server side of SoupBinTCP and order entry, over a socket pair and with a clock of the test's own."""
+"""Server side of SoupBinTCP, over a socket pair and with a clock of the test's own."""
 
 import socket
 
@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickwire import _core
 from tickwire.exchange import soupbin
 from tickwire.exchange.ouch import OrderEntry
-from tickwire.exchange.soupbin import Account, Journal, ProtocolError, Session, SessionClosed, packet
+from tickwire.exchange.soupbin import Account, Journal, Session, SessionClosed, packet
 
 SESSION = "LAB0000001"
 
@@ -19,22 +18,8 @@ def login(username="TRADE1", password="tickwire", session="", sequence="1"):
     return packet(b"L", f"{username:<6}{password:<10}{session:<10}{sequence:>20}".encode())
 
 
-def enter_order(reference=1, **changes):
-    fields = {
-        "type": "O",
-        "user_ref_num": reference,
-        "side": "B",
-        "quantity": 100,
-        "symbol": "TAAAA",
-        "price": 1_000_000,
-        "time_in_force": "0",
-        "display": "Y",
-        "capacity": "P",
-        "intermarket_sweep": "N",
-        "cross_type": "N",
-        "cl_ord_id": f"ORDER{reference}",
-    }
-    return _core.ouch_encode({**fields, **changes}, True)
+def echo(session, message):
+    session.account.journal.append(message)
 
 
 class Rig:
@@ -44,9 +29,7 @@ class Rig:
         self.account = account or Account("TRADE1", "tickwire")
         server, self.client = socket.socketpair()
         self.client.setblocking(False)
-        self.session = Session(
-            server, "test", {"TRADE1": self.account}, SESSION, on_message or (lambda _, m: m), heartbeat_s, 0.0
-        )
+        self.session = Session(server, "test", {"TRADE1": self.account}, SESSION, on_message or echo, heartbeat_s, 0.0)
 
     def __enter__(self):
         return self
@@ -222,7 +205,11 @@ def test_a_second_login_replaces_the_first():
 
 def test_a_client_that_stops_reading_is_dropped_with_bounded_memory():
     account = Account("TRADE1", "tickwire", Journal(keep=500))
-    with Rig(account, on_message=lambda _, message: message * 10) as rig:
+
+    def tenfold(session, message):
+        echo(session, message * 10)
+
+    with Rig(account, on_message=tenfold) as rig:
         rig.send(login())
         most = 0
         with pytest.raises(SessionClosed, match=r"client stopped reading: \d+ messages behind"):
@@ -240,65 +227,3 @@ def test_journal_forgets_the_oldest():
         journal.append(bytes([n]))
         assert journal.get(n) == bytes([n]) and len(journal.messages) < 20
     assert journal.oldest == 91 and journal.get(91) == bytes([91])
-
-
-# --- order entry
-
-
-def answer(entry, session, message):
-    reply = entry(session, message)
-    return None if reply is None else _core.ouch_decode(reply, False)
-
-
-def test_enter_order_is_accepted_with_time_and_reference():
-    entry = OrderEntry()
-    with Rig(on_message=entry) as rig:
-        rig.send(login(), packet(b"U", enter_order(7)), packet(b"U", enter_order(8)))
-        _, first, second = rig.packets()
-        accepted = _core.ouch_decode(first[1], False)
-        sent = _core.ouch_decode(enter_order(7), True)
-        assert accepted["type"] == "A" and accepted["order_state"] == "L"
-        assert {key: accepted[key] for key in sent if key != "type"} == {k: v for k, v in sent.items() if k != "type"}
-        assert 0 < accepted["timestamp"] < 86400 * 10**9
-        assert accepted["order_reference"] == 1
-        assert _core.ouch_decode(second[1], False)["order_reference"] == 2
-    assert (entry.counters.orders, entry.counters.accepted) == (2, 2)
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"side": "X"}, 0x0009),
-        ({"quantity": 0}, 0x0013),
-        ({"quantity": 1_000_000}, 0x0013),
-        ({"symbol": ""}, 0x0017),
-        ({"price": 0}, 0x000F),
-    ],
-)
-def test_impossible_orders_are_rejected_with_ouchs_reason(changes, reason):
-    entry = OrderEntry()
-    with Rig() as rig:
-        reply = answer(entry, rig.session, enter_order(3, **changes))
-    assert (reply["type"], reply["user_ref_num"], reply["reason"]) == ("J", 3, reason)
-    assert entry.counters.rejected == 1 and entry.counters.accepted == 0
-
-
-def test_a_repeated_order_is_ignored():
-    entry = OrderEntry()
-    with Rig() as rig:
-        assert answer(entry, rig.session, enter_order(5))["type"] == "A"
-        assert answer(entry, rig.session, enter_order(5)) is None
-        assert answer(entry, rig.session, enter_order(4)) is None
-        assert answer(entry, rig.session, enter_order(6))["type"] == "A"
-    assert (entry.counters.orders, entry.counters.accepted, entry.counters.duplicates) == (4, 2, 2)
-
-
-def test_what_comes_later_is_ignored_and_what_is_no_ouch_is_refused():
-    entry = OrderEntry()
-    with Rig() as rig:
-        assert entry(rig.session, b"X\0\0\0\1\0\0\0\0") is None
-        assert entry.counters.ignored == 1
-        for message in (b"", b"!", b"O", enter_order()[:-1], b"Oxxx"):
-            with pytest.raises(ProtocolError):
-                entry(rig.session, message)
-    assert entry.counters.orders == 0

@@ -8,6 +8,7 @@ padding blanks and is padded again when encoded, so that encode(decode(m)) == m 
 """
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, final
 
 # typing_extensions.Buffer in spirit: bytes, bytearray, memoryview, mmap, array.array
@@ -23,7 +24,7 @@ def itch_fields(type: str) -> list[tuple[str, str, int, int]]:
     """(name, kind, offset, length) of every field of `type` after the type byte itself, in wire order.
 
     kind: "char" (one character), "alpha" (blank-padded text), "u8", "u16", "u32", "u48", "u64",
-    "price4", "price8". ValueError when `type` is unknown. Names, by type; every type begins with
+    "price4", "price8", "i32". ValueError when `type` is unknown. Names, by type; every type begins with
     stock_locate u16, tracking_number u16, timestamp u48:
 
     S event_code · R stock, market_category, financial_status, round_lot_size, round_lots_only,
@@ -77,18 +78,93 @@ def mold_decode(packet: Buffer) -> tuple[str, int, int, list[bytes]]:
     ValueError when the packet is shorter than its header or its messages say.
     """
 
-def ouch_decode(message: Buffer, inbound: bool) -> dict[str, Any]:
-    """One OUCH 5.0 message; `inbound` True for those a client sends (O), False for the exchange's (S, A, J).
+def mold_request_encode(session: str, sequence: int, count: int) -> bytes:
+    """A MoldUDP64 request packet: `count` messages (1 to 65535) from `sequence` on, please."""
 
-    Field names: O user_ref_num, side, quantity, symbol, price, time_in_force, display, capacity,
-    intermarket_sweep, cross_type, cl_ord_id · S timestamp, event_code · A timestamp, user_ref_num, side, quantity,
-    symbol, price, time_in_force, display, order_reference, capacity, intermarket_sweep, cross_type, order_state,
-    cl_ord_id · J timestamp, user_ref_num, reason (u16), cl_ord_id.
-    O, A and J carry "appendage" too: bytes of its tag-length-value elements (b"" when there are none).
+def mold_request_decode(packet: Buffer) -> tuple[str, int, int]:
+    """(session, sequence, count) of a request packet. ValueError unless it has exactly 20 bytes."""
+
+def ouch_decode(message: Buffer, inbound: bool, version: str = "5.0") -> dict[str, Any]:
+    """One OUCH message; `inbound` True for those a client sends, False for the exchange's. `version`: "5.0" or "4.2".
+
+    Prices in 1/10000 dollar, timestamps in ns since midnight. Names and kinds of the fields: `ouch_fields`. A message
+    of 5.0 that has an appendage length carries "appendage" too, its bytes (b"" when the length is 0); where it may be
+    left out and is, the key is. ValueError names the type, the length and the rule.
     """
 
-def ouch_encode(fields: Mapping[str, Any], inbound: bool) -> bytes:
-    """The inverse of `ouch_decode`; the appendage length is filled in."""
+def ouch_encode(fields: Mapping[str, Any], inbound: bool, version: str = "5.0") -> bytes:
+    """The inverse of `ouch_decode`. "type" is required; a field left out is zero or blank.
+
+    The appendage length is filled in; it is left out only when it may be and `fields` has no "appendage".
+    """
+
+def ouch_types(inbound: bool, version: str = "5.0") -> str:
+    """The letters of all message types of a direction: "OUXMCDEQ" for what clients send in 5.0."""
+
+def ouch_fields(type: str, inbound: bool, version: str = "5.0") -> list[tuple[str, str, int, int]]:
+    """(name, kind, offset, length) of every field of `type` after the type byte, as `itch_fields`."""
+
+def ouch_appendage_decode(appendage: Buffer) -> dict[str, Any]:
+    """The elements of an appendage of OUCH 5.0 by name, in their order.
+
+    secondary_ord_ref_num, firm, min_qty, customer_type, max_floor, price_type, peg_offset (signed), discretion_price,
+    discretion_price_type, discretion_peg_offset (signed), post_only, random_reserves, route, expire_time (seconds),
+    trade_now, handle_inst, bbo_weight_indicator, display_quantity, display_price, group_id, shares_located,
+    locate_broker, side, user_ref_idx, aiq_strategy, aiq_group_id. Prices and offsets in 1/10000 dollar. An element of
+    another tag, or of another length than the tag has, comes as bytes under "tag_" and its number. ValueError when an
+    element is cut or there twice.
+    """
+
+def ouch_appendage_encode(fields: Mapping[str, Any]) -> bytes:
+    """The inverse of `ouch_appendage_decode`, in the order of `fields`. ValueError names the field and the rule."""
+
+def ouch_request(
+    action: str,
+    reference: int,
+    *,
+    original: int = 0,
+    side: str = "B",
+    shares: int = 0,
+    symbol: str = "",
+    price: int = 0,
+    time_in_force: str = "0",
+    firm: str = "",
+    version: str = "5.0",
+) -> bytes:
+    """The SoupBinTCP packet the engine sends, from its staged templates.
+
+    action: "E" enter, "R" replace (of `original`), "C" cancel. price in 1/10000 dollar; time_in_force "0" day, "3"
+    immediate or cancel. `reference` is the UserRefNum of 5.0; in the 4.2 token it follows "TW" as 8 hexadecimal digits.
+    """
+
+def ouch_answer(message: Buffer, version: str = "5.0") -> dict[str, Any]:
+    """What the engine makes of one message of the exchange.
+
+    {"kind": "A" accepted | "U" replaced | "E" executed | "C" canceled | "J" rejected | "B" broken | "" nothing for
+    the order's state, "time_ns", "reference", "original", "shares", "price", "match_number", "reason"}; core/ouch.h has
+    the table of what each message type becomes. ValueError for what is damaged or of no known type.
+    """
+
+def ouch_reject_text(reason: int | str, version: str = "5.0") -> str:
+    """Why an order was rejected: by the number of 5.0 or the letter of 4.2; "unknown reason" for any other."""
+
+def soup_decode(stream: Buffer) -> tuple[str, bytes, int] | None:
+    """(type, payload, bytes taken) of the SoupBinTCP packet at the front of `stream`; None: it is not all there yet.
+
+    ValueError when it has length 0.
+    """
+
+def soup_encode(type: str, payload: Buffer = b"", /) -> bytes:
+    """A SoupBinTCP packet. ValueError above 65,534 bytes."""
+
+def soup_login(username: str, password: str, session: str, sequence: int, /) -> bytes:
+    """The login request a client sends: the whole packet. A blank session asks for the one that is running."""
+
+def soup_accepted(payload: Buffer) -> tuple[str, int]:
+    """(session, sequence of the next message) of a login-accepted payload. ValueError when damaged."""
+
+def settings_check(config: Mapping[str, Any]) -> None:
+    """The core's own check of an engine's configuration, as `Engine` makes it first. ValueError names key and rule."""
 
 @final
 class Book:
@@ -98,24 +174,76 @@ class Book:
     def apply(self, message: Buffer) -> None:
         """Apply one ITCH message; those that do not touch a book are ignored. ValueError when malformed."""
 
+    def apply_range(self, data: Buffer, index: Buffer, first: int, count: int) -> int:
+        """Apply messages first to first + count - 1 of a file, as `itch_frame_index` gives its index.
+
+        Returns how many: those of unknown type or wrong length are skipped, as the engine does. ValueError when the
+        range or a message is not inside of what was given; messages before it have been applied.
+        """
+
     def top(self, locate: int) -> tuple[int, int, int, int]:
         """(bid price, bid shares, ask price, ask shares); zeros where a side is empty."""
 
     def depth(self, locate: int, side: str, n: int) -> list[tuple[int, int, int]]:
         """Up to n levels (price, shares, orders) of side "B" or "S", best first."""
 
+    def order(self, reference: int) -> tuple[int, str, int, int] | None:
+        """(stock locate, side "B" or "S", price, shares) of a live order; None when there is none."""
+
+    def status(self, locate: int) -> dict[str, Any]:
+        """stock ("" before it is named), trading_state ("T", "H", "P" or "Q"), lower_band and upper_band (0: none), and
+        system_event, the feed's last ("" before the first)."""
+
+    def trades(self) -> dict[str, int]:
+        """Messages about trades that leave the books as they are: hidden (P), crosses (Q), broken (B)."""
+
     def stats(self) -> dict[str, int]:
         """live_orders, unknown_orders, duplicate_orders, bad_quantities, overflow_orders, overflow_levels,
         overflow_instruments."""
 
 @final
+class Feed:
+    """The feed of the engine by itself: A and B line and requested packets into one sequence. For tests and tools.
+
+    `gap_timeout_ms`: a gap is declared lost that long after the last missing message came, 0: at once. `request_ms`:
+    missing messages are asked for again after so long, if `request`. `silent_ms`: a feed without any packet for that
+    long is silent, 0: never. `keep_packets` (1 to 65536): kept behind a gap. `strict_join`: without `request` a session
+    joined after its first message is stale.
+    """
+
+    def __init__(
+        self,
+        *,
+        gap_timeout_ms: int = 200,
+        request_ms: int = 20,
+        silent_ms: int = 5000,
+        keep_packets: int = 1024,
+        request: bool = False,
+        strict_join: bool = False,
+    ) -> None: ...
+    def packet(self, packet: Buffer, line: str = "A", now_ns: int = 0) -> list[bytes]:
+        """Take a packet of line "A", "B" or "R" (requested); the messages that can be had now, in order."""
+
+    def drain(self) -> list[bytes]:
+        """Messages a declared gap held back."""
+
+    def tick(self, now_ns: int) -> list[bytes]:
+        """Time-outs; the request packets to be sent. Call `drain` afterwards."""
+
+    def state(self) -> dict[str, Any]:
+        """session, next_sequence, stale, silent, gap_open, packets_a, packets_b, packets_requested, duplicates
+        (messages), gaps, gaps_closed (without loss), messages_lost, requests, out_of_session, malformed (packets),
+        sessions (begun), ends (of sessions)."""
+
+@final
 class Replay:
-    """Exchange side: sends messages held in memory as MoldUDP64, each packet at its due time.
+    """Exchange side: sends messages held in memory as MoldUDP64, each packet at its due time, on one line or two.
 
     `data` and `index` are what `itch_frame_index` takes and gives. `interface` is the local address to send from;
-    `group` a multicast group or a unicast address. A packet carries up to `messages_per_packet` messages and is never
-    longer than 1472 bytes. A session id should not be used again while an engine still listens: the
-    engine takes data from sequence 1 of a session that has ended as a new session, and nothing else.
+    `group` a multicast group or a unicast address. With `group_b` every packet goes out there as well, from
+    `interface_b` ("": `interface`). A packet carries up to `messages_per_packet` messages and is never longer than 1472
+    bytes. A session id should not be used again while an engine still listens: the engine takes data from sequence 1 of
+    a session that has ended as a new session, and nothing else.
     """
 
     def __init__(
@@ -130,12 +258,38 @@ class Replay:
         messages_per_packet: int = 1,
         ttl: int = 1,
         tos: int = 0,
+        group_b: str = "",
+        port_b: int = 0,
+        interface_b: str = "",
     ) -> None: ...
-    def run(self, rate: float, first: int, count: int) -> dict[str, int]:
+    def impair(
+        self, line: str, *, loss: float = 0.0, duplicate: float = 0.0, reorder: float = 0.0, seed: int = 0
+    ) -> None:
+        """Lose, duplicate and hold back packets with messages on line "A" or "B", each with its probability (0 to 1).
+
+        Drawn for every packet and line on its own; the same seed gives the same decisions. A packet held back leaves
+        behind the next one. Start-over: counts are zero. RuntimeError while `run` is sending.
+        """
+
+    def run(self, rate: float, first: int, count: int, speed: float = 0.0) -> dict[str, Any]:
         """Send `count` messages from index `first` (sequence first + 1) at `rate` messages per second, 0: unpaced.
 
-        Due times are absolute, so a late packet does not delay the following. Sleeps, then spins for the last tens of
-        microseconds only. Releases the GIL. Returns {"messages", "packets", "elapsed_ns", "late_max_ns"}.
+        `speed` above 0 instead: at the file's own time stamps, so many times as fast. Due times are absolute, so a late
+        packet does not delay the following; those that are due leave together. Sleeps, then spins for the last tens of
+        microseconds only. Releases the GIL. Returns {"messages", "packets", "elapsed_ns", "late_max_ns"} and, as
+        "line_a" and "line_b", {"lost", "duplicated", "reordered"} in packets.
+        """
+
+    def sent(self) -> int:
+        """Sequence number of the last message sent (or lost on purpose, or just going out), 0 for none.
+
+        Whoever has seen a message finds it counted. From any thread.
+        """
+
+    def find(self, first: int, end: int, locates: Buffer) -> int:
+        """Index of the first message in first..end - 1 that is Stock Directory or Stock Trading Action, or that is
+        about an order or trade (AFECXDUP) of a stock locate whose bit is set in `locates` (8192 bytes, bit n % 8 of
+        byte n / 8). `end` when there is none.
         """
 
     def heartbeat(self) -> None:
@@ -155,18 +309,30 @@ class Engine:
         """Allocates everything, opens nothing. ValueError names key, value and rule; MemoryError names the need."""
 
     def open(self) -> None:
-        """Block file, feed socket, order connection, timestamping. OSError names what failed.
+        """Block file, control block, journal and feed sockets; once. OSError or ValueError name what failed.
 
-        May be called again after `run` returned (reconnect): books, counters and order numbers continue.
+        The ledger is built from the journal: open orders, positions, and the next order number.
         """
 
+    def connect(self) -> None:
+        """Make the order connection and hand it to the engine, which logs in; from any thread, as often as it drops.
+
+        OSError names what failed, within 5 s; after `stop` at once.
+        """
+
+    def session(self) -> tuple[str, str]:
+        """("closed" | "login" | "settling" | "live" | "rejected", why it is closed or was rejected)."""
+
+    def sync(self) -> None:
+        """Have the kernel write the journal to the disk and wait for it; from any thread. OSError."""
+
     def run(self) -> str:
-        """Log in and trade until told otherwise: "stopped", "session_closed" (the exchange ended the order session)
-        or "logged_out" (connection closed or silent for 15 s).
+        """Read the feed, and trade while there is an order session, until told otherwise: "stopped".
 
         Pins the calling thread to engine.cpu and releases the GIL: call it from a thread of its own, so that Python
         signal handlers (which call `stop`) can run in the main thread. A refused login is PermissionError (wrong user
-        or password) or ConnectionRefusedError (no such session), both name user and reason; no answer is TimeoutError.
+        or password) or ConnectionRefusedError (no such session), both name user and reason. At the end open orders
+        are cancelled, answers awaited for up to a second, and the session logged out.
         """
 
     def stop(self) -> None:
@@ -178,7 +344,8 @@ def process(
     """The same engine over the replay transport, in memory and as fast as it goes; releases the GIL.
 
     Only [engine] sizes, [strategy], [risk] and orders.firm of `config` matter. Returns the keys of `block_read` plus
-    "elapsed_ns" and "orders": the OUCH messages it would have sent, in order.
+    "elapsed_ns" and "orders": the OUCH messages it would have sent, in order. The exchange behind it takes every order
+    and fills none (transport/replay.h).
     """
 
 def process_packets(config: Mapping[str, Any], packets: Sequence[Buffer]) -> dict[str, Any]:
@@ -191,13 +358,196 @@ def block_read(path: str) -> dict[str, Any]:
     """A snapshot of the shared block an engine keeps at `path`; works while the engine runs and after it ended.
 
     Keys: version, name, pid, state ("starting" | "login" | "live" | "stopped"), feed_session, feed_ended,
-    next_sequence, packets, messages, gaps, messages_lost, duplicates, out_of_session, unknown, malformed, book_errors,
-    orders_sent, orders_accepted, orders_rejected, orders_unsent, risk_size, risk_collar, heartbeats_in, heartbeats_out,
-    samples, samples_dropped, unstamped, timestamp_source ("software" | "hardware" | "none"),
-    memory ("hugepages" | "pages"),
-    top: list of {locate, stock, bid, bid_size, ask, ask_size}, up to 8 instruments.
+    stale (the books miss messages), silent (no packet for feed.silent_ms), killed,
+    limits_version (that of Control.read the engine has), next_sequence,
+    every counter of BLOCK_COUNTERS in core/block.h by its name (risk_<reason>: orders refused),
+    timestamp_source ("software" | "hardware" | "none"), memory ("hugepages" | "pages"),
+    top: list of {locate, stock, bid, bid_size, ask, ask_size}, up to 8 instruments,
+    positions: list of {stock, shares, cash, open_buys, open_sells}, up to 16; cash in 1/10000 dollar.
     OSError when there is no such file; ValueError when it is not a block of this version.
     """
 
+def block_legs(path: str) -> bytes:
+    """Array of native u64: ns between the sends of the first and the last leg of each group of the feed session."""
+
 def block_samples(path: str) -> bytes:
     """Array of native (u64 receive stamp, u64 transmit stamp) pairs in ns, of the current feed session."""
+
+@final
+class Control:
+    """The control block of an engine, `<engine.block>.control`: limits, restricted list and kill switch while it runs.
+
+    `with control:` makes several calls one change that no other process comes between; TimeoutError when another holds
+    the file for more than a second.
+    """
+
+    def __init__(self, path: str) -> None:
+        """OSError when there is no such file; ValueError when it is no control block of this version."""
+
+    def __enter__(self) -> Control: ...
+    def __exit__(self, *error: object) -> None: ...
+    def read(self) -> dict[str, Any]:
+        """{"version", "killed", "reason", "limits": {name: value}, "restricted": [symbol]}.
+
+        Limits are those of struct risk_limits in core/risk.h: max_size, max_notional (1/10000 dollar), collar_bps,
+        max_position, max_open_orders, max_orders_per_s, duplicate_ms. The version changes with each change of
+        them or of the list.
+        """
+
+    def kill(self, reason: str = "") -> None:
+        """No order goes out from here on, cancels do. Waits for nothing. The reason's first 63 bytes are kept."""
+
+    def revive(self) -> None:
+        """Take the kill back."""
+
+    def set_limits(self, limits: dict[str, int]) -> None:
+        """Change the limits named; the others stay. ValueError names the field and the value."""
+
+    def restrict(self, symbols: Sequence[str]) -> None:
+        """The whole restricted list, at most 256 symbols."""
+
+@final
+class Risk:
+    """The checks of the engine by themselves, for tests.
+
+    Records are dictionaries of the C fields; what is left out is 0, an order by default a buy entered, a view one of an
+    instrument that trades.
+    """
+
+    def __init__(self, limits: dict[str, int], max_instruments: int = 16) -> None: ...
+    def check(self, order: dict[str, Any], view: dict[str, Any], nth: int = 0) -> str:
+        """The first reason against the order, or "passed". A view has bid and ask instead of the top of the book."""
+
+    def sent(self, order: dict[str, Any], time_ns: int) -> None: ...
+    def tick(self, now_ns: int) -> None: ...
+    def set_limits(self, limits: dict[str, int]) -> None: ...
+    def kill(self, killed: bool) -> None: ...
+    def restrict(self, symbols: Sequence[str]) -> None: ...
+    def name(self, locate: int, stock: str) -> None: ...
+    def forget(self) -> None: ...
+
+@final
+class Strategy:
+    """A strategy alone, for tests, without an engine. `strategy` is the [strategy] table, defaults for the rest."""
+
+    def __init__(self, strategy: Mapping[str, Any], max_instruments: int = 64) -> None:
+        """ValueError names the key of [strategy], its value and the rule."""
+
+    def name(self, locate: int, stock: str) -> bool:
+        """The feed names an instrument; whether the strategy wants to see it."""
+
+    def event(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The top of a book changed: the fields of struct tw_event, 0 when left out (trading_state: "T").
+
+        "bids" and "asks" are lists of (price, shares, orders), best first. Returns the orders asked for as dictionaries
+        of the fields of struct tw_order, with characters as text and None for TW_NO_TAG.
+        """
+
+    def update(self, update: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What became of an order: the fields of struct tw_update; returns what `event` does."""
+
+    def reset(self) -> None:
+        """A new feed session."""
+
+    def tags(self) -> int:
+        """How many tags it uses."""
+
+    def failed(self) -> bool:
+        """Whether a user's function failed; the strategy then asks for nothing any more."""
+
+def strategy_try(
+    strategy: Mapping[str, Any],
+    itch_buffer: Buffer,
+    index: Buffer,
+    *,
+    measured: bool = False,
+    max_orders: int = 1 << 20,
+    max_instruments: int = 16384,
+) -> dict[str, int]:
+    """Run a strategy ([strategy] table) over a file, with the simple answers of core/trial.h instead of an exchange.
+
+    Returns messages, calls (of on_top), updates, enters, replaces, cancels, refused, executed (orders), endless (events
+    whose answers never came to an end), failed_at (the message, from 1, at which a user's function failed; 0: never).
+    When `measured`: elapsed_ns of the calls of on_top, with loop and two looks at the clock every 256 calls, and
+    overhead_ns, the same with an empty function. Answers then come after every 256 calls. Releases the GIL.
+    """
+
+def strategy_layout() -> dict[str, dict[str, tuple[int, int]]]:
+    """(offset, size) in bytes of every field of the records of core/strategy.h; under "" (0, size of the record)."""
+
+class Ledger:
+    """Own orders and positions over the journal at `path` ("": none), as the engine keeps them. For tests.
+
+    Opens and locks the file, makes it when it is not there, and builds the state from it. `name`: who and which day;
+    `capacity`: free records it shall have. OSError, ValueError or MemoryError name the file and the next step.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        name: str,
+        capacity: int,
+        *,
+        max_open_orders: int = 64,
+        max_instruments: int = 16,
+        max_tags: int = 16,
+    ) -> None: ...
+    def bind(self, locate: int, stock: str) -> bool:
+        """The feed named an instrument; False when max_instruments is used up."""
+
+    def unbind(self) -> None:
+        """A new feed session: no locate is known any more."""
+
+    def enter(
+        self, locate: int, side: str, shares: int, price: int, tag: int = 2**32 - 1, time_in_force: str = "0"
+    ) -> int:
+        """Journal and book an order before it is sent: its reference, or 0 when it may not go out."""
+
+    def replace(self, tag: int, shares: int, price: int) -> tuple[int, int, int]:
+        """(reference, original, quantity): `shares` are to be open, `quantity` is what OUCH's Replace has to say."""
+
+    def cancel(self, tag: int) -> int:
+        """The reference to cancel, or 0."""
+
+    def unsent(self, reference: int, action: str) -> None:
+        """The transport took nothing of that request ("E", "R" or "C")."""
+
+    def answer(
+        self,
+        sequence: int,
+        kind: str,
+        reference: int,
+        *,
+        original: int = 0,
+        shares: int = 0,
+        price: int = 0,
+        match_number: int = 0,
+        reason: int = 0,
+        time_ns: int = 0,
+        side: str = "\0",
+        stock: str = "",
+    ) -> dict[str, Any] | None:
+        """A sequenced message of the exchange; what the strategy is told of it, if anything. Kinds: tw_update_kind."""
+
+    def session(self, session: str, next_sequence: int) -> None:
+        """Logged in: the session and the sequence the exchange goes on with."""
+
+    def settle(self) -> list[dict[str, Any]]:
+        """The exchange has told all it has to tell: what is still unsure is dropped. The updates for the strategy."""
+
+    def state(self) -> dict[str, Any]:
+        """The keys of `journal_read`."""
+
+    def sync(self) -> None:
+        """Have the kernel write the journal to disk, and wait for it."""
+
+def journal_read(path: str | PathLike[str]) -> dict[str, Any]:
+    """What a journal says, also while an engine writes it. Changes nothing.
+
+    Keys: name, records, room, lost_records (by a power loss, found when it was opened now), session, answered,
+    last_reference, open_orders, replacing_orders, unsure_orders, unknown_answers, exhausted,
+    orders: list of {reference, replaces, stock, side, price, open_shares, used_shares, state ("live" | "unsure"), tag,
+    canceling}, positions: list of {stock, shares, cash (1/10000 dollar), open_buys, open_sells}.
+    An order without an answer is "unsure" here, though the engine may just be waiting for it.
+    OSError when it cannot be opened; ValueError when it is not a journal of this version or contradicts itself.
+    """

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from . import __version__, config, log
+from . import __version__, config, limits, log, status, strategy
 from .errors import TickwireError
 
 # The other modules are imported by the commands that need them: `tickwire status` runs as a health check every few
@@ -54,7 +54,7 @@ def _run(args: argparse.Namespace) -> int:
     from . import engine
 
     log.setup(args.verbose)
-    engine.run(config.load(args.config, config.ENGINE))
+    engine.run(strategy.prepare(config.load(args.config, config.ENGINE)))
     return 0
 
 
@@ -72,7 +72,7 @@ def _replay(args: argparse.Namespace) -> int:
     settings = config.load(args.config, config.ENGINE) if args.config else config.engine_defaults()
     file = itchfile.load(args.file)
     try:
-        result = _core.process(settings, file.data, file.index)
+        result = _core.process(strategy.prepare(settings), file.data, file.index)
     except (ValueError, MemoryError) as error:
         raise TickwireError(f"{args.file}: {error}") from None
     result.pop("top", None)
@@ -80,9 +80,10 @@ def _replay(args: argparse.Namespace) -> int:
     if args.json:
         _print_json(result)
         return 0
-    shown = ("messages", "unknown", "malformed", "book_errors", "orders", "risk_size", "risk_collar")
-    for key in shown:
-        if key in result:
+    always = ("messages", "unknown", "malformed", "book_errors", "orders")
+    told = ("messages_lost", "replaces_sent", "cancels_sent", "open_orders", "leg_groups")
+    for key in (*always, *told, *(key for key in result if key.startswith("risk_"))):
+        if key in always or result[key]:
             print(f"{key.replace('_', ' '):<16}{result[key]}")
     if result["messages"]:
         print(f"{'ns per message':<16}{result['elapsed_ns'] / result['messages']:.1f}")
@@ -113,16 +114,24 @@ def _decode(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from . import status
+    if args.live:
+        from . import live
 
+        return live.run(args.block, args.interval)
     state = status.read(args.block)
     if args.json:
         _print_json(state)
     else:
-        print(status.table(state))
+        print("\n".join(status.lines_of(args.block, state)))
     if not state["alive"]:
         print(f"tickwire: {state['name']} is not running (state {state['state']}, pid {state['pid']})", file=sys.stderr)
         return 1
+    return 0
+
+
+def _config_check(args: argparse.Namespace) -> int:
+    kind = config.check(args.file)
+    print(f"{args.file}: {kind} configuration, ok")
     return 0
 
 
@@ -175,8 +184,17 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--limit", type=_positive, metavar="N", help="only the first N")
 
     sub = command("status", _status, "Show an engine or an exchange; exit code 1 when it is not running.")
-    sub.add_argument("block", metavar="BLOCK", help="its engine.block or exchange.block")
-    sub.add_argument("--json", action="store_true")
+    status.add_arguments(sub)
+    limits.add_parsers(commands)
+
+    checks = commands.add_parser("config", help="Configuration files.", description="Configuration files.")
+    kinds = checks.add_subparsers(dest="kind", required=True, metavar="KIND")
+    text = "Check a configuration: which kind it is and ok, or file:line: key: what is wrong and exit code 1."
+    sub = kinds.add_parser("check", help=text, description=text)
+    sub.set_defaults(action=_config_check)
+    sub.add_argument("file", metavar="FILE", help="TOML file of an engine or an exchange")
+
+    strategy.add_parser(commands)
 
     bench = commands.add_parser("bench", help="Measurements.", description="Measurements.")
     kinds = bench.add_subparsers(dest="kind", required=True, metavar="KIND")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,7 +32,8 @@ class ConfigError(TickwireError):
 class Key:
     """One scalar (or list of integers) of the schema.
 
-    kind: "int", "float", "str" or "ints". `low`/`high` bound numbers (each item of "ints") and the length of strings.
+    kind: "int", "float", "bool", "str", "ints" or "strs". `low`/`high` bound numbers (each item of "ints") and the
+    length of strings (each item of "strs"). `most` bounds how many items a list has.
     `rule` returns what is wrong with a value of the right type, or None.
     """
 
@@ -40,15 +42,17 @@ class Key:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    most: int = 4096
     rule: Callable[[Any], str | None] | None = None
 
 
 @dataclass(frozen=True)
 class Tables:
-    """An array of tables (`[[orders.accounts]]`), at least `least` of them."""
+    """An array of tables (`[[orders.accounts]]`), `least` to `most` of them."""
 
     item: Mapping[str, Key]
     least: int = 1
+    most: int = 4096
 
 
 Schema = Mapping[str, Union[Key, Tables, "Schema"]]
@@ -60,6 +64,16 @@ def _address(value: str) -> str | None:
     except ValueError:
         return "is not an IPv4 address such as 10.110.0.11"
     return None
+
+
+def _address_or_empty(value: str) -> str | None:
+    return _address(value) if value else None
+
+
+def _symbol(value: str) -> str | None:
+    if value.isascii() and value.isprintable() and value == value.strip() and value == value.upper():
+        return None
+    return "must be a symbol as on the feed: upper case ASCII without blanks around it"
 
 
 def _ascii(value: str) -> str | None:
@@ -79,26 +93,44 @@ def _port(default: Any = REQUIRED) -> Key:
 _TOS = Key("int", 104, 0, 255)  # DSCP 26 << 2: the trading lane of the reference intent
 _HEARTBEAT_MS = Key("int", 1000, 50, 15000)
 
+_RATIO = Key("float", 0.0, 0.0, 0.5)
+_SYMBOL = Key("str", REQUIRED, 1, 8, rule=_symbol)
+
 ENGINE: Schema = {
     "engine": {
-        "name": Key("str", "t2t", 1, 32, rule=_ascii),
+        "name": Key("str", "t2t", 1, 31, rule=_ascii),
         "cpu": Key("int", -1, -1, 4095),
         "housekeeping_cpus": Key("ints", [], 0, 4095),
         "block": Key("str", "/run/tickwire/t2t.block", 1, 4095),
+        "journal_dir": Key("str", "", 0, 4000),  # "": the directory of engine.block
+        "journal_records": Key("int", 1 << 20, 1024, 1 << 26),
         "idle_after_ms": Key("int", 0, 0, 60000),
         "max_orders": Key("int", 1 << 20, 1024, 1 << 26),
         "max_instruments": Key("int", 16384, 1, 65536),
         "max_samples": Key("int", 1 << 18, 1, 1 << 26),
+        "warm_send": Key("bool", True),
     },
     "feed": {
         "group": Key("str", rule=_address),
         "port": _port(26400),
         "interface": Key("str", rule=_address),
+        "source": Key("str", "", 0, 15, rule=_address_or_empty),
+        "group_b": Key("str", "", 0, 15, rule=_address_or_empty),
+        "port_b": _port(26410),
+        "interface_b": Key("str", "", 0, 15, rule=_address_or_empty),
+        "source_b": Key("str", "", 0, 15, rule=_address_or_empty),
+        "request_host": Key("str", "", 0, 15, rule=_address_or_empty),
+        "request_port": _port(26403),
+        "request_ms": Key("int", 20, 1, 10_000),
+        "gap_timeout_ms": Key("int", 200, 0, 60_000),
+        "silent_ms": Key("int", 5000, 0, 600_000),
+        "keep_packets": Key("int", 1024, 1, 65536),
         "busy_poll_us": Key("int", 50, 0, 1000),
     },
     "orders": {
         "host": Key("str", rule=_address),
         "port": _port(26401),
+        "version": Key("str", "5.0", choices=("5.0", "4.2")),
         "username": Key("str", REQUIRED, 1, 6, rule=_ascii),
         "password": Key("str", REQUIRED, 1, 10, rule=_ascii),
         "session": Key("str", "", 0, 10, rule=_ascii),
@@ -107,13 +139,27 @@ ENGINE: Schema = {
         "tos": _TOS,
     },
     "strategy": {
-        "name": Key("str", "imbalance", choices=("imbalance",)),
-        "ratio": Key("float", 3.0, 1.0, 1e6),
+        "name": Key("str", "imbalance", choices=("imbalance", "market_maker", "spread")),
+        "file": Key("str", "", 0, 4095),  # of Python functions; not "": instead of the built-in `name`
         "size": Key("int", 100, 1, 999_999),
+        "ratio": Key("float", 3.0, 1.0, 1e6),
+        "edge_bps": Key("float", 5.0, 0.0, 10_000.0),
+        "skew_bps": Key("float", 5.0, 0.0, 10_000.0),
+        "max_position": Key("int", 1000, 1, 1_000_000_000),
+        "requote_ticks": Key("int", 1, 1, 1_000_000),
+        "symbols": Key("strs", [], 1, 8, most=64, rule=_symbol),
+        "legs": Tables({"symbol": _SYMBOL, "weight": Key("int", REQUIRED, -999_999, 999_999)}, least=0, most=4),
     },
     "risk": {
         "max_size": Key("int", 1000, 1, 999_999),
+        "max_notional_usd": Key("float", 1e6, 0.0001, 1e12),
         "collar_bps": Key("int", 500, 1, 10_000),
+        "max_position": Key("int", 100_000, 1, 1_000_000_000),
+        "max_open_orders": Key("int", 1000, 1, 1 << 20),
+        "max_orders_per_s": Key("int", 10_000, 1, 1 << 30),
+        "duplicate_ms": Key("int", 0, 0, 60_000),
+        "restricted": Key("strs", [], 1, 8, most=256, rule=_symbol),
+        "kill_file": Key("str", "", 0, 4095),  # trading stops when it exists
     },
 }
 
@@ -123,13 +169,27 @@ EXCHANGE: Schema = {
         "itch_file": Key("str", REQUIRED, 1, 4095),
         "session_prefix": Key("str", "LAB", 1, 5, rule=_session_prefix),
         "block": Key("str", "/run/tickwire/exchange.json", 1, 4095),
+        "drop_copy": Key("str", "", 0, 4095),  # file of JSON lines; "": none
+        "matching": Key("bool", True),
     },
     "feed": {
         "group": Key("str", rule=_address),
         "port": _port(26400),
         "interface": Key("str", rule=_address),
-        "rate": Key("float", 500.0, 0.0, 1e8),
+        "group_b": Key("str", "", 0, 15, rule=_address_or_empty),
+        "port_b": _port(26410),
+        "interface_b": Key("str", "", 0, 15, rule=_address_or_empty),
+        "request_port": Key("int", 0, 0, 65535),  # of the re-request server on `interface`; 0: none
+        "rate": Key("float", 500.0, 0.0, 1e8),  # messages per second; 0: as fast as one core can
+        "speed": Key("float", 0.0, 0.0, 1e6),  # 1: the file's own time, 10: ten times as fast; 0: `rate` counts
         "messages_per_packet": Key("int", 1, 1, 64),
+        "loss_a": _RATIO,
+        "loss_b": _RATIO,
+        "duplicate_a": _RATIO,
+        "duplicate_b": _RATIO,
+        "reorder_a": _RATIO,
+        "reorder_b": _RATIO,
+        "seed": Key("int", 1, 0, 1 << 62),
         "tos": _TOS,
     },
     "orders": {
@@ -140,6 +200,7 @@ EXCHANGE: Schema = {
             {
                 "username": Key("str", REQUIRED, 1, 6, rule=_ascii),
                 "password": Key("str", REQUIRED, 1, 10, rule=_ascii),
+                "version": Key("str", "5.0", choices=("5.0", "4.2")),
             }
         ),
     },
@@ -149,7 +210,21 @@ EXCHANGE: Schema = {
     },
 }
 
-_TYPE_NAMES = {"int": "an integer", "float": "a number", "str": "a string", "ints": "a list of integers"}
+_TYPE_NAMES = {
+    "int": "an integer",
+    "float": "a number",
+    "str": "a string",
+    "bool": "true or false",
+    "ints": "a list of integers",
+    "strs": "a list of strings",
+}
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # TOML's hexadecimal numbers may be longer than Python is willing to write in decimal
+        return f"a number of more than {sys.get_int_max_str_digits()} digits"
 
 
 @dataclass
@@ -167,7 +242,7 @@ class _Checker:
 
     def table(self, value: Any, schema: Schema, path: KeyPath) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise self.fail(path, f"must be a table, not {value!r}")
+            raise self.fail(path, f"must be a table, not {_shown(value)}")
         for key in value:
             if key not in schema:
                 near = difflib.get_close_matches(key, schema, 1)
@@ -189,6 +264,8 @@ class _Checker:
             raise self.fail(path, f"must be an array of tables ([[{'.'.join(map(str, path))}]])")
         if len(value) < rule.least:
             raise self.fail(path, f"needs at least {rule.least} entry ([[{'.'.join(map(str, path))}]])")
+        if len(value) > rule.most:
+            raise self.fail(path, f"has {len(value)} entries, at most {rule.most} are possible")
         return [self.table(item, rule.item, (*path, f"[{n}]")) for n, item in enumerate(value)]
 
     def default(self, rule: Key, path: KeyPath) -> Any:
@@ -197,11 +274,18 @@ class _Checker:
         return list(rule.default) if isinstance(rule.default, list) else rule.default
 
     def scalar(self, value: Any, rule: Key, path: KeyPath) -> Any:
-        wrong = self.fail(path, f"must be {_TYPE_NAMES[rule.kind]}, not {value!r}")
-        if rule.kind == "ints":
+        wrong = self.fail(path, f"must be {_TYPE_NAMES[rule.kind]}, not {_shown(value)}")
+        if rule.kind in ("ints", "strs"):
             if not isinstance(value, list):
                 raise wrong
-            return [self.scalar(item, Key("int", low=rule.low, high=rule.high), path) for item in value]
+            if len(value) > rule.most:
+                raise self.fail(path, f"has {len(value)} entries, at most {rule.most} are possible")
+            item = Key(rule.kind.removesuffix("s"), low=rule.low, high=rule.high, rule=rule.rule)
+            return [self.scalar(each, item, path) for each in value]
+        if rule.kind == "bool":
+            if not isinstance(value, bool):
+                raise wrong
+            return value
         types = {"int": int, "float": (int, float), "str": str}[rule.kind]
         if isinstance(value, bool) or not isinstance(value, types):  # type: ignore[arg-type]
             raise wrong
@@ -210,7 +294,7 @@ class _Checker:
             if rule.choices and value not in rule.choices:
                 raise self.fail(path, f"{value!r} is not one of: {', '.join(rule.choices)}")
         else:
-            self.bounded(value, rule, path, f"{value}")
+            self.bounded(value, rule, path, _shown(value))
         problem = rule.rule(value) if rule.rule else None
         if problem:
             raise self.fail(path, f"{value!r} {problem}")
@@ -234,9 +318,58 @@ def _engine_rules(config: dict[str, Any], checker: _Checker) -> None:
         raise checker.fail(
             ("risk", "max_size"), f"{risk['max_size']} is below strategy.size {strategy['size']}: no order would pass"
         )
+    _line_rules(config, checker)
+    for key in ("symbols", "restricted"):
+        section = "strategy" if key == "symbols" else "risk"
+        twice = [symbol for symbol in config[section][key] if config[section][key].count(symbol) > 1]
+        if twice:
+            raise checker.fail((section, key), f"{twice[0]!r} is there twice")
+    _strategy_rules(strategy, risk, checker)
+
+
+def _strategy_rules(strategy: dict[str, Any], risk: dict[str, Any], checker: _Checker) -> None:
+    legs, size = strategy["legs"], strategy["size"]
+    for n, leg in enumerate(legs):
+        here = ("strategy", "legs", f"[{n}]")
+        if leg["weight"] == 0:
+            raise checker.fail((*here, "weight"), "0 buys and sells nothing: leave the leg out")
+        if leg["symbol"] in [other["symbol"] for other in legs[:n]]:
+            raise checker.fail((*here, "symbol"), f"{leg['symbol']!r} is there twice")
+    if strategy["file"]:
+        return
+    if strategy["name"] == "market_maker":
+        if not strategy["symbols"]:
+            raise checker.fail(("strategy", "symbols"), "is empty: the market maker quotes only what is named here")
+        if strategy["max_position"] < size:
+            raise checker.fail(
+                ("strategy", "max_position"),
+                f"{strategy['max_position']} is below strategy.size {size}: nothing would be quoted",
+            )
+    if strategy["name"] == "spread":
+        if len(legs) < 2:
+            raise checker.fail(
+                ("strategy", "legs"), f"the spread strategy needs 2 to 4 legs ([[strategy.legs]]), not {len(legs)}"
+            )
+        for n, leg in enumerate(legs):
+            if size * abs(leg["weight"]) > risk["max_size"]:
+                raise checker.fail(
+                    ("strategy", "legs", f"[{n}]", "weight"),
+                    f"{leg['weight']} times strategy.size {size} is above risk.max_size {risk['max_size']}: "
+                    "the group would be refused",
+                )
+
+
+def _line_rules(config: dict[str, Any], checker: _Checker) -> None:
+    """The B line, for both kinds of file: two lines on one address would be one line."""
+    feed = config["feed"]
+    if feed["group_b"] and (feed["group_b"], feed["port_b"]) == (feed["group"], feed["port"]):
+        raise checker.fail(("feed", "group_b"), f"{feed['group_b']}:{feed['port_b']} is the A line's address too")
+    if not feed["group_b"] and (feed["interface_b"] or feed.get("source_b")):
+        raise checker.fail(("feed", "group_b"), "is empty, yet other keys of the B line are set")
 
 
 def _exchange_rules(config: dict[str, Any], checker: _Checker) -> None:
+    _line_rules(config, checker)
     seen: set[str] = set()
     for n, account in enumerate(config["orders"]["accounts"]):
         # SoupBinTCP pads user names with spaces and compares them without case.
@@ -244,6 +377,11 @@ def _exchange_rules(config: dict[str, Any], checker: _Checker) -> None:
         if name in seen:
             raise checker.fail(("orders", "accounts", f"[{n}]", "username"), f"{account['username']!r} is there twice")
         seen.add(name)
+    feed = config["feed"]
+    if not feed["group_b"]:
+        for key in ("loss_b", "duplicate_b", "reorder_b"):
+            if feed[key]:
+                raise checker.fail(("feed", key), f"{feed[key]} has no effect: there is no line B without feed.group_b")
     if (config["orders"]["address"], config["orders"]["port"]) == (
         config["control"]["address"],
         config["control"]["port"],
@@ -251,13 +389,30 @@ def _exchange_rules(config: dict[str, Any], checker: _Checker) -> None:
         raise checker.fail(("control", "port"), f"{config['control']['port']} is also orders.port on that address")
 
 
-def parse(text: str, schema: Schema, name: str) -> dict[str, Any]:
-    """Parse and check TOML `text` against `schema`; `name` is what errors call the file."""
+def _document(text: str, name: str) -> dict[str, Any]:
     try:
-        document = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = str(error).partition("(at line ")[2].partition(",")[0]
         raise ConfigError(f"{name}:{line or '?'}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}: arrays or tables nested too deep; a configuration has two levels") from None
+    except ValueError:  # what int() says, for tomllib does not limit the digits of a number
+        raise ConfigError(f"{name}: a number has more than {sys.get_int_max_str_digits()} digits") from None
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from None
+
+
+def parse(text: str, schema: Schema, name: str) -> dict[str, Any]:
+    """Parse and check TOML `text` against `schema`; `name` is what errors call the file."""
+    document = _document(text, name)
     checker = _Checker(name, locate(text))
     config = checker.table(document, schema, ())
     if schema is ENGINE:
@@ -269,13 +424,39 @@ def parse(text: str, schema: Schema, name: str) -> dict[str, Any]:
 
 def load(path: str | Path, schema: Schema) -> dict[str, Any]:
     """Read, parse and check the file at `path`; ConfigError on anything wrong, an unreadable file included."""
+    return parse(_read(path), schema, str(path))
+
+
+def _known_keys(document: Mapping[str, Any], schema: Schema) -> int:
+    """How many tables and keys of `document`, two levels deep, `schema` knows."""
+    known = 0
+    for name, values in document.items():
+        inner = schema.get(name)
+        known += inner is not None
+        if isinstance(inner, Mapping) and isinstance(values, Mapping):
+            known += sum(key in inner for key in values)
+    return known
+
+
+def kind(document: Mapping[str, Any]) -> str:
+    """Which kind of file a parsed document is meant to be: "engine" or "exchange", by the keys it has."""
+    return "exchange" if _known_keys(document, EXCHANGE) > _known_keys(document, ENGINE) else "engine"
+
+
+def check(path: str | Path) -> str:
+    """Check the file at `path` as what it is; returns "engine" or "exchange", ConfigError names the first problem."""
+    text = _read(path)
+    found = kind(_document(text, str(path)))
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from None
-    return parse(text, schema, str(path))
+        parse(text, EXCHANGE if found == "exchange" else ENGINE, str(path))
+    except ConfigError as error:
+        raise ConfigError(f"{error} (taken as the configuration of an {found})") from None
+    return found
+
+
+def check_values(values: Mapping[str, Any], schema: Schema, name: str) -> dict[str, Any]:
+    """Check values that come from elsewhere than a file, by a part of the schema; errors begin with `name`."""
+    return _Checker(name).table(dict(values), schema, ())
 
 
 def engine_defaults() -> dict[str, Any]:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`tickwire run`: the C engine in a thread of its own, everything slow around it on the housekeeping CPUs.
 
-The main thread only waits, watches the shared block twice a second and takes signals; the engine's thread pins itself
-to `engine.cpu` inside `Engine.run` with the GIL released. When the order session drops, the engine's thread opens it
-again after a pause that doubles from 0.1 s to 5 s; what cannot heal by itself (a refused login, a wrong address) ends
-the process with one line and exit code 1.
+Four threads. The engine's pins itself to `engine.cpu` inside `Engine.run` with the GIL released, and reads the feed
+from start to end whatever becomes of the order session. The connector makes the order connection, and again when it
+drops, after a pause that doubles from 0.1 s to 5 s. The writer has the kernel write the journal to the disk once a
+second. The main thread takes signals and watches (`watch.py`): SIGUSR1 or the kill file stop trading, SIGTERM and
+SIGINT the process. What cannot heal by itself (a refused login, a wrong address) ends the process with one line and
+exit code 1.
 """
 
 from __future__ import annotations
@@ -17,20 +19,24 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from . import _core
+from . import _core, strategy
 from .errors import TickwireError
 from .notify import notify
+from .watch import Watcher
 
 log = logging.getLogger("tickwire.engine")
 
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 5.0
-_WATCH_S = 0.5
-_STATUS_S = 10.0
+_WATCH_S = 0.1
+_SESSION_S = 0.02
+_SYNC_S = 1.0
+
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
 
 # Beside ConnectionError and TimeoutError: the way to an exchange that is not there yet, or no longer.
 _UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.ENOTCONN}
@@ -63,6 +69,14 @@ def heals(error: OSError) -> bool:
     return isinstance(error, ConnectionError | TimeoutError) or error.errno in _UNREACHABLE
 
 
+def journal_path(config: dict[str, Any], now: float | None = None) -> tuple[str, str]:
+    """Path of the journal and the name in its header: one for each engine, user and UTC day."""
+    engine, username = config["engine"], config["orders"]["username"]
+    day = time.strftime("%Y%m%d", time.gmtime(now))
+    directory = engine["journal_dir"] or str(Path(engine["block"]).parent)
+    return f"{directory}/{engine['name']}-{username}-{day}.journal".replace(" ", "_"), f"{username} {day}"
+
+
 class Runner:
     """Life of one engine process: start, reconnect, stop."""
 
@@ -73,8 +87,11 @@ class Runner:
         self.stopping = threading.Event()
         self.finished = threading.Event()
         self.failure: str | None = None
+        self.control: _core.Control | None = None
+        path, name = journal_path(config)
+        settings = strategy.prepare({**config, "engine": {**config["engine"], "journal": path, "journal_name": name}})
         try:
-            self.engine = _core.Engine(config)
+            self.engine = _core.Engine(settings)
         except (ValueError, MemoryError) as error:
             raise TickwireError(f"the engine refuses its configuration: {error}") from None
 
@@ -86,75 +103,83 @@ class Runner:
         self.stopping.set()
         self.engine.stop()
 
+    def kill(self, reason: str) -> None:
+        """No order goes out from here on, and open ones are cancelled; until `tickwire kill --revive`."""
+        if self.control is not None:
+            self.control.kill(reason)
+
+    def _on_kill_signal(self, signum: int, frame: FrameType | None) -> None:
+        del frame
+        self.kill(signal.Signals(signum).name)
+
+    # --- the threads
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            # Signals are for the main thread: here they would only interrupt system calls of the hot path.
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+            try:
+                work()
+            except Exception as error:  # the main thread must hear of a bug here, or it would wait for ever
+                log.exception("the %s thread failed", name)
+                self.failure = f"internal error: {error!r}"
+                self.finished.set()
+
+        return threading.Thread(target=guarded, name=f"tickwire-{name}")
+
     def _trade(self) -> None:
-        """The engine's thread: open, run, and again."""
-        # Signals are for the main thread: here they would only interrupt system calls of the hot path.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-        pause = FIRST_PAUSE_S
+        """The engine's thread."""
         try:
-            while not self.stopping.is_set():
-                started = time.monotonic()
-                try:
-                    self.engine.open()
-                    log.info("order connection to %s open, logging in as %s", self.peer, self._username)
-                    reason = self.engine.run()
-                    if reason == "stopped":
-                        break
-                    problem = {
-                        "session_closed": "the exchange ended the order session",
-                        "logged_out": "the order connection closed or fell silent",
-                    }.get(reason, reason)
-                except OSError as error:
-                    problem = str(error) if error.strerror is None else _os_error_text(error)
-                    if not heals(error):
-                        self.failure = problem
-                        break
-                if time.monotonic() - started > LAST_PAUSE_S:
-                    pause = FIRST_PAUSE_S  # it had worked
-                log.warning("orders %s: %s; next attempt in %.1f s", self.peer, problem, pause)
-                notify(f"STATUS=reconnecting to {self.peer}: {problem}")
-                self.stopping.wait(pause)
-                pause = min(2 * pause, LAST_PAUSE_S)
-        except Exception as error:  # the main thread must hear of a bug here, or it would wait for ever
-            log.exception("the engine's thread failed")
-            self.failure = f"internal error: {error!r}"
+            self.engine.run()
+        except OSError as error:
+            self.failure = _os_error_text(error)
         finally:
             self.finished.set()
 
-    @property
-    def _username(self) -> str:
-        return str(self.config["orders"]["username"])
+    def _connect(self) -> None:
+        """The connector: make the order connection, and again."""
+        pause = FIRST_PAUSE_S
+        while not self.stopping.is_set():
+            started = time.monotonic()
+            try:
+                self.engine.connect()
+                log.info("order connection to %s open, logging in as %s", self.peer, self.config["orders"]["username"])
+                problem = self._until_closed()
+            except OSError as error:
+                problem = _os_error_text(error)
+                if not heals(error) and not self.stopping.is_set():
+                    self.failure = problem
+                    self.finished.set()
+                    return
+            if self.stopping.is_set():
+                return
+            if time.monotonic() - started > LAST_PAUSE_S:
+                pause = FIRST_PAUSE_S  # it had worked
+            problem = problem.removeprefix(f"orders {self.peer}: ")
+            log.warning("orders %s: %s; next attempt in %.1f s", self.peer, problem, pause)
+            notify(f"STATUS=reconnecting to {self.peer}: {problem}")
+            self.stopping.wait(pause)
+            pause = min(2 * pause, LAST_PAUSE_S)
 
-    def _snapshot(self) -> dict[str, Any]:
-        try:
-            return _core.block_read(self.block)
-        except (OSError, ValueError):
-            return {}
+    def _until_closed(self) -> str:
+        """Why the order session ended; a refused login ends the engine itself, with its own reason."""
+        while not self.stopping.wait(_SESSION_S):
+            state, problem = self.engine.session()
+            if state == "closed":
+                return problem
+        return "stopping"
 
-    def _watch(self) -> None:
-        """The main thread: readiness and a status line for systemd, until the engine's thread is done."""
-        ready, said, due = False, "", 0.0
-        while not self.finished.wait(_WATCH_S if ready else 0.05):
-            snapshot = self._snapshot()
-            state = snapshot.get("state", "starting")
-            if state == "live" and not ready:
-                ready = True
-                log.info("live: logged in at %s, feed %s", self.peer, self._feed)
-                notify("READY=1\nSTATUS=live")
-            due -= _WATCH_S if ready else 0.05
-            if snapshot and due <= 0:
-                due = _STATUS_S
-                status = (
-                    f"{state}: {snapshot['messages']} messages, {snapshot['messages_lost']} lost, "
-                    f"{snapshot['orders_sent']} orders"
-                )
-                if status != said:
-                    notify(f"STATUS={status}")
-                    said = status
-
-    @property
-    def _feed(self) -> str:
-        return f"{self.config['feed']['group']}:{self.config['feed']['port']}"
+    def _write(self) -> None:
+        """The writer: a host that loses power loses at most the last second of the journal."""
+        failed = False
+        while not self.stopping.wait(_SYNC_S):
+            try:
+                self.engine.sync()
+                failed = False
+            except OSError as error:
+                if not failed:
+                    log.error("%s; trading goes on, but a loss of power would lose order state", _os_error_text(error))
+                failed = True
 
     def run(self) -> None:
         """Run until a signal or a failure; TickwireError on the latter."""
@@ -168,18 +193,42 @@ class Runner:
             ) from None
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self.stop)
-        worker = threading.Thread(target=self._trade, name="tickwire-engine")
-        worker.start()
         try:
-            self._watch()
+            self.engine.open()
+            self.control = _core.Control(f"{self.block}.control")
+        except ValueError as error:
+            raise TickwireError(str(error)) from None
+        except OSError as error:
+            raise TickwireError(_os_error_text(error)) from None
+        signal.signal(signal.SIGUSR1, self._on_kill_signal)
+        watcher = Watcher(self.config, self.control)
+        watcher.look()  # a kill file that is there stops trading before it begins
+        threads = [
+            self._thread(*work)
+            for work in (("engine", self._trade), ("connect", self._connect), ("write", self._write))
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            while not self.finished.wait(_WATCH_S):
+                self.failure = watcher.look() or self.failure
+                if self.failure is not None:
+                    break
         finally:
             notify("STOPPING=1")
             self.stop()
-            worker.join()
+            for thread in threads:
+                thread.join()
+            watcher.look()  # what came in the last moments
         if self.failure is not None:
             raise TickwireError(self.failure)
-        snapshot = self._snapshot()
-        log.info("stopped after %s messages and %s orders", snapshot.get("messages"), snapshot.get("orders_sent"))
+        block = _core.block_read(self.block)
+        log.info(
+            "stopped after %s messages and %s orders, %s still open",
+            block["messages"],
+            block["orders_sent"],
+            block["open_orders"],
+        )
 
 
 def _os_error_text(error: OSError) -> str:
@@ -213,10 +262,13 @@ def _own(block: str) -> Iterator[None]:
 
 def run(config: dict[str, Any]) -> None:
     """The `run` command: config is a checked engine configuration."""
-    directory = Path(config["engine"]["block"]).parent
-    if not directory.is_dir():
-        raise TickwireError(
-            f"engine.block: directory {directory} does not exist; create it (systemd: RuntimeDirectory=tickwire)"
-        )
+    for key, directory, unit in (
+        ("block", str(Path(config["engine"]["block"]).parent), "RuntimeDirectory"),
+        ("journal_dir", config["engine"]["journal_dir"], "StateDirectory"),
+    ):
+        if directory and not Path(directory).is_dir():
+            raise TickwireError(
+                f"engine.{key}: directory {directory} does not exist; create it (systemd: {unit}=tickwire)"
+            )
     with _own(config["engine"]["block"]):
         Runner(config).run()

@@ -19,7 +19,9 @@ are exact, only the order is drawn: types are drawn without replacement from the
 Histories are valid: references are unique, every E, C, X, D and U refers to a live order, and no order shrinks below
 zero. Books never cross: a price is drawn relative to the best of the other side. A slowly turning pressure per
 instrument makes one side add more and the other side be hit more, so mid and top-of-book imbalance move as on a real
-day. Instruments are drawn by Zipf's law. What is kinder than a real day: the depth (some tens of levels, not 2,400).
+day. Instruments are drawn by Zipf's law. Books are some tens of levels deep; with `deep` a fifth of the
+orders stands far behind the best price, up to `DEEP_TICKS`, so that with enough orders the busiest books have the
+2,400 levels of a real day.
 
 The same seed gives the same bytes on every machine: only `random.Random.random` is used, which Python keeps stable.
 """
@@ -43,6 +45,7 @@ _F_OF_ADDS, _C_OF_EXECUTIONS, _I_OF_TRADES = 0.01, 0.05, 0.7
 MAX_INSTRUMENTS = 16384
 START_MESSAGES_PER_INSTRUMENT = 3
 
+DEEP_TICKS = 2600
 _TICK = 100  # one cent in 1/10000 dollar
 _OPEN_NS = (9 * 60 + 30) * 60 * 10**9
 _MEAN_GAP_NS = 82_000  # 283 million messages in six and a half hours
@@ -105,10 +108,13 @@ class _Market:
 
     KEEP = 2  # orders that deletes and executions leave on each side of a book that has been opened
 
-    def __init__(self, seed: int, instruments: int, messages: int) -> None:
+    def __init__(self, seed: int, instruments: int, messages: int, deep: bool) -> None:
         self.random = random.Random(seed).random
+        self.deep = deep
+        floor = DEEP_TICKS + 400 if deep else 0  # no price of a deep book is cut off at zero
         self.books = [
-            _Instrument(n + 1, _symbol(n), int(500 * math.exp(3.5 * self.random())) * _TICK) for n in range(instruments)
+            _Instrument(n + 1, _symbol(n), (floor + int(500 * math.exp(3.5 * self.random()))) * _TICK)
+            for n in range(instruments)
         ]
         self.zipf = list(itertools.accumulate(1.0 / (n + 1) for n in range(instruments)))
         self.orders: dict[int, tuple[_Instrument, int, int, int]] = {}  # reference -> book, side, price, shares
@@ -150,7 +156,16 @@ class _Market:
             return own - sign * _TICK * (1 + int(self.random() * room / 2))
         if roll < 0.5 * lean:
             return own
-        return max(_TICK, own + sign * _TICK * (1 + self.geometric(0.25)))
+        return max(_TICK, own + sign * _TICK * self.distance())
+
+    def distance(self) -> int:
+        """Ticks behind the best price."""
+        roll = self.random() if self.deep else 1.0
+        if roll < 0.33:
+            return 1 + int(self.random() * DEEP_TICKS)
+        if roll < 0.43:
+            return int(DEEP_TICKS ** self.random())
+        return 1 + self.geometric(0.25)
 
     def victim(self, wanted: int = 1) -> tuple[int, tuple[_Instrument, int, int, int]] | None:
         """A live order with at least `wanted` shares that may leave its book; mostly a recent one. None: no luck."""
@@ -289,7 +304,7 @@ def start_messages(instruments: int) -> int:
     return 3 + START_MESSAGES_PER_INSTRUMENT * instruments
 
 
-def generate(messages: int, seed: int, instruments: int) -> Iterator[bytes]:
+def generate(messages: int, seed: int, instruments: int, deep: bool = False) -> Iterator[bytes]:
     """Yield exactly `messages` ITCH 5.0 message bodies; the same for the same arguments. TickwireError on bad ones."""
     if not 1 <= instruments <= MAX_INSTRUMENTS:
         raise TickwireError(f"--instruments {instruments} is outside 1..{MAX_INSTRUMENTS}")
@@ -299,7 +314,7 @@ def generate(messages: int, seed: int, instruments: int) -> Iterator[bytes]:
             f"--messages {messages} is too few: {instruments} instruments need {start_messages(instruments)} "
             f"start-of-day messages before the first order; raise --messages or lower --instruments"
         )
-    market = _Market(seed, instruments, messages)
+    market = _Market(seed, instruments, messages, deep)
     yield from market.start_of_day()
     makers = {
         "A": market.add,

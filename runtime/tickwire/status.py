@@ -3,13 +3,23 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import _core
 from .errors import TickwireError
+
+WIDTH = 80
+PERCENTILES = ("min", "median", "p99", "p99_9", "max")
+RATES = ("messages", "packets", "packets_b", "orders_sent", "refused")
+_GAP = 4
+_COLUMN = (WIDTH - _GAP) // 2
+_USD = 10_000  # prices and cash are in 1/10000 dollar
 
 
 def alive(pid: int) -> bool:
@@ -39,19 +49,204 @@ def read(path: str) -> dict[str, Any]:
     return {"component": "exchange" if is_json else "engine", "alive": running, **state}
 
 
-def table(state: dict[str, Any]) -> str:
-    """The state for people: one line per value, then the top of the books."""
+def refusals(state: Mapping[str, Any]) -> dict[str, int]:
+    """Orders refused by risk, by reason; reasons that never occurred are left out."""
+    return {
+        name.removeprefix("risk_"): value for name, value in state.items() if name.startswith("risk_") and value > 0
+    }
+
+
+def percentiles(path: str) -> dict[str, int] | None:
+    """Tick-to-trade of the samples so far, in ns, as bench/stats.py defines them; None without samples."""
+    from .bench import stats, t2t
+
+    try:
+        samples, _ = t2t.latencies(_core.block_samples(path))
+    except (OSError, ValueError):  # replaced or gone since it was read
+        return None
+    if not samples:
+        return None
+    samples.sort()
+    return {
+        "samples": len(samples),
+        "min": samples[0],
+        "median": stats.percentile(samples, 50),
+        "p99": stats.percentile(samples, 99),
+        "p99_9": stats.percentile(samples, 99.9),
+        "max": samples[-1],
+    }
+
+
+# --- the picture of an engine ---
+
+
+def _short(value: float, room: int) -> str:
+    """A count within `room` characters and a blank before it: whole while it fits, else in millions and so on."""
+    text = f"{value:,.0f}"
+    for unit in ("M", "G", "T"):
+        if len(text) < room:
+            break
+        value /= 1e6 if unit == "M" else 1e3
+        text = f"{value:,.1f}{unit}"
+    return text
+
+
+def _count(label: str, value: int, more: str = "") -> str:
+    return f"{label:<12}{_short(value, 13):>13}{more:>13}"
+
+
+def _rate(rates: Mapping[str, float], name: str) -> str:
+    if name not in rates:
+        return ""
+    rate = rates[name]
+    return f"{_short(rate, 11)}/s" if rate >= 100 or rate == 0 else f"{rate:.1f}/s"
+
+
+def _feed(state: Mapping[str, Any], rates: Mapping[str, float]) -> list[str]:
+    if not state["feed_session"]:
+        health = "no packet yet"
+    else:
+        flags = [name.upper() for name in ("stale", "silent") if state[name]]
+        health = ", ".join(flags) or ("ended" if state["feed_ended"] else "ok")
+    return [
+        f"FEED {state['feed_session']}".ljust(18) + health.rjust(_COLUMN - 18),
+        _count("messages", state["messages"], _rate(rates, "messages")),
+        _count("packets", state["packets"], _rate(rates, "packets")),
+        _count("of line B", state["packets_b"], _rate(rates, "packets_b")),
+        _count("gaps", state["gaps"], f"{_short(state['gaps_closed'], 6)} closed"),
+        _count("lost", state["messages_lost"]),
+        _count("requests", state["requests"], f"{_short(state['packets_requested'], 8)} came"),
+        _count("duplicates", state["duplicates"]),
+    ]
+
+
+def _orders(state: Mapping[str, Any], rates: Mapping[str, float]) -> list[str]:
+    trading = "KILLED" if state["killed"] else "trading" if state["state"] == "live" else "no session"
+    executed = f"{_short(state['shares_executed'], 9)} shs" if state["shares_executed"] else ""
+    unsure = f"{_short(state['unsure_orders'], 6)} unsure" if state["unsure_orders"] else ""
+    return [
+        "ORDERS".ljust(18) + (trading if state["alive"] else "not running").rjust(_COLUMN - 18),
+        _count("sent", state["orders_sent"], _rate(rates, "orders_sent")),
+        _count("accepted", state["orders_accepted"]),
+        _count("executed", state["orders_executed"], executed),
+        _count("canceled", state["orders_canceled"]),
+        _count("rejected", state["orders_rejected"]),
+        _count("open", state["open_orders"], unsure),
+        _count("refused", sum(refusals(state).values()), _rate(rates, "refused")),
+    ]
+
+
+def _refused(state: Mapping[str, Any]) -> list[str]:
+    by_count = sorted(refusals(state).items(), key=lambda item: -item[1])
+    text = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in by_count)
+    return textwrap.wrap(f"refused by risk: {text}", WIDTH, subsequent_indent="  ") if by_count else []
+
+
+def _microseconds(ns: int) -> str:
+    us = ns / 1000
+    return f"{us:.3f}" if us < 10_000 else f"{us:,.0f}" if us < 1e6 else f"{us / 1e6:,.1f} s"
+
+
+def _latency(state: Mapping[str, Any], latency: Mapping[str, int] | None) -> list[str]:
+    source = f"{state['timestamp_source']} stamps" if state["timestamp_source"] != "none" else "no stamps"
+    names = "".join(f"{name.replace('_', '.'):>10}" for name in PERCENTILES)
+    values = "".join(f"{_microseconds(latency[name]) if latency else '-':>10}" for name in PERCENTILES)
+    said = f"{state['samples']:,}, {source}"
+    lines = [f"{'TICK TO TRADE, us':<30}{names}", f"{said:<30}{values}"]
+    missing = [f"{state[name]:,} {name.replace('_', ' ')}" for name in ("unstamped", "samples_dropped") if state[name]]
+    if state["legs_sent"]:
+        spread = f"legs {state['legs_sent']:,}, apart {_microseconds(state['leg_spread_last_ns'])} us"
+        missing.append(f"{spread}, at most {_microseconds(state['leg_spread_max_ns'])} us")
+    return lines + textwrap.wrap(", ".join(missing), WIDTH)
+
+
+def _price(value: int, room: int) -> str:
+    text = f"{value / _USD:.4f}" if value else "-"
+    return (text if len(text) < room else f"{value / _USD:.2f}").rjust(room)
+
+
+def _money(value: float, room: int) -> str:
+    text = f"{value / _USD:,.2f}"
+    return (text if len(text) < room else f"{value / _USD:.3g}").rjust(room)
+
+
+def _shares(value: int, room: int) -> str:
+    return (_short(value, room) if value else "-").rjust(room)
+
+
+def _instruments(state: Mapping[str, Any]) -> list[str]:
+    """Books and positions side by side; what has a position comes first."""
+    tops = {top["stock"]: top for top in state["top"]}
+    positions = {position["stock"]: position for position in state["positions"]}
+    none = {"bid": 0, "ask": 0, "bid_size": 0, "ask_size": 0}
+    lines = [
+        f"{'BOOKS':<8}{'bid size':>9}{'bid':>11}{'ask':>11}{'ask size':>9}{'position':>9}{'value':>12}{'profit':>11}"
+    ]
+    for stock in [*positions, *(stock for stock in tops if stock not in positions)]:
+        top, position = tops.get(stock, none), positions.get(stock)
+        line = f"{stock:<8}{_shares(top['bid_size'], 9)}{_price(top['bid'], 11)}"
+        line += f"{_price(top['ask'], 11)}{_shares(top['ask_size'], 9)}"
+        if position is not None:
+            at_mid = position["shares"] * (top["bid"] + top["ask"]) / 2
+            value, profit = _money(at_mid, 12), _money(position["cash"] + at_mid, 11)
+            if not (top["bid"] and top["ask"]):
+                value, profit = "-".rjust(12), "-".rjust(11)
+            line += _shares(position["shares"], 9) + value + profit
+        lines.append(line)
+    return lines if len(lines) > 1 else [*lines, "-"]
+
+
+def picture(
+    state: Mapping[str, Any],
+    rates: Mapping[str, float] | None = None,
+    latency: Mapping[str, int] | None = None,
+    at: str = "",
+) -> list[str]:
+    """An engine in 80 columns: rates per second by the names of RATES where known, latency from `percentiles`.
+
+    Positions are valued at the mid of the book in USD, where the block shows that book; profit is cash and that value.
+    """
+    rates = rates or {}
+    word = state["state"] if state["alive"] else f"not running (was {state['state']})"
+    right = f"  pid {state['pid']}  limits {state['limits_version']}  {at}".rstrip()
+    left = f"{state['name'][: WIDTH - len(right) - len(word) - 2]}  {word}"
+    columns = zip(_feed(state, rates), _orders(state, rates), strict=True)
+    return [
+        left + right.rjust(WIDTH - len(left)),
+        *(f"{feed}{'':{_GAP}}{orders}".rstrip() for feed, orders in columns),
+        *_refused(state),
+        "",
+        *_latency(state, latency),
+        "",
+        *_instruments(state),
+    ]
+
+
+def values(state: Mapping[str, Any]) -> list[str]:
+    """An exchange: one line per value."""
     lines = []
     for key, value in state.items():
-        if key == "top":
-            continue
         text = ", ".join(map(str, value)) or "-" if isinstance(value, list) else "-" if value == "" else str(value)
         lines.append(f"{key.replace('_', ' '):<18}{text}")
-    if state.get("top"):
-        lines.append(f"{'stock':<10}{'bid size':>10}{'bid':>14}{'ask':>14}{'ask size':>10}")
-        for top in state["top"]:
-            lines.append(
-                f"{top['stock']:<10}{top['bid_size']:>10}{top['bid'] / 10000:>14.4f}"
-                f"{top['ask'] / 10000:>14.4f}{top['ask_size']:>10}"
-            )
-    return "\n".join(lines)
+    return lines
+
+
+def lines_of(path: str, state: Mapping[str, Any]) -> Sequence[str]:
+    """What `tickwire status` prints."""
+    return values(state) if state["component"] == "exchange" else picture(state, None, percentiles(path))
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.05 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is outside 0.05..3600 seconds")
+    return value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `tickwire status`."""
+    parser.add_argument("block", metavar="BLOCK", help="its engine.block or exchange.block")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="every counter")
+    how.add_argument("--live", action="store_true", help="show it until Ctrl-C, with rates")
+    parser.add_argument("--interval", type=_seconds, default=1.0, metavar="S", help="of --live; default %(default)s s")

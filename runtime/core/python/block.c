@@ -19,6 +19,43 @@ static PyObject *tops_of(const struct block *block)
     return list;
 }
 
+static PyObject *positions_of(const struct block *block)
+{
+    PyObject *list = PyList_New(0);
+    for (uint64_t i = 0; list != NULL && i < block->position_count && i < BLOCK_POSITIONS; i++) {
+        const struct block_position *position = &block->position[i];
+        PyObject *stock = text_from_alpha(position->stock, sizeof position->stock), *row = NULL;
+        if (stock != NULL)
+            row = Py_BuildValue("{s:O,s:L,s:L,s:K,s:K}", "stock", stock, "shares", (long long)position->shares, "cash",
+                                (long long)position->cash, "open_buys", (unsigned long long)position->open_buys, "open_sells",
+                                (unsigned long long)position->open_sells);
+        if (row == NULL || PyList_Append(list, row) != 0)
+            Py_CLEAR(list);
+        Py_XDECREF(stock);
+        Py_XDECREF(row);
+    }
+    return list;
+}
+
+/* The last rejected orders, the latest last. */
+static PyObject *rejects_of(const struct block *block)
+{
+    PyObject *list = PyList_New(0);
+    uint64_t count = BLOCK_GET(block, orders_rejected);
+    for (uint64_t i = count > BLOCK_REJECTS ? count - BLOCK_REJECTS : 0; list != NULL && i < count; i++) {
+        const struct block_reject *reject = &block->reject[i % BLOCK_REJECTS];
+        PyObject *stock = text_from_alpha(reject->stock, sizeof reject->stock), *row = NULL;
+        if (stock != NULL)
+            row = Py_BuildValue("{s:k,s:k,s:O}", "reference", (unsigned long)reject->reference, "reason",
+                                (unsigned long)reject->reason, "stock", stock);
+        if (row == NULL || PyList_Append(list, row) != 0)
+            Py_CLEAR(list);
+        Py_XDECREF(stock);
+        Py_XDECREF(row);
+    }
+    return list;
+}
+
 PyObject *block_as_dict(const struct block *block)
 {
     static const char *const states[] = {"starting", "login", "live", "stopped"};
@@ -33,13 +70,18 @@ PyObject *block_as_dict(const struct block *block)
               put_item(dict, "feed_session", text_from_alpha((const uint8_t *)block->feed_session,
                                                              (Py_ssize_t)strnlen(block->feed_session, 10))) ||
               put_item(dict, "feed_ended", PyBool_FromLong(BLOCK_GET(block, feed_ended) != 0)) ||
+              put_item(dict, "stale", PyBool_FromLong(BLOCK_GET(block, stale) != 0)) ||
+              put_item(dict, "silent", PyBool_FromLong(BLOCK_GET(block, silent) != 0)) ||
+              put_item(dict, "killed", PyBool_FromLong(BLOCK_GET(block, killed) != 0)) ||
+              put_item(dict, "limits_version", PyLong_FromUnsignedLong(BLOCK_GET(block, limits_version))) ||
               put_item(dict, "next_sequence", PyLong_FromUnsignedLongLong(BLOCK_GET(block, next_sequence)));
 #define PUT_COUNTER(name) bad = bad || put_item(dict, #name, PyLong_FromUnsignedLongLong(BLOCK_GET(block, name)));
     BLOCK_COUNTERS(PUT_COUNTER)
 #undef PUT_COUNTER
     bad = bad || put_item(dict, "timestamp_source", PyUnicode_FromString(sources[BLOCK_GET(block, timestamp_source) % 3])) ||
           put_item(dict, "memory", PyUnicode_FromString(BLOCK_GET(block, hugepages) ? "hugepages" : "pages")) ||
-          put_item(dict, "top", tops_of(block));
+          put_item(dict, "top", tops_of(block)) || put_item(dict, "positions", positions_of(block)) ||
+          put_item(dict, "rejects", rejects_of(block));
     if (bad)
         Py_CLEAR(dict);
     return dict;
@@ -91,8 +133,27 @@ static PyObject *py_block_samples(PyObject *module, PyObject *path)
     return result;
 }
 
+static PyObject *py_block_legs(PyObject *module, PyObject *path)
+{
+    (void)module;
+    const struct block *block = map_path(path);
+    if (block == NULL)
+        return NULL;
+    uint64_t *spreads = PyMem_Malloc(BLOCK_LEGS * sizeof *spreads);
+    PyObject *result = NULL;
+    if (spreads == NULL)
+        PyErr_NoMemory();
+    else
+        result = PyBytes_FromStringAndSize((const char *)spreads,
+                                           (Py_ssize_t)(block_copy_legs(block, spreads, BLOCK_LEGS) * sizeof *spreads));
+    PyMem_Free(spreads);
+    block_unmap((struct block *)block);
+    return result;
+}
+
 PyMethodDef block_methods[] = {
     {"block_read", py_block_read, METH_O, NULL},
     {"block_samples", py_block_samples, METH_O, NULL},
+    {"block_legs", py_block_legs, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -52,6 +52,49 @@ static PyObject *apply(PyObject *self, PyObject *message)
     Py_RETURN_NONE;
 }
 
+/* One entry of an index as itch_frame_index makes it: false, with an exception, when it is not inside the data. */
+static bool apply_entry(struct book *book, const Py_buffer *data, uint64_t entry, Py_ssize_t *applied)
+{
+    uint64_t offset = entry >> 16, length = entry & 0xFFFF;
+    if (length == 0 || offset > (uint64_t)data->len || length > (uint64_t)data->len - offset) {
+        PyErr_Format(PyExc_ValueError, "Book.apply_range: message at offset %llu is not inside the %zd bytes of data",
+                     (unsigned long long)offset, data->len);
+        return false;
+    }
+    const uint8_t *message = (const uint8_t *)data->buf + offset;
+    if (itch_lengths[message[0]] == length) { /* the engine skips the others too */
+        book_apply(book, message);
+        (*applied)++;
+    }
+    return true;
+}
+
+static PyObject *apply_range(PyObject *self, PyObject *arguments)
+{
+    PyObject *data_object, *index_object;
+    Py_ssize_t first, count, applied = 0;
+    Py_buffer data, index;
+    if (!PyArg_ParseTuple(arguments, "OOnn:apply_range", &data_object, &index_object, &first, &count) ||
+        !take_buffer(data_object, &data))
+        return NULL;
+    if (!take_buffer(index_object, &index)) {
+        PyBuffer_Release(&data);
+        return NULL;
+    }
+    Py_ssize_t entries = index.len / 8;
+    bool good = first >= 0 && count >= 0 && first <= entries && count <= entries - first;
+    if (!good)
+        PyErr_Format(PyExc_ValueError, "Book.apply_range: messages %zd to %zd of an index of %zd", first, first + count, entries);
+    for (Py_ssize_t i = first; good && i < first + count; i++) {
+        uint64_t entry;
+        memcpy(&entry, (const char *)index.buf + 8 * i, sizeof entry);
+        good = apply_entry(&((struct book_object *)self)->book, &data, entry, &applied);
+    }
+    PyBuffer_Release(&index);
+    PyBuffer_Release(&data);
+    return good ? PyLong_FromSsize_t(applied) : NULL;
+}
+
 static bool known_locate(const struct book *book, unsigned long locate)
 {
     if (locate < book->max_instruments)
@@ -74,11 +117,11 @@ static PyObject *top(PyObject *self, PyObject *arguments)
 
 PyObject *book_depth(const struct book *book, uint16_t locate, enum book_side_index side, Py_ssize_t n)
 {
-    uint32_t price;
-    struct book_level level;
+    struct tw_level level;
     PyObject *levels = PyList_New(0);
-    for (uint32_t i = 0; levels != NULL && i < n && book_level_at(book, locate, side, i, &price, &level); i++) {
-        PyObject *row = Py_BuildValue("(kKk)", (unsigned long)price, (unsigned long long)level.shares, (unsigned long)level.orders);
+    for (uint32_t i = 0; levels != NULL && i < n && book_level_at(book, locate, side, i, &level); i++) {
+        PyObject *row = Py_BuildValue("(kKk)", (unsigned long)level.price, (unsigned long long)level.shares,
+                                      (unsigned long)level.orders);
         if (row == NULL || PyList_Append(levels, row) != 0)
             Py_CLEAR(levels);
         Py_XDECREF(row);
@@ -99,6 +142,37 @@ static PyObject *depth(PyObject *self, PyObject *arguments)
     return book_depth(book, (uint16_t)locate, side[0] == 'B' ? BOOK_BID : BOOK_ASK, n);
 }
 
+static PyObject *order(PyObject *self, PyObject *number)
+{
+    unsigned long long reference = PyLong_AsUnsignedLongLong(number);
+    if (PyErr_Occurred())
+        return NULL;
+    const struct order_slot *found = book_order(&((struct book_object *)self)->book, reference);
+    if (found == NULL)
+        Py_RETURN_NONE;
+    return Py_BuildValue("(iskk)", (int)order_locate(found), order_side(found) == BOOK_BID ? "B" : "S", (unsigned long)found->price,
+                         (unsigned long)found->shares);
+}
+
+static PyObject *one_character(uint8_t code)
+{
+    char text = (char)code;
+    return PyUnicode_DecodeLatin1(&text, code != 0, NULL);
+}
+
+static PyObject *status(PyObject *self, PyObject *arguments)
+{
+    const struct book *book = &((struct book_object *)self)->book;
+    unsigned long locate;
+    if (!PyArg_ParseTuple(arguments, "k:status", &locate) || !known_locate(book, locate))
+        return NULL;
+    const struct book_instrument *instrument = &book->instruments[locate];
+    return Py_BuildValue("{s:N,s:N,s:k,s:k,s:N}", "stock", text_from_alpha(instrument->stock, instrument->stock[0] != 0 ? 8 : 0),
+                         "trading_state", one_character(instrument->trading_state), "lower_band",
+                         (unsigned long)instrument->lower_band, "upper_band", (unsigned long)instrument->upper_band,
+                         "system_event", one_character(book->system_event));
+}
+
 static PyObject *stats(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -111,10 +185,22 @@ static PyObject *stats(PyObject *self, PyObject *unused)
                          "overflow_instruments", (unsigned long long)e->overflow_instruments);
 }
 
+static PyObject *trades(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    const struct book_trades *t = &((struct book_object *)self)->book.trades;
+    return Py_BuildValue("{s:K,s:K,s:K}", "hidden", (unsigned long long)t->hidden, "crosses", (unsigned long long)t->crosses,
+                         "broken", (unsigned long long)t->broken);
+}
+
 static PyMethodDef book_methods[] = {
     {"apply", apply, METH_O, NULL},
+    {"apply_range", apply_range, METH_VARARGS, NULL},
     {"top", top, METH_VARARGS, NULL},
     {"depth", depth, METH_VARARGS, NULL},
+    {"order", order, METH_O, NULL},
+    {"status", status, METH_VARARGS, NULL},
+    {"trades", trades, METH_NOARGS, NULL},
     {"stats", stats, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

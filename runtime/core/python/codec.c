@@ -1,52 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Messages to dictionaries and back, by walking the tables; the slow path. */
-#include "common.h"
+#include "codec.h"
 
 #include "../itch.h"
-#include "../ouch.h"
-
-struct protocol {
-    const char *name;
-    const struct wire_message *messages;
-    size_t count;
-};
 
 static const struct protocol itch = {"ITCH 5.0", itch_messages, ITCH_MESSAGE_COUNT};
-static const struct protocol ouch_in = {"OUCH 5.0 inbound", ouch_inbound, OUCH_INBOUND_COUNT};
-static const struct protocol ouch_out = {"OUCH 5.0 outbound", ouch_outbound, OUCH_OUTBOUND_COUNT};
 
-static bool is_text(const struct wire_field *field)
+#define APPENDAGE_MAX UINT16_MAX
+
+bool codec_is_text(const struct wire_field *field)
 {
     return field->kind == WIRE_CHAR || field->kind == WIRE_ALPHA;
 }
 
 /* --- decode --- */
 
-static PyObject *field_value(const struct wire_field *field, const uint8_t *message)
+PyObject *codec_value(const struct wire_field *field, const uint8_t *message)
 {
     const uint8_t *at = message + field->offset;
     if (field->kind == WIRE_CHAR)
         return PyUnicode_DecodeLatin1((const char *)at, 1, NULL);
     if (field->kind == WIRE_ALPHA)
         return text_from_alpha(at, field->length);
+    if (field->kind == WIRE_I32)
+        return PyLong_FromLong((int32_t)get32(at));
     return PyLong_FromUnsignedLongLong(wire_get(at, field->length));
 }
 
-/* The appendage of a message, or NULL with a ValueError. */
+/* The appendage of a message that has one, or NULL with a ValueError. */
 static PyObject *appendage_of(const struct protocol *protocol, const struct wire_message *kind, const uint8_t *bytes,
                               Py_ssize_t length)
 {
     Py_ssize_t rest = length - kind->length;
-    if (rest == 0 && kind->tail != WIRE_TAIL_REQUIRED)
-        return PyBytes_FromStringAndSize("", 0);
     if (kind->tail == WIRE_TAIL_NONE || rest < 2 || rest - 2 != get16(bytes + kind->length))
         return PyErr_Format(PyExc_ValueError, "%s type %c: %zd bytes, its appendage length says otherwise", protocol->name,
                             kind->type, length);
     return PyBytes_FromStringAndSize((const char *)bytes + kind->length + 2, rest - 2);
 }
 
-static PyObject *decode(const struct protocol *protocol, PyObject *object)
+PyObject *codec_decode(const struct protocol *protocol, PyObject *object)
 {
     Py_buffer buffer;
     if (!take_buffer(object, &buffer))
@@ -65,8 +58,8 @@ static PyObject *decode(const struct protocol *protocol, PyObject *object)
         fields = PyDict_New();
         int bad = fields == NULL || put_item(fields, "type", PyUnicode_DecodeLatin1(&kind->type, 1, NULL)) != 0;
         for (unsigned i = 0; !bad && i < kind->field_count; i++)
-            bad = put_item(fields, kind->fields[i].name, field_value(&kind->fields[i], bytes)) != 0;
-        if (!bad && kind->tail != WIRE_TAIL_NONE)
+            bad = put_item(fields, kind->fields[i].name, codec_value(&kind->fields[i], bytes)) != 0;
+        if (!bad && (kind->tail == WIRE_TAIL_REQUIRED || buffer.len > kind->length))
             bad = put_item(fields, "appendage", appendage_of(protocol, kind, bytes, buffer.len)) != 0;
         if (bad)
             Py_CLEAR(fields);
@@ -77,14 +70,14 @@ static PyObject *decode(const struct protocol *protocol, PyObject *object)
 
 /* --- encode --- */
 
-static bool put_text(const struct protocol *protocol, char type, const struct wire_field *field, PyObject *value, uint8_t *at)
+static bool put_text(const char *where, const struct wire_field *field, PyObject *value, uint8_t *at)
 {
     char *bytes;
     Py_ssize_t length;
     PyObject *latin = PyUnicode_Check(value) ? PyUnicode_AsLatin1String(value) : NULL;
     if (latin == NULL || PyBytes_AsStringAndSize(latin, &bytes, &length) != 0 || length > field->length) {
-        PyErr_Format(PyExc_ValueError, "%s type %c, %s: %R must be Latin-1 text of at most %d characters", protocol->name, type,
-                     field->name, value, (int)field->length);
+        PyErr_Format(PyExc_ValueError, "%s, %s: %R must be Latin-1 text of at most %d characters", where, field->name, value,
+                     (int)field->length);
         Py_XDECREF(latin);
         return false;
     }
@@ -93,18 +86,38 @@ static bool put_text(const struct protocol *protocol, char type, const struct wi
     return true;
 }
 
-static bool put_number(const struct protocol *protocol, char type, const struct wire_field *field, PyObject *value, uint8_t *at)
+static bool put_signed(const char *where, const struct wire_field *field, PyObject *value, uint8_t *at)
+{
+    long long number = PyLong_Check(value) ? PyLong_AsLongLong(value) : 0;
+    if (!PyLong_Check(value) || PyErr_Occurred() != NULL || number < INT32_MIN || number > INT32_MAX) {
+        PyErr_Clear();
+        PyErr_Format(PyExc_ValueError, "%s, %s: %R must be an integer from %d to %d", where, field->name, value, INT32_MIN,
+                     INT32_MAX);
+        return false;
+    }
+    put32(at, (uint32_t)number);
+    return true;
+}
+
+static bool put_number(const char *where, const struct wire_field *field, PyObject *value, uint8_t *at)
 {
     unsigned long long limit = field->length == 8 ? UINT64_MAX : (1ULL << 8 * field->length) - 1;
     unsigned long long number = PyLong_Check(value) ? PyLong_AsUnsignedLongLong(value) : 0;
     if (!PyLong_Check(value) || PyErr_Occurred() != NULL || number > limit) {
         PyErr_Clear();
-        PyErr_Format(PyExc_ValueError, "%s type %c, %s: %R must be an integer from 0 to %llu", protocol->name, type, field->name,
-                     value, limit);
+        PyErr_Format(PyExc_ValueError, "%s, %s: %R must be an integer from 0 to %llu", where, field->name, value, limit);
         return false;
     }
     wire_put(at, field->length, number);
     return true;
+}
+
+bool codec_put(const char *where, const struct wire_field *field, PyObject *value, uint8_t *message)
+{
+    uint8_t *at = message + field->offset;
+    if (codec_is_text(field))
+        return put_text(where, field, value, at);
+    return field->kind == WIRE_I32 ? put_signed(where, field, value, at) : put_number(where, field, value, at);
 }
 
 static const struct wire_field *find_field(const struct wire_message *kind, const char *name)
@@ -149,39 +162,42 @@ static bool put_pair(const struct protocol *protocol, const struct wire_message 
         PyErr_Format(PyExc_ValueError, "%s type %c (%s): no field %R", protocol->name, kind->type, kind->title, key);
         return false;
     }
-    uint8_t *at = message + field->offset;
-    return is_text(field) ? put_text(protocol, kind->type, field, value, at)
-                          : put_number(protocol, kind->type, field, value, at);
+    char where[64];
+    snprintf(where, sizeof where, "%s type %c", protocol->name, kind->type);
+    return codec_put(where, field, value, message);
 }
 
-/* The message with its appendage: length and bytes when the table requires one or there are bytes. */
-static PyObject *with_appendage(const struct protocol *protocol, const struct wire_message *kind, uint8_t *message,
+/* The message with its appendage: its length and bytes when the table requires one or `appendage` is not NULL. */
+static PyObject *with_appendage(const struct protocol *protocol, const struct wire_message *kind, const uint8_t *message,
                                 PyObject *appendage)
 {
     Py_buffer buffer = {0};
     if (appendage != NULL && !take_buffer(appendage, &buffer))
         return NULL;
     Py_ssize_t length = kind->length;
+    bool has = kind->tail == WIRE_TAIL_REQUIRED || appendage != NULL;
     PyObject *result = NULL;
-    if (buffer.len > 255) {
-        PyErr_Format(PyExc_ValueError, "%s type %c: appendage of %zd bytes, at most 255", protocol->name, kind->type, buffer.len);
-    } else {
-        if (kind->tail == WIRE_TAIL_REQUIRED || buffer.len > 0) {
-            put16(message + length, (uint16_t)buffer.len);
-            if (buffer.len > 0)
-                memcpy(message + length + 2, buffer.buf, (size_t)buffer.len);
-            length += 2 + buffer.len;
-        }
-        result = PyBytes_FromStringAndSize((const char *)message, length);
+    if (buffer.len > APPENDAGE_MAX)
+        PyErr_Format(PyExc_ValueError, "%s type %c: appendage of %zd bytes, at most %d", protocol->name, kind->type, buffer.len,
+                     APPENDAGE_MAX);
+    else
+        result = PyBytes_FromStringAndSize(NULL, length + (has ? 2 + buffer.len : 0));
+    if (result != NULL) {
+        uint8_t *out = (uint8_t *)PyBytes_AsString(result);
+        memcpy(out, message, (size_t)length);
+        if (has)
+            put16(out + length, (uint16_t)buffer.len);
+        if (buffer.len > 0)
+            memcpy(out + length + 2, buffer.buf, (size_t)buffer.len);
     }
     if (appendage != NULL)
         PyBuffer_Release(&buffer);
     return result;
 }
 
-static PyObject *encode(const struct protocol *protocol, PyObject *fields)
+PyObject *codec_encode(const struct protocol *protocol, PyObject *fields)
 {
-    uint8_t message[64 + 2 + 255] = {0};
+    uint8_t message[UINT8_MAX + 1] = {0}; /* offsets are of 8 bits */
     if (!PyMapping_Check(fields))
         return PyErr_Format(PyExc_TypeError, "%s: fields must be a mapping", protocol->name);
     const struct wire_message *kind = kind_of(protocol, fields);
@@ -189,7 +205,7 @@ static PyObject *encode(const struct protocol *protocol, PyObject *fields)
         return NULL;
     message[0] = (uint8_t)kind->type;
     for (unsigned i = 0; i < kind->field_count; i++)
-        if (is_text(&kind->fields[i]))
+        if (codec_is_text(&kind->fields[i]))
             memset(message + kind->fields[i].offset, ' ', kind->fields[i].length);
     PyObject *pairs = PyMapping_Items(fields), *appendage = NULL, *result = NULL;
     bool good = pairs != NULL;
@@ -203,30 +219,21 @@ static PyObject *encode(const struct protocol *protocol, PyObject *fields)
 
 /* --- functions: ITCH --- */
 
-static const struct wire_message *itch_kind(PyObject *type)
+static const struct wire_message *find_kind(const struct protocol *protocol, PyObject *type)
 {
     const char *text = PyUnicode_Check(type) ? PyUnicode_AsUTF8AndSize(type, NULL) : NULL;
+    PyErr_Clear();
     if (text == NULL || text[0] == '\0' || text[1] != '\0')
         return NULL;
-    return wire_find(itch_messages, ITCH_MESSAGE_COUNT, text[0]);
+    return wire_find(protocol->messages, protocol->count, text[0]);
 }
 
-static PyObject *py_itch_length(PyObject *module, PyObject *type)
+/* (name, kind, offset, length) of every field. */
+PyObject *codec_fields(const struct protocol *protocol, PyObject *type)
 {
-    (void)module;
-    const struct wire_message *kind = itch_kind(type);
-    PyErr_Clear();
-    return PyLong_FromLong(kind != NULL ? kind->length : 0);
-}
-
-static PyObject *py_itch_fields(PyObject *module, PyObject *type)
-{
-    (void)module;
-    const struct wire_message *kind = itch_kind(type);
-    if (kind == NULL) {
-        PyErr_Clear();
-        return PyErr_Format(PyExc_ValueError, "ITCH 5.0: unknown message type %R", type);
-    }
+    const struct wire_message *kind = find_kind(protocol, type);
+    if (kind == NULL)
+        return PyErr_Format(PyExc_ValueError, "%s: unknown message type %R", protocol->name, type);
     PyObject *list = PyList_New(0);
     for (unsigned i = 0; list != NULL && i < kind->field_count; i++) {
         const struct wire_field *field = &kind->fields[i];
@@ -239,41 +246,29 @@ static PyObject *py_itch_fields(PyObject *module, PyObject *type)
     return list;
 }
 
+static PyObject *py_itch_length(PyObject *module, PyObject *type)
+{
+    (void)module;
+    const struct wire_message *kind = find_kind(&itch, type);
+    return PyLong_FromLong(kind != NULL ? kind->length : 0);
+}
+
+static PyObject *py_itch_fields(PyObject *module, PyObject *type)
+{
+    (void)module;
+    return codec_fields(&itch, type);
+}
+
 static PyObject *py_itch_decode(PyObject *module, PyObject *message)
 {
     (void)module;
-    return decode(&itch, message);
+    return codec_decode(&itch, message);
 }
 
 static PyObject *py_itch_encode(PyObject *module, PyObject *fields)
 {
     (void)module;
-    return encode(&itch, fields);
-}
-
-/* --- functions: OUCH --- */
-
-static PyObject *ouch_call(PyObject *arguments, PyObject *keywords, PyObject *(*call)(const struct protocol *, PyObject *),
-                           const char *format, char *first)
-{
-    char *names[] = {first, "inbound", NULL};
-    PyObject *object;
-    int inbound;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, format, names, &object, &inbound))
-        return NULL;
-    return call(inbound ? &ouch_in : &ouch_out, object);
-}
-
-static PyObject *py_ouch_decode(PyObject *module, PyObject *arguments, PyObject *keywords)
-{
-    (void)module;
-    return ouch_call(arguments, keywords, decode, "Op:ouch_decode", "message");
-}
-
-static PyObject *py_ouch_encode(PyObject *module, PyObject *arguments, PyObject *keywords)
-{
-    (void)module;
-    return ouch_call(arguments, keywords, encode, "Op:ouch_encode", "fields");
+    return codec_encode(&itch, fields);
 }
 
 #define METHOD(name, flags) {#name, (PyCFunction)(void (*)(void))py_##name, flags, NULL}
@@ -283,7 +278,5 @@ PyMethodDef codec_methods[] = {
     METHOD(itch_fields, METH_O),
     METHOD(itch_decode, METH_O),
     METHOD(itch_encode, METH_O),
-    METHOD(ouch_decode, METH_VARARGS | METH_KEYWORDS),
-    METHOD(ouch_encode, METH_VARARGS | METH_KEYWORDS),
     {NULL, NULL, 0, NULL},
 };

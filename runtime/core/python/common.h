@@ -32,17 +32,40 @@ bool take_messages(PyObject *data, PyObject *index, Py_buffer *data_buffer, Py_b
 /* The [engine] [feed] ... mapping into settings. Without `network` the addresses are not asked for. ValueError names the key. */
 bool settings_from_config(PyObject *config, bool network, struct engine_settings *settings);
 
+/* [strategy] (NULL: all defaults) into its settings, and which one it names. ValueError names the key. */
+bool strategy_from_table(PyObject *table, uint32_t max_instruments, const struct tw_strategy **strategy,
+                         struct tw_strategy_settings *settings);
+
 /* The dictionary block_read returns. */
 PyObject *block_as_dict(const struct block *block);
 
 /* Method tables and types of the files here; module.c puts them together. */
 extern PyMethodDef codec_methods[];
+extern PyMethodDef ouch_methods[];
+extern PyMethodDef soup_methods[];
+extern PyMethodDef settings_methods[];
 extern PyMethodDef frame_methods[];
 extern PyMethodDef engine_methods[];
 extern PyMethodDef block_methods[];
+extern PyMethodDef feed_methods[];
+extern PyMethodDef journal_methods[];
+extern PyMethodDef strategy_methods[];
 extern PyType_Spec book_spec;
 extern PyType_Spec replay_spec;
 extern PyType_Spec engine_spec;
+extern PyType_Spec feed_spec;
+extern PyType_Spec ledger_spec;
+extern PyType_Spec risk_spec;
+extern PyType_Spec control_spec;
+extern PyType_Spec strategy_spec;
+
+/* Put the limits a dictionary names into `limits`, by the field's names and in its units. ValueError names field and value. */
+bool limits_from_dict(PyObject *dict, struct risk_limits *limits);
+PyObject *limits_as_dict(const struct risk_limits *limits);
+
+/* Blank-padded symbols; how many, -1 with ValueError. */
+bool symbol_from_text(PyObject *text, uint8_t symbol[8]);
+int32_t symbols_from_list(PyObject *list, uint8_t symbols[RISK_RESTRICTED_MAX][8]);
 
 /* Up to n levels of a side as a list of (price, shares, orders), best first. */
 PyObject *book_depth(const struct book *book, uint16_t locate, enum book_side_index side, Py_ssize_t n);

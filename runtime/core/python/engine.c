@@ -14,7 +14,7 @@ struct engine_object {
     struct engine engine;
     struct socket_transport transport;
     bool busy; /* in open or run, on some thread */
-    bool opened;
+    bool opened, ran;
 };
 
 static PyObject *engine_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
@@ -42,7 +42,7 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *arguments, PyObject *k
 static void engine_dealloc(PyObject *object)
 {
     struct engine_object *self = (struct engine_object *)object;
-    socket_transport_close(&self->transport);
+    socket_transport_release(&self->transport);
     engine_release(&self->engine);
     free_instance(object);
 }
@@ -56,23 +56,6 @@ static bool begin(struct engine_object *self, const char *what)
     return PyErr_Occurred() == NULL;
 }
 
-static bool open_block(struct engine_object *self, struct failure *failure)
-{
-    struct engine *engine = &self->engine;
-    if (engine->block == NULL) {
-        const struct engine_settings *settings = &engine->settings;
-        engine->block = block_create(settings->block_path, settings->name, settings->max_samples, failure);
-        if (engine->block == NULL)
-            return false;
-        BLOCK_SET(engine->block, hugepages, engine->arena.hugepages);
-        stamps_init(engine->stamps, engine->block);
-        orders_init(engine->orders, &engine->settings.orders, engine->block);
-    }
-    stamps_flush(engine->stamps); /* of a connection that was lost */
-    BLOCK_SET(engine->block, state, BLOCK_STARTING);
-    return true;
-}
-
 static PyObject *py_open(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -80,10 +63,14 @@ static PyObject *py_open(PyObject *object, PyObject *unused)
     struct engine *engine = &self->engine;
     struct failure failure;
     bool good;
+    if (self->opened || self->ran) {
+        PyErr_SetString(PyExc_RuntimeError, "Engine.open: it was opened before; make a new Engine");
+        return NULL;
+    }
     if (!begin(self, "open"))
         return NULL;
     Py_BEGIN_ALLOW_THREADS
-    good = open_block(self, &failure) &&
+    good = (engine->block != NULL || engine_attach(engine, &failure)) &&
            socket_transport_open(&self->transport, &engine->settings, engine->receive_buffer, &failure);
     Py_END_ALLOW_THREADS
     self->busy = false;
@@ -91,8 +78,52 @@ static PyObject *py_open(PyObject *object, PyObject *unused)
     if (!good)
         return raise_failure(&failure);
     engine->transport = socket_transport_interface(&self->transport);
-    BLOCK_SET(engine->block, timestamp_source, self->transport.stamped ? BLOCK_SOFTWARE : BLOCK_UNSTAMPED);
+    BLOCK_SET(engine->block, timestamp_source, self->transport.feed.stamped ? BLOCK_SOFTWARE : BLOCK_UNSTAMPED);
+    BLOCK_SET(engine->block, state, BLOCK_LOGIN);
     Py_RETURN_NONE;
+}
+
+static PyObject *py_connect(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    struct engine_object *self = (struct engine_object *)object;
+    struct failure failure;
+    bool good;
+    if (!self->opened) {
+        PyErr_SetString(PyExc_RuntimeError, "Engine.connect: call open() first");
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    good = socket_transport_connect(&self->transport, &self->engine.settings.orders, &failure);
+    Py_END_ALLOW_THREADS
+    return good ? Py_NewRef(Py_None) : raise_failure(&failure);
+}
+
+static PyObject *py_session(PyObject *object, PyObject *unused)
+{
+    static const char *const states[] = {"closed", "login", "settling", "live", "rejected"};
+    (void)unused;
+    struct engine_object *self = (struct engine_object *)object;
+    const struct orders *orders = self->engine.orders;
+    /* Connected, and the engine has not looked yet: the state is of the connection before. */
+    if (atomic_load_explicit(&orders->logins, memory_order_acquire) != atomic_load(&self->transport.orders.made))
+        return Py_BuildValue("(ss)", "login", "");
+    uint32_t state = atomic_load_explicit(&orders->state, memory_order_acquire);
+    return Py_BuildValue("(ss)", states[state % 5], state == ORDERS_CLOSED || state == ORDERS_REJECTED ? orders->failure.text : "");
+}
+
+static PyObject *py_sync(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    struct engine_object *self = (struct engine_object *)object;
+    struct failure failure;
+    bool good = true;
+    if (self->opened && self->engine.journal.map != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        good = journal_sync(&self->engine.journal, &failure);
+        Py_END_ALLOW_THREADS
+    }
+    return good ? Py_NewRef(Py_None) : raise_failure(&failure);
 }
 
 /* Run on the CPU of the configuration, and give the thread its old CPUs back afterwards. */
@@ -115,7 +146,7 @@ static enum engine_reason run_pinned(struct engine *engine, struct failure *fail
 
 static PyObject *py_run(PyObject *object, PyObject *unused)
 {
-    static const char *const reasons[] = {"stopped", "session_closed", "logged_out", "end", NULL};
+    static const char *const reasons[] = {"stopped", "end", NULL};
     (void)unused;
     struct engine_object *self = (struct engine_object *)object;
     struct failure failure = {0};
@@ -133,6 +164,7 @@ static PyObject *py_run(PyObject *object, PyObject *unused)
     BLOCK_SET(self->engine.block, state, BLOCK_STOPPED);
     socket_transport_close(&self->transport);
     self->opened = self->busy = false;
+    self->ran = true;
     if (reason == ENGINE_FAILED)
         return raise_failure(&failure);
     return PyUnicode_FromString(reasons[reason]);
@@ -149,6 +181,9 @@ static PyObject *py_stop(PyObject *object, PyObject *unused)
 
 static PyMethodDef engine_object_methods[] = {
     {"open", py_open, METH_NOARGS, NULL},
+    {"connect", py_connect, METH_NOARGS, NULL},
+    {"session", py_session, METH_NOARGS, NULL},
+    {"sync", py_sync, METH_NOARGS, NULL},
     {"run", py_run, METH_NOARGS, NULL},
     {"stop", py_stop, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
@@ -167,12 +202,15 @@ PyType_Spec engine_spec = {"tickwire._core.Engine", sizeof(struct engine_object)
 
 static PyObject *orders_of(const struct replay_transport *replay)
 {
-    PyObject *list = PyList_New((Py_ssize_t)replay->order_count);
-    for (uint64_t i = 0; list != NULL && i < replay->order_count; i++) {
-        const char *order = (const char *)replay->orders + i * replay->order_bytes;
-        PyObject *bytes = PyBytes_FromStringAndSize(order, replay->order_bytes);
-        if (bytes == NULL || PyList_SetItem(list, (Py_ssize_t)i, bytes) != 0)
+    PyObject *list = PyList_New(0);
+    for (uint64_t at = 0; list != NULL && at < replay->orders.used;) {
+        uint16_t length;
+        memcpy(&length, replay->orders.bytes + at, sizeof length);
+        PyObject *bytes = PyBytes_FromStringAndSize((const char *)replay->orders.bytes + at + sizeof length, length);
+        if (bytes == NULL || PyList_Append(list, bytes) != 0)
             Py_CLEAR(list);
+        Py_XDECREF(bytes);
+        at += sizeof length + length;
     }
     return list;
 }
@@ -181,7 +219,7 @@ static PyObject *books_of(const struct book *book)
 {
     PyObject *books = PyDict_New();
     for (uint32_t locate = 0; books != NULL && locate < book->max_instruments; locate++) {
-        const struct book_side *side = book->instruments[locate].side;
+        const struct ladder *side = book->instruments[locate].side;
         if (side[BOOK_BID].count == 0 && side[BOOK_ASK].count == 0)
             continue;
         PyObject *bids = book_depth(book, (uint16_t)locate, BOOK_BID, PY_SSIZE_T_MAX);
@@ -211,13 +249,11 @@ static PyObject *run_replay(PyObject *config, struct replay_transport *replay, b
         free(engine);
         return NULL;
     }
-    bool good = engine_init(engine, &settings, &failure) &&
-                (engine->block = block_create("", settings.name, settings.max_samples, &failure)) != NULL;
+    settings.block_path[0] = settings.journal_path[0] = '\0'; /* nothing of it may touch what a running engine has */
+    bool good = engine_init(engine, &settings, &failure) && engine_attach(engine, &failure);
     if (good) {
         uint64_t elapsed;
-        stamps_init(engine->stamps, engine->block);
-        orders_init(engine->orders, &engine->settings.orders, engine->block);
-        BLOCK_SET(engine->block, hugepages, engine->arena.hugepages);
+        replay->version = settings.orders.version;
         replay->buffer = engine->receive_buffer;
         engine->transport = replay_transport_interface(replay);
         Py_BEGIN_ALLOW_THREADS
@@ -235,7 +271,7 @@ static PyObject *run_replay(PyObject *config, struct replay_transport *replay, b
     }
     engine_release(engine);
     free(engine);
-    free(replay->orders);
+    replay_transport_free(replay);
     return result;
 }
 

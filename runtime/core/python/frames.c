@@ -3,7 +3,7 @@
  * Where messages begin and end: in a file, and in a MoldUDP64 packet. */
 #include "common.h"
 
-#include "../itch.h"
+#include "../itch_frames.h"
 #include "../mold.h"
 
 /* --- files --- */
@@ -33,33 +33,33 @@ static bool add_entry(struct frame_index *index, uint64_t offset, uint32_t lengt
 
 static bool scan_frames(struct frame_index *index, const uint8_t *bytes, uint64_t size)
 {
-    index->zero_framing = size >= 3 && get16(bytes) == 0 && itch_lengths[bytes[2]] != 0;
-    for (uint64_t at = 0; at < size;) {
-        uint32_t length = size - at >= 2 ? get16(bytes + at) : 0;
-        if (length == 0 && !index->zero_framing && size - at >= 2)
-            return true; /* the end-of-session mark of Nasdaq's binary files */
-        if (index->zero_framing && size - at >= 3) {
-            if (length != 0 || itch_lengths[bytes[at + 2]] == 0) {
-                PyErr_Format(PyExc_ValueError,
-                             "frame at offset %llu: length 0x%x, type 0x%x; after zero lengths the type must be known",
-                             (unsigned long long)at, (int)length, (int)bytes[at + 2]);
-                return false;
-            }
-            length = itch_lengths[bytes[at + 2]];
-        }
-        if (length == 0 || size - at - 2 < length) {
-            PyErr_Format(PyExc_ValueError, "frame at offset %llu: truncated, %llu of %llu bytes are there",
-                         (unsigned long long)at, (unsigned long long)(size - at), (unsigned long long)length + 2);
+    struct itch_frames frames;
+    uint64_t offset = 0;
+    uint32_t length = 0;
+    itch_frames_start(&frames, bytes, size);
+    index->zero_framing = frames.zero_framing;
+    for (;;) {
+        switch (itch_frames_next(&frames, &offset, &length)) {
+        case ITCH_FRAME_END:
+            return true;
+        case ITCH_FRAME_UNKNOWN:
+            PyErr_Format(PyExc_ValueError,
+                         "frame at offset %llu: length 0x%x, type 0x%x; after zero lengths the type must be known",
+                         (unsigned long long)frames.at, (int)length, (int)bytes[frames.at + 2]);
             return false;
+        case ITCH_FRAME_TRUNCATED:
+            PyErr_Format(PyExc_ValueError, "frame at offset %llu: truncated, %llu of %llu bytes are there",
+                         (unsigned long long)frames.at, (unsigned long long)(size - frames.at), (unsigned long long)length + 2);
+            return false;
+        case ITCH_FRAME_MESSAGE:
+            break;
         }
-        uint8_t expected = itch_lengths[bytes[at + 2]];
+        uint8_t expected = itch_lengths[bytes[offset]];
         index->unknown += expected == 0;
         index->bad_length += expected != 0 && expected != length;
-        if (!add_entry(index, at + 2, length))
+        if (!add_entry(index, offset, length))
             return false;
-        at += 2 + length;
     }
-    return true;
 }
 
 static PyObject *py_itch_frame_index(PyObject *module, PyObject *object)

@@ -17,14 +17,28 @@ static int add_type(PyObject *module, PyType_Spec *spec)
 
 static int execute(PyObject *module)
 {
-    if (PyModule_AddFunctions(module, codec_methods) != 0 || PyModule_AddFunctions(module, frame_methods) != 0 ||
-        PyModule_AddFunctions(module, engine_methods) != 0 || PyModule_AddFunctions(module, block_methods) != 0)
-        return -1;
-    if (PyModule_AddStringConstant(module, "ITCH_TYPES", ITCH_TYPES) != 0)
-        return -1;
-    if (add_type(module, &book_spec) != 0 || add_type(module, &replay_spec) != 0 || add_type(module, &engine_spec) != 0)
-        return -1;
-    return 0;
+    static PyMethodDef *const methods[] = {
+        codec_methods,
+        frame_methods,
+        engine_methods,
+        block_methods,
+        feed_methods,
+        ouch_methods,
+        soup_methods,
+        settings_methods,
+        journal_methods,
+        strategy_methods,
+    };
+    static PyType_Spec *const types[] = {
+        &book_spec, &replay_spec, &engine_spec, &feed_spec, &ledger_spec, &risk_spec, &control_spec, &strategy_spec,
+    };
+    for (unsigned i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (PyModule_AddFunctions(module, methods[i]) != 0)
+            return -1;
+    for (unsigned i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (add_type(module, types[i]) != 0)
+            return -1;
+    return PyModule_AddStringConstant(module, "ITCH_TYPES", ITCH_TYPES);
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -83,31 +83,51 @@ static bool get_text(const struct section *section, const char *key, const char 
     return good;
 }
 
-static bool get_ratio(const struct section *section, const char *key, double missing, double *out)
+static bool get_flag(const struct section *section, const char *key, bool missing, bool *out)
+{
+    PyObject *value = lookup(section, key);
+    *out = missing;
+    if (value == NULL)
+        return true;
+    bool good = PyBool_Check(value);
+    if (good)
+        *out = value == Py_True;
+    else
+        PyErr_Format(PyExc_ValueError, "%s.%s: %R must be true or false", section->name, key, value);
+    Py_DECREF(value);
+    return good;
+}
+
+static bool get_number(const struct section *section, const char *key, double missing, double least, double most, double *out)
 {
     PyObject *value = lookup(section, key);
     *out = missing;
     if (value == NULL)
         return true;
     *out = PyFloat_AsDouble(value);
-    bool good = PyErr_Occurred() == NULL && *out >= 1.0 && *out <= 1e6;
+    bool good = PyErr_Occurred() == NULL && *out >= least && *out <= most;
     PyErr_Clear();
     if (!good)
-        PyErr_Format(PyExc_ValueError, "%s.%s: %R must be a number from 1 to 1000000", section->name, key, value);
+        PyErr_Format(PyExc_ValueError, "%s.%s: %R is outside its range", section->name, key, value);
     Py_DECREF(value);
     return good;
 }
 
 static bool read_engine(const struct section *s, struct engine_settings *to)
 {
-    int64_t cpu, idle_ms, orders, instruments, samples;
+    int64_t cpu, idle_ms, orders, instruments, samples, records;
     if (!get_text(s, "name", "t2t", to->name, sizeof to->name) ||
         !get_text(s, "block", "", to->block_path, sizeof to->block_path) ||
-        !get_integer(s, "cpu", -1, -1, 1023, &cpu) || !get_integer(s, "idle_after_ms", 0, 0, 3600000, &idle_ms) ||
+        !get_text(s, "journal", "", to->journal_path, sizeof to->journal_path) ||
+        !get_text(s, "journal_name", "journal", to->journal_name, sizeof to->journal_name) ||
+        !get_integer(s, "journal_records", 1 << 20, 16, JOURNAL_RECORDS_LIMIT, &records) ||
+        !get_flag(s, "warm_send", true, &to->warm_send) || !get_integer(s, "cpu", -1, -1, 1023, &cpu) ||
+        !get_integer(s, "idle_after_ms", 0, 0, 3600000, &idle_ms) ||
         !get_integer(s, "max_orders", 1048576, 1, BOOK_ORDERS_LIMIT, &orders) ||
         !get_integer(s, "max_instruments", 16384, 1, BOOK_INSTRUMENTS_LIMIT, &instruments) ||
         !get_integer(s, "max_samples", 262144, 1, BLOCK_SAMPLES_LIMIT, &samples))
         return false;
+    to->journal_records = (uint32_t)records;
     to->cpu = (int32_t)cpu;
     to->idle_after_ns = (uint64_t)idle_ms * NS_PER_MS;
     to->max_orders = (uint32_t)orders;
@@ -119,28 +139,51 @@ static bool read_engine(const struct section *s, struct engine_settings *to)
 static bool read_feed(const struct section *s, bool network, struct feed_settings *to)
 {
     const char *missing = network ? NULL : "";
-    int64_t port, busy_poll_us;
+    int64_t port, port_b, request_port, busy_poll_us, request_ms, gap_ms, silent_ms, keep;
     if (!get_text(s, "group", missing, to->group, sizeof to->group) ||
         !get_text(s, "interface", missing, to->interface, sizeof to->interface) ||
-        !get_integer(s, "port", network ? 0 : 1, 1, 65535, &port) ||
-        !get_integer(s, "busy_poll_us", 50, 0, 1000000, &busy_poll_us))
+        !get_text(s, "source", "", to->source, sizeof to->source) ||
+        !get_text(s, "group_b", "", to->group_b, sizeof to->group_b) ||
+        !get_text(s, "interface_b", "", to->interface_b, sizeof to->interface_b) ||
+        !get_text(s, "source_b", "", to->source_b, sizeof to->source_b) ||
+        !get_text(s, "request_host", "", to->request_host, sizeof to->request_host) ||
+        !get_integer(s, "port", network ? 0 : 1, 1, 65535, &port) || !get_integer(s, "port_b", 26410, 1, 65535, &port_b) ||
+        !get_integer(s, "request_port", 26403, 1, 65535, &request_port) ||
+        !get_integer(s, "busy_poll_us", 50, 0, 1000000, &busy_poll_us) ||
+        !get_integer(s, "request_ms", 20, 1, 10000, &request_ms) || !get_integer(s, "gap_timeout_ms", 200, 0, 60000, &gap_ms) ||
+        !get_integer(s, "silent_ms", 5000, 0, 600000, &silent_ms) || !get_integer(s, "keep_packets", 1024, 1, 65536, &keep))
         return false;
     to->port = (uint16_t)port;
+    to->port_b = (uint16_t)port_b;
+    to->request_port = (uint16_t)request_port;
     to->busy_poll_us = (uint32_t)busy_poll_us;
+    /* In memory no other line and no re-request server will ever close a gap: declared at once. */
+    to->policy = (struct feed_policy){.gap_timeout_ms = network ? (uint32_t)gap_ms : 0,
+                                      .request_ms = (uint32_t)request_ms,
+                                      .silent_ms = network ? (uint32_t)silent_ms : 0,
+                                      .keep_packets = (uint32_t)keep,
+                                      .request = network && to->request_host[0] != '\0'};
     return true;
 }
 
 static bool read_orders(const struct section *s, bool network, struct orders_settings *to)
 {
     const char *missing = network ? NULL : "";
+    char version[8];
     int64_t port, heartbeat_ms, tos;
     if (!get_text(s, "host", missing, to->host, sizeof to->host) ||
         !get_text(s, "username", missing, to->username, sizeof to->username) ||
         !get_text(s, "password", missing, to->password, sizeof to->password) ||
         !get_text(s, "session", "", to->session, sizeof to->session) || !get_text(s, "firm", "", to->firm, sizeof to->firm) ||
+        !get_text(s, "version", "5.0", version, sizeof version) ||
         !get_integer(s, "port", network ? 0 : 1, 1, 65535, &port) ||
-        !get_integer(s, "heartbeat_ms", 1000, 100, 15000, &heartbeat_ms) || !get_integer(s, "tos", 104, 0, 255, &tos))
+        !get_integer(s, "heartbeat_ms", 1000, 50, 15000, &heartbeat_ms) || !get_integer(s, "tos", 104, 0, 255, &tos))
         return false;
+    if (strcmp(version, "5.0") != 0 && strcmp(version, "4.2") != 0) {
+        PyErr_Format(PyExc_ValueError, "orders.version: \"%s\" must be \"5.0\" or \"4.2\"", version);
+        return false;
+    }
+    to->version = version[0] == '4' ? OUCH_42 : OUCH_50;
     to->port = (uint16_t)port;
     to->heartbeat_ms = (uint32_t)heartbeat_ms;
     to->tos = (uint8_t)tos;
@@ -149,26 +192,33 @@ static bool read_orders(const struct section *s, bool network, struct orders_set
 
 static bool read_strategy(const struct section *s, struct engine_settings *to)
 {
-    char name[64];
-    int64_t size;
-    if (!get_text(s, "name", "imbalance", name, sizeof name) || !get_ratio(s, "ratio", 3.0, &to->strategy_settings.ratio) ||
-        !get_integer(s, "size", 100, 1, 999999, &size))
-        return false;
-    to->strategy = tw_strategy_find(name);
-    if (to->strategy == NULL)
-        PyErr_Format(PyExc_ValueError, "strategy.name: no strategy \"%s\"; built in: imbalance", name);
-    to->strategy_settings.size = (uint32_t)size;
-    to->strategy_settings.max_instruments = to->max_instruments;
-    return to->strategy != NULL;
+    return strategy_from_table(s->values, to->max_instruments, &to->strategy, &to->strategy_settings);
 }
 
 static bool read_risk(const struct section *s, struct engine_settings *to)
 {
-    int64_t max_size, collar_bps;
-    if (!get_integer(s, "max_size", 1000, 1, 999999, &max_size) || !get_integer(s, "collar_bps", 500, 0, 1000000, &collar_bps))
+    int64_t max_size, collar_bps, max_position, max_open, rate, duplicate_ms;
+    double notional_usd;
+    if (!get_integer(s, "max_size", 1000, 1, 999999, &max_size) ||
+        !get_number(s, "max_notional_usd", 1e6, 0.0001, 1e12, &notional_usd) ||
+        !get_integer(s, "collar_bps", 500, 0, 1000000, &collar_bps) ||
+        !get_integer(s, "max_position", 100000, 1, 1000000000, &max_position) ||
+        !get_integer(s, "max_open_orders", 1000, 1, 1 << 20, &max_open) ||
+        !get_integer(s, "max_orders_per_s", 10000, 1, 1 << 30, &rate) ||
+        !get_integer(s, "duplicate_ms", 0, 0, 60000, &duplicate_ms))
         return false;
-    to->risk = (struct risk_limits){.max_size = (uint32_t)max_size, .collar_bps = (uint32_t)collar_bps};
-    return true;
+    to->risk_limits = (struct risk_limits){.max_notional = (uint64_t)(notional_usd * 10000.0 + 0.5),
+                                           .max_size = (uint32_t)max_size,
+                                           .collar_bps = (uint32_t)collar_bps,
+                                           .max_position = (uint32_t)max_position,
+                                           .max_open_orders = (uint32_t)max_open,
+                                           .max_orders_per_s = (uint32_t)rate,
+                                           .duplicate_ms = (uint32_t)duplicate_ms};
+    PyObject *restricted = lookup(s, "restricted");
+    int32_t count = restricted == NULL ? 0 : symbols_from_list(restricted, to->restricted);
+    Py_XDECREF(restricted);
+    to->restricted_count = count < 0 ? 0 : (uint32_t)count;
+    return count >= 0;
 }
 
 bool settings_from_config(PyObject *config, bool network, struct engine_settings *settings)

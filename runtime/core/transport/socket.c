@@ -3,118 +3,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/errqueue.h>
-#include <linux/net_tstamp.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "../clock.h"
+#include "options.h"
 
 #define STAMPING_ATTEMPTS 50
 #define STAMPING_WAIT_MS 2
-#define FEED_BUFFER_BYTES (8 << 20) /* bursts wait here while the engine is busy or not yet running */
-
-/* --- opening --- */
-
-static bool is_multicast(struct in_addr address)
-{
-    return (ntohl(address.s_addr) & 0xF0000000u) == 0xE0000000u;
-}
-
-static bool set_stamping(int fd, int flags)
-{
-    return setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags) == 0;
-}
-
-static bool set_int(int fd, int level, int option, int value)
-{
-    return setsockopt(fd, level, option, &value, sizeof value) == 0;
-}
-
-static bool open_feed(struct socket_transport *self, const struct feed_settings *feed, struct failure *failure)
-{
-    const char *step = "socket";
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(feed->port)};
-    struct ip_mreqn join = {0};
-    if (inet_pton(AF_INET, feed->group, &at.sin_addr) != 1 || inet_pton(AF_INET, feed->interface, &join.imr_address) != 1)
-        return failure_set(failure, EINVAL, "feed.group \"%s\" and feed.interface \"%s\" must be IPv4 addresses", feed->group,
-                           feed->interface);
-    join.imr_multiaddr = at.sin_addr;
-    self->feed = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (self->feed < 0)
-        goto failed;
-    step = "reuse address";
-    if (!set_int(self->feed, SOL_SOCKET, SO_REUSEADDR, 1))
-        goto failed;
-    if (!set_int(self->feed, SOL_SOCKET, SO_RCVBUFFORCE, FEED_BUFFER_BYTES)) /* needs CAP_NET_ADMIN; else up to rmem_max */
-        set_int(self->feed, SOL_SOCKET, SO_RCVBUF, FEED_BUFFER_BYTES);
-    if (feed->busy_poll_us > 0) /* a hint: refused without CAP_NET_ADMIN above the system's value, ignored by lo and veth */
-        set_int(self->feed, SOL_SOCKET, SO_BUSY_POLL, (int)feed->busy_poll_us);
-    step = "bind";
-    if (bind(self->feed, (struct sockaddr *)&at, sizeof at) != 0)
-        goto failed;
-    if (is_multicast(at.sin_addr)) {
-        step = "join the group (is feed.interface an address of this machine?)";
-        if (!set_int(self->feed, IPPROTO_IP, IP_MULTICAST_ALL, 0) ||
-            setsockopt(self->feed, IPPROTO_IP, IP_ADD_MEMBERSHIP, &join, sizeof join) != 0)
-            goto failed;
-    }
-    return true;
-failed:
-    return failure_set(failure, errno, "feed %s:%u on %s: %s: %s", feed->group, feed->port, feed->interface, step,
-                       strerror(errno));
-}
-
-static bool connect_within(int fd, const struct addrinfo *address, int timeout_ms)
-{
-    if (connect(fd, address->ai_addr, address->ai_addrlen) == 0)
-        return true;
-    if (errno != EINPROGRESS)
-        return false;
-    struct pollfd until = {.fd = fd, .events = POLLOUT};
-    int ready;
-    do
-        ready = poll(&until, 1, timeout_ms);
-    while (ready < 0 && errno == EINTR);
-    if (ready == 0)
-        errno = ETIMEDOUT;
-    if (ready <= 0)
-        return false;
-    int error = 0;
-    socklen_t size = sizeof error;
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    errno = error;
-    return error == 0;
-}
-
-static bool open_orders(struct socket_transport *self, const struct orders_settings *orders, struct failure *failure)
-{
-    const char *step = "socket";
-    char service[8];
-    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
-    snprintf(service, sizeof service, "%u", orders->port);
-    int unresolved = getaddrinfo(orders->host, service, &hints, &found);
-    if (unresolved != 0)
-        return failure_set(failure, EHOSTUNREACH, "orders.host \"%s\": %s", orders->host, gai_strerror(unresolved));
-    self->orders = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (self->orders < 0)
-        goto failed;
-    step = "no delay and type of service";
-    if (!set_int(self->orders, IPPROTO_TCP, TCP_NODELAY, 1) || !set_int(self->orders, IPPROTO_IP, IP_TOS, orders->tos))
-        goto failed;
-    step = "connect (is the exchange running?)";
-    if (!connect_within(self->orders, found, SOCKET_CONNECT_TIMEOUT_MS))
-        goto failed;
-    freeaddrinfo(found);
-    return true;
-failed:
-    failure_set(failure, errno, "orders %s:%u: %s: %s", orders->host, orders->port, step, strerror(errno));
-    freeaddrinfo(found);
-    return false;
-}
 
 /* The kernel switches receive stamping on a moment after it is asked to, and packets until then carry none. So wait, off the hot
  * path, until a datagram of our own has come back with a stamp; give up where loopback is down. */
@@ -147,25 +43,20 @@ static void wait_for_stamping(void)
 void socket_transport_init(struct socket_transport *self)
 {
     memset(self, 0, sizeof *self);
-    self->feed = self->orders = self->wake = -1;
+    lines_init(&self->feed);
+    connection_init(&self->orders);
+    self->wake = -1;
 }
 
 bool socket_transport_open(struct socket_transport *self, const struct engine_settings *settings, uint8_t *receive_buffer,
                            struct failure *failure)
 {
-    socket_transport_close(self);
-    self->sent_bytes = self->pending = 0;
-    self->io = (struct iovec){.iov_base = receive_buffer, .iov_len = MOLD_PACKET_MAX};
-    self->message = (struct msghdr){.msg_iov = &self->io, .msg_iovlen = 1, .msg_control = self->control};
-    self->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (self->wake < 0)
+        self->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (self->wake < 0) {
         failure_set(failure, errno, "eventfd: %s", strerror(errno));
-    } else if (open_feed(self, &settings->feed, failure) && open_orders(self, &settings->orders, failure)) {
-        /* OPT_ID counts from here, so before the first byte. Without stamps the engine trades all the same and says so. */
-        self->stamped = set_stamping(self->feed, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE) &&
-                        set_stamping(self->orders, SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE |
-                                                       SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY);
-        if (self->stamped)
+    } else if (lines_open(&self->feed, &settings->feed, receive_buffer, failure)) {
+        if (self->feed.stamped)
             wait_for_stamping();
         return true;
     }
@@ -173,18 +64,23 @@ bool socket_transport_open(struct socket_transport *self, const struct engine_se
     return false;
 }
 
-static void close_one(int *fd)
+bool socket_transport_connect(struct socket_transport *self, const struct orders_settings *settings, struct failure *failure)
 {
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
+    return connection_open(&self->orders, settings, self->wake, failure);
 }
 
 void socket_transport_close(struct socket_transport *self)
 {
-    close_one(&self->feed);
-    close_one(&self->orders);
-    close_one(&self->wake);
+    lines_close(&self->feed);
+    connection_close(&self->orders);
+}
+
+void socket_transport_release(struct socket_transport *self)
+{
+    socket_transport_close(self);
+    if (self->wake >= 0)
+        close(self->wake);
+    self->wake = -1;
 }
 
 void socket_transport_wake(struct socket_transport *self)
@@ -196,108 +92,70 @@ void socket_transport_wake(struct socket_transport *self)
 
 /* --- running --- */
 
-static uint64_t software_stamp(const struct cmsghdr *control)
+static struct socket_transport *of(void *opaque)
 {
-    struct scm_timestamping stamps;
-    memcpy(&stamps, CMSG_DATA(control), sizeof stamps);
-    return (uint64_t)stamps.ts[0].tv_sec * NS_PER_S + (uint64_t)stamps.ts[0].tv_nsec;
+    return opaque;
 }
 
 static int receive(void *opaque, struct transport_packet *packet)
 {
-    struct socket_transport *self = opaque;
-    self->message.msg_controllen = sizeof self->control;
-    ssize_t got = recvmsg(self->feed, &self->message, MSG_DONTWAIT);
-    if (got < 0)
-        return errno == EAGAIN || errno == EINTR ? TRANSPORT_NOTHING : -errno;
-    packet->bytes = self->io.iov_base;
-    packet->length = (uint32_t)got;
-    packet->receive_ns = 0;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&self->message); c != NULL; c = CMSG_NXTHDR(&self->message, c))
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING)
-            packet->receive_ns = software_stamp(c);
-    return TRANSPORT_PACKET;
+    return lines_receive(&of(opaque)->feed, packet);
 }
 
-static int flush_pending(struct socket_transport *self)
+static int request(void *opaque, const uint8_t *bytes, uint32_t length)
 {
-    if (self->pending == 0)
-        return 0;
-    ssize_t sent = send(self->orders, self->pending_bytes, self->pending, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR);
-    if (sent < 0)
-        return errno == EINTR ? -EAGAIN : -errno;
-    self->pending -= (uint32_t)sent;
-    memmove(self->pending_bytes, self->pending_bytes + sent, self->pending);
-    return self->pending == 0 ? 0 : -EAGAIN;
+    return lines_request(&of(opaque)->feed, bytes, length);
 }
 
-static int send_whole(void *opaque, const uint8_t *bytes, uint32_t length, uint32_t *last_byte)
+static int send_order(void *opaque, const uint8_t *bytes, uint32_t length, uint32_t *last_byte)
 {
-    struct socket_transport *self = opaque;
-    if (UNLIKELY(self->pending > 0)) {
-        int flushed = flush_pending(self);
-        if (flushed != 0)
-            return flushed;
-    }
-    /* End of record: in a burst TCP would put several waiting orders into one segment, which has one stamp. */
-    ssize_t sent = send(self->orders, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR);
-    if (UNLIKELY(sent < 0))
-        return errno == EINTR ? -EAGAIN : -errno;
-    if (UNLIKELY((uint32_t)sent < length)) { /* half an order must be followed by its other half */
-        self->pending = length - (uint32_t)sent;
-        memcpy(self->pending_bytes, bytes + sent, self->pending);
-    }
-    self->sent_bytes += length;
-    *last_byte = self->sent_bytes - 1;
-    return 0;
+    return connection_send(&of(opaque)->orders, bytes, length, last_byte);
 }
 
 static int receive_orders(void *opaque, uint8_t *bytes, uint32_t capacity)
 {
-    struct socket_transport *self = opaque;
-    if (UNLIKELY(self->pending > 0))
-        flush_pending(self); /* an error shows in the receive below */
-    ssize_t got = recv(self->orders, bytes, capacity, MSG_DONTWAIT);
-    if (got > 0)
-        return (int)got;
-    if (got == 0)
-        return -ECONNRESET;
-    return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    return connection_receive(&of(opaque)->orders, bytes, capacity);
 }
 
 static void collect_stamps(void *opaque, struct stamps *stamps)
 {
-    struct socket_transport *self = opaque;
-    if (!self->stamped)
-        return;
-    for (;;) {
-        _Alignas(struct cmsghdr) uint8_t control[256];
-        struct msghdr message = {.msg_control = control, .msg_controllen = sizeof control};
-        if (recvmsg(self->orders, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
-            return;
-        uint64_t transmit_ns = 0;
-        struct sock_extended_err what = {0};
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c)) {
-            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING)
-                transmit_ns = software_stamp(c);
-            else if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR)
-                memcpy(&what, CMSG_DATA(c), sizeof what);
-        }
-        if (what.ee_origin == SO_EE_ORIGIN_TIMESTAMPING && what.ee_info == SCM_TSTAMP_SND)
-            stamps_transmitted(stamps, what.ee_data, transmit_ns);
-    }
+    connection_collect(&of(opaque)->orders, stamps);
+}
+
+static bool take_connection(void *opaque)
+{
+    return connection_take(&of(opaque)->orders);
+}
+
+static void drop_connection(void *opaque)
+{
+    connection_drop(&of(opaque)->orders);
+}
+
+static void warm(void *opaque, const uint8_t *bytes, uint32_t length)
+{
+    connection_warm(&of(opaque)->orders, bytes, length);
 }
 
 static void wait_for_any(void *opaque, int timeout_ms)
 {
-    struct socket_transport *self = opaque;
-    struct pollfd on[] = {{.fd = self->feed, .events = POLLIN},
-                          {.fd = self->orders, .events = POLLIN},
-                          {.fd = self->wake, .events = POLLIN}};
-    poll(on, sizeof on / sizeof on[0], timeout_ms);
+    const struct socket_transport *self = opaque;
+    struct pollfd on[LINES + 2] = {{.fd = self->orders.fd, .events = POLLIN}, {.fd = self->wake, .events = POLLIN}};
+    for (unsigned i = 0; i < LINES; i++) /* those that are not there are negative, and passed over */
+        on[2 + i] = (struct pollfd){.fd = self->feed.fds[i], .events = POLLIN};
+    poll(on, LINES + 2, timeout_ms);
 }
 
 struct transport socket_transport_interface(struct socket_transport *self)
 {
-    return (struct transport){self, receive, send_whole, receive_orders, collect_stamps, wait_for_any};
+    return (struct transport){.self = self,
+                              .receive = receive,
+                              .send = send_order,
+                              .receive_orders = receive_orders,
+                              .collect_stamps = collect_stamps,
+                              .request = self->feed.fds[TRANSPORT_LINE_REQUESTED] >= 0 ? request : NULL,
+                              .take_connection = take_connection,
+                              .drop_connection = drop_connection,
+                              .warm = warm,
+                              .wait = wait_for_any};
 }

@@ -13,9 +13,12 @@ enum transport_result {
     /* negative: -errno */
 };
 
+enum transport_line { TRANSPORT_LINE_A, TRANSPORT_LINE_B, TRANSPORT_LINE_REQUESTED };
+
 struct transport_packet {
     const uint8_t *bytes;
     uint32_t length;
+    uint8_t line; /* transport_line it came on */
     uint64_t receive_ns; /* since the epoch; 0: the packet came without a stamp */
 };
 
@@ -30,6 +33,15 @@ struct transport {
     int (*receive_orders)(void *self, uint8_t *bytes, uint32_t capacity);
     /* Pass the transmit stamps that have come back to stamps_transmitted. */
     void (*collect_stamps)(void *self, struct stamps *stamps);
+    /* Send a MoldUDP64 request packet to the re-request server; what it answers comes from `receive`. 0 or -errno; NULL: there is
+     * none. */
+    int (*request)(void *self, const uint8_t *bytes, uint32_t length);
+    /* The order connection: true once when a new one is there, in place of the one before. */
+    bool (*take_connection)(void *self);
+    /* Close it; what it still had to send or receive is lost. */
+    void (*drop_connection)(void *self);
+    /* Run what `send` runs as far as that goes without a byte leaving; NULL: nothing to warm. */
+    void (*warm)(void *self, const uint8_t *bytes, uint32_t length);
     /* Sleep until something arrives, at most `timeout_ms`. */
     void (*wait)(void *self, int timeout_ms);
 };

@@ -31,6 +31,23 @@ static void one_too_small_is_refused_with_the_number_that_would_do(void)
     arena_close(&arena);
 }
 
+static void says_which_pages_it_got(void)
+{
+    struct arena arena;
+    CHECK(arena_open(&arena, ((size_t)6 << 20) + 1));
+    CHECK(arena.capacity == (size_t)8 << 20 && arena.huge_bytes <= arena.capacity);
+    CHECK(arena.hugepages == (arena.huge_bytes == arena.capacity) && arena.hugepages == (arena.pages != ARENA_SMALL));
+    CHECK((uintptr_t)arena.base % ((size_t)2 << 20) == 0);
+    uint8_t *all = arena_take(&arena, arena.capacity);
+    for (size_t i = 0; i < arena.capacity; i += 512)
+        CHECK(all[i] == 0);
+    memset(all, 1, arena.capacity);
+    arena_close(&arena);
+    CHECK(arena_open(&arena, 8192));
+    CHECK(arena.pages == ARENA_SMALL && !arena.hugepages && arena.huge_bytes == 0 && arena.capacity == 8192);
+    arena_close(&arena);
+}
+
 static void absurd_sizes_fail(void)
 {
     struct arena arena;
@@ -46,6 +63,7 @@ int main(void)
 {
     memory_is_zeroed_aligned_and_apart();
     one_too_small_is_refused_with_the_number_that_would_do();
+    says_which_pages_it_got();
     absurd_sizes_fail();
     return DONE();
 }

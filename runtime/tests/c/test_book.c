@@ -108,9 +108,10 @@ static void compare(const struct book *book)
     CHECK(book->live_orders == live);
     for (uint16_t locate = 0; locate < INSTRUMENTS; locate++)
         for (int side = BOOK_BID; side <= BOOK_ASK; side++) {
-            uint32_t last = side == BOOK_BID ? UINT32_MAX : 0, price, total = 0;
-            struct book_level level;
-            for (uint32_t n = 0; book_level_at(book, locate, side, n, &price, &level); n++) {
+            uint32_t last = side == BOOK_BID ? UINT32_MAX : 0, total = 0;
+            struct tw_level level;
+            for (uint32_t n = 0; book_level_at(book, locate, side, n, &level); n++) {
+                uint32_t price = level.price;
                 uint64_t shares = 0;
                 uint32_t count = 0;
                 for (unsigned r = 0; r < REFERENCES; r++)
@@ -151,6 +152,87 @@ static void random_days(void)
     arena_close(&arena);
 }
 
+/* Every type at its exact length, in packets: looking ahead reads nothing past a message and changes nothing. */
+static void looking_ahead_changes_nothing(void)
+{
+    struct arena arena;
+    struct book plain, ahead;
+    uint64_t seed = 3;
+    CHECK(arena_open(&arena, book_footprint(MAX_ORDERS, INSTRUMENTS) * 2));
+    CHECK(book_init(&plain, &arena, MAX_ORDERS, INSTRUMENTS) && book_init(&ahead, &arena, MAX_ORDERS, INSTRUMENTS));
+    for (int packet = 0; packet < 3000; packet++) {
+        const uint8_t *messages[40];
+        uint32_t count = 1 + (uint32_t)(chance(&seed) % 40);
+        for (uint32_t i = 0; i < count; i++) {
+            uint8_t out[ITCH_MESSAGE_MAX];
+            const char *types = chance(&seed) % 4 == 0 ? ITCH_TYPES : "AAAADDDU";
+            message(out, types[chance(&seed) % strlen(types)], (uint16_t)(chance(&seed) % (INSTRUMENTS + 1)));
+            for (unsigned at = ITCH_A_order_reference + 7; at < ITCH_MESSAGE_MAX; at++)
+                out[at] = (uint8_t)(chance(&seed) % 40);
+            messages[i] = exactly(out, itch_lengths[out[0]]);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            book_look_ahead(&ahead, messages, count, i);
+            CHECK(book_apply(&ahead, messages[i]) == book_apply(&plain, messages[i]));
+            CHECK(ahead.news == plain.news);
+            ahead.news = plain.news = 0;
+        }
+        for (uint32_t i = 0; i < count; i++)
+            free((void *)(uintptr_t)messages[i]);
+    }
+    CHECK(plain.live_orders > 0 && plain.live_orders == ahead.live_orders);
+    CHECK(memcmp(&plain.errors, &ahead.errors, sizeof plain.errors) == 0);
+    CHECK(memcmp(&plain.trades, &ahead.trades, sizeof plain.trades) == 0 && plain.trades.broken > 0);
+    arena_close(&arena);
+}
+
+static uint32_t news_of(struct book *book, char type, uint16_t locate, unsigned offset, const char *text)
+{
+    uint8_t out[ITCH_MESSAGE_MAX];
+    message(out, type, locate);
+    if (type != 'S')
+        memcpy(out + ITCH_R_stock, "TICK    ", 8);
+    memcpy(out + offset, text, strlen(text));
+    uint8_t *exact = exactly(out, itch_lengths[out[0]]);
+    book->news = 0;
+    CHECK(book_apply(book, exact) == -1);
+    free(exact);
+    return book->news;
+}
+
+static void halts_and_names_are_news(void)
+{
+    struct arena arena;
+    struct book book;
+    const struct book_instrument *one, *two;
+    CHECK(arena_open(&arena, book_footprint(16, 4)) && book_init(&book, &arena, 16, 4));
+    one = &book.instruments[1];
+    two = &book.instruments[2];
+    CHECK(one->trading_state == 'T'); /* nothing said */
+    CHECK(news_of(&book, 'S', 0, ITCH_S_event_code, "O") == BOOK_NEWS_SYSTEM && book.system_event == 'O');
+    CHECK(news_of(&book, 'R', 1, ITCH_R_stock, "ONE     ") == BOOK_NEWS_NAMED && book.news_locate == 1);
+    CHECK(news_of(&book, 'R', 1, ITCH_R_stock, "ONE     ") == 0);
+    CHECK(news_of(&book, 'R', 2, ITCH_R_stock, "TWO     ") == BOOK_NEWS_NAMED && book.news_locate == 2);
+    CHECK(news_of(&book, 'H', 1, ITCH_H_stock, "ONE     T") == 0 && one->trading_state == 'T');
+    CHECK(two->trading_state == 'T');
+    CHECK(news_of(&book, 'S', 0, ITCH_S_event_code, "S") & BOOK_NEWS_SYSTEM);
+    CHECK(one->trading_state == 'T' && two->trading_state == 'H'); /* left out of the spin */
+    CHECK(book.instruments[3].trading_state == 'T');               /* not in the directory */
+    CHECK(news_of(&book, 'H', 2, ITCH_H_stock, "TWO     T") == BOOK_NEWS_STATUS && two->trading_state == 'T');
+    CHECK(news_of(&book, 'H', 1, ITCH_H_stock, "ONE     P") == BOOK_NEWS_STATUS && one->trading_state == 'P');
+    CHECK(news_of(&book, 'J', 1, ITCH_J_stock, "ONE     \1\1\1\1\2\2\2\2\1\1\1\1") == BOOK_NEWS_STATUS && book.news_locate == 1);
+    CHECK(one->upper_band == 0x02020202 && one->lower_band == 0x01010101);
+    CHECK(news_of(&book, 'H', 1, ITCH_H_stock, "ONE     T") == BOOK_NEWS_STATUS && one->trading_state == 'T');
+    CHECK(news_of(&book, 'h', 1, ITCH_h_stock, "ONE     QH") == BOOK_NEWS_STATUS && one->trading_state == 'H');
+    CHECK(news_of(&book, 'h', 1, ITCH_h_stock, "ONE     BH") == 0);
+    CHECK(news_of(&book, 'h', 1, ITCH_h_stock, "ONE     QT") == 0 && one->trading_state == 'H');
+    CHECK(news_of(&book, 'h', 1, ITCH_h_stock, "ONE     BT") == BOOK_NEWS_STATUS && one->trading_state == 'T');
+    CHECK(news_of(&book, 'H', 4, ITCH_H_stock, "FOUR    H") == 0 && book.errors.overflow_instruments == 1);
+    book_clear(&book);
+    CHECK(one->trading_state == 'T' && one->upper_band == 0 && book.system_event == 0 && one->stock[0] == 0);
+    arena_close(&arena);
+}
+
 static uint32_t free_units(const struct pool *pool)
 {
     uint32_t units = 0;
@@ -176,36 +258,17 @@ static void empty_sides_give_their_levels_back(void)
             out[ITCH_A_side] = locate % 2 ? 'B' : 'S';
             book_apply(&book, out);
         }
-        CHECK(book.live_orders == 100 && free_units(&book.pool) == book.pool.units - 16);
+        CHECK(book.live_orders == 100 && free_units(&book.pool) == book.pool.units - 16 - locate);
         for (uint32_t i = 100; i >= 1; i--) {
             message(out, 'D', locate);
             put64(out + ITCH_D_order_reference, i);
             book_apply(&book, out);
             if (i == 2)
-                CHECK(free_units(&book.pool) == book.pool.units - 1); /* the one level left is in the smallest block */
+                CHECK(free_units(&book.pool) == book.pool.units - locate - 1); /* the one level left is in the smallest block */
         }
-        CHECK(free_units(&book.pool) == book.pool.units);
+        CHECK(free_units(&book.pool) == book.pool.units - locate - 1); /* which an empty side keeps */
     }
     CHECK(book_errors_total(&book.errors) == 0);
-    arena_close(&arena);
-}
-
-static void clearing_past_the_last_epoch_forgets_old_orders(void)
-{
-    struct arena arena;
-    struct book book;
-    uint8_t out[ITCH_MESSAGE_MAX];
-    CHECK(arena_open(&arena, book_footprint(4, 1)) && book_init(&book, &arena, 4, 1));
-    message(out, 'A', 0);
-    put64(out + ITCH_A_order_reference, 7);
-    put32(out + ITCH_A_shares, 10);
-    put32(out + ITCH_A_price, 10);
-    out[ITCH_A_side] = 'B';
-    CHECK(book_apply(&book, out) == 0);
-    book.epoch = UINT32_MAX; /* as after four billion days */
-    book_clear(&book);
-    CHECK(book.epoch == 1 && book.live_orders == 0);
-    CHECK(book_apply(&book, out) == 0 && book.live_orders == 1 && book.errors.duplicate_orders == 0);
     arena_close(&arena);
 }
 
@@ -235,8 +298,9 @@ static void a_pool_without_room_drops_the_order(void)
 int main(void)
 {
     random_days();
+    looking_ahead_changes_nothing();
+    halts_and_names_are_news();
     empty_sides_give_their_levels_back();
-    clearing_past_the_last_epoch_forgets_old_orders();
     a_pool_without_room_drops_the_order();
     return DONE();
 }

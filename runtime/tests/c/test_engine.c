@@ -17,7 +17,13 @@ static struct engine_settings settings(void)
     struct engine_settings s = {.cpu = -1, .max_orders = 512, .max_instruments = 8, .max_samples = 8};
     s.strategy = tw_strategy_find("imbalance");
     s.strategy_settings = (struct tw_strategy_settings){.ratio = 1.5, .size = 100, .max_instruments = 8};
-    s.risk = (struct risk_limits){.max_size = 1000, .collar_bps = 5000};
+    s.risk_limits = (struct risk_limits){.max_notional = UINT64_MAX,
+                                         .max_size = 1000,
+                                         .collar_bps = 5000,
+                                         .max_position = 1u << 30,
+                                         .max_open_orders = 100,
+                                         .max_orders_per_s = 1u << 30};
+    s.feed.policy.keep_packets = 16;
     snprintf(s.orders.firm, sizeof s.orders.firm, "TICK");
     return s;
 }
@@ -30,6 +36,9 @@ static uint32_t random_message(uint8_t *out, uint64_t *seed)
         out[i] = (uint8_t)chance(seed);
     out[0] = (uint8_t)type;
     put16(out + ITCH_A_stock_locate, (uint16_t)(chance(seed) % 9));
+    uint32_t stock = type == 'R' ? ITCH_R_stock : ITCH_A_stock;
+    if (type == 'R' || type == 'A' || type == 'F') /* few names, so that there is room for all of them */
+        snprintf((char *)out + stock, 9, "STOCK%03u", (unsigned)(chance(seed) % 40));
     if (length >= 19)
         put64(out + ITCH_A_order_reference, chance(seed) % 300);
     if (type == 'A' || type == 'F') {
@@ -74,20 +83,21 @@ int main(void)
     uint64_t seed = 4;
     make_packets(&seed);
     CHECK(engine_init(&engine, &s, &failure));
-    CHECK((engine.block = block_create("", "fuzz", s.max_samples, &failure)) != NULL);
-    stamps_init(engine.stamps, engine.block);
-    orders_init(engine.orders, &engine.settings.orders, engine.block);
+    CHECK(engine_attach(&engine, &failure));
     struct replay_transport replay = {.packets = packets, .count = PACKETS};
     engine.transport = replay_transport_interface(&replay);
     CHECK(engine_run(&engine, false, &failure) == ENGINE_END);
     CHECK(BLOCK_GET(engine.block, packets) == PACKETS);
     CHECK(BLOCK_GET(engine.block, messages) > PACKETS && BLOCK_GET(engine.block, malformed) > 100);
-    CHECK(BLOCK_GET(engine.block, orders_sent) > 100 && BLOCK_GET(engine.block, orders_sent) == replay.order_count);
-    CHECK(replay.order_bytes == 53 && replay.orders[0] == 'O');
+    CHECK(BLOCK_GET(engine.block, orders_sent) > 10 && BLOCK_GET(engine.block, orders_sent) == replay.order_count);
+    CHECK(BLOCK_GET(engine.block, risk_stale) > 10); /* a session that lost messages sends no order any more */
+    CHECK(BLOCK_GET(engine.block, orders_accepted) == replay.order_count);
+    CHECK(BLOCK_GET(engine.block, orders_canceled) == replay.order_count && engine.ledger.open_orders == 0);
+    CHECK(replay.order_count > 0 && replay.orders.bytes[0] == 53 && replay.orders.bytes[2] == 'O');
     CHECK(BLOCK_GET(engine.block, out_of_session) > 0 && BLOCK_GET(engine.block, gaps) > 0);
     CHECK(BLOCK_GET(engine.block, book_errors) == book_errors_total(&engine.book.errors));
     CHECK(engine.book.live_orders <= s.max_orders);
-    free(replay.orders);
+    replay_transport_free(&replay);
     for (int i = 0; i < PACKETS; i++)
         free((void *)packets[i].bytes);
     engine_release(&engine);

@@ -46,7 +46,7 @@ static void blocks_never_overlap_and_join_again(void)
         for (uint32_t u = 0; u < size; u++)
             CHECK(owner[held[i].unit + u] == 0);
         memset(owner + held[i].unit, (int)i + 1, size);
-        memset(pool_levels(&pool, held[i].unit), 0xFF, size * POOL_UNIT * sizeof(struct book_level));
+        memset(pool_levels(&pool, held[i].unit), 0xFF, size * POOL_UNIT * sizeof(struct tw_level));
         held[i].taken = 1;
     }
     CHECK(refused > 0);

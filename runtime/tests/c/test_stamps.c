@@ -87,11 +87,23 @@ static void a_block_is_read_as_it_was_written(void)
     CHECK(memcmp(copy.feed_session, "SESSION 01", 10) == 0 && BLOCK_GET(&copy, packets) == 3);
     CHECK(copy.top_count == 1 && copy.top[0].bid == 5 && strlen(copy.name) == BLOCK_NAME - 1);
     CHECK(block_copy_samples(seen, got, 16) == 1 && got[0].transmit_ns == 2);
+    uint64_t spreads[4], bytes = block->bytes;
+    block_add_legs(block, 700);
+    block_add_legs(block, 300);
+    CHECK(block_copy_legs(seen, spreads, 4) == 2 && spreads[0] == 700 && spreads[1] == 300);
+    CHECK(BLOCK_GET(seen, leg_spread_last_ns) == 300 && BLOCK_GET(seen, leg_spread_max_ns) == 700);
+    for (uint32_t i = 0; i < BLOCK_REJECTS + 1; i++)
+        block_add_reject(block, i + 1, 7, (const uint8_t *)"TICK    ");
+    CHECK(BLOCK_GET(seen, orders_rejected) == BLOCK_REJECTS + 1 && seen->reject[0].reference == BLOCK_REJECTS + 1);
+    block_begin_session(block, (const uint8_t *)"SESSION 02");
+    CHECK(block_copy_legs(seen, spreads, 4) == 0);
     BLOCK_COUNT(block, lock, 1); /* a writer killed in the middle: readers still come back */
     block_snapshot(seen, &copy);
     block_unmap((struct block *)seen);
     CHECK(truncate(path, 5000) == 0);
-    CHECK(block_map(path, &failure) == NULL && strstr(failure.text, "says 4352 bytes, has 5000") != NULL);
+    char said[64];
+    snprintf(said, sizeof said, "says %llu bytes, has 5000", (unsigned long long)bytes);
+    CHECK(block_map(path, &failure) == NULL && strstr(failure.text, said) != NULL);
     block_unmap(block);
     unlink(path);
 }

@@ -54,6 +54,8 @@ int main(void)
     tables_hold_together(itch_messages, ITCH_MESSAGE_COUNT);
     tables_hold_together(ouch_inbound, OUCH_INBOUND_COUNT);
     tables_hold_together(ouch_outbound, OUCH_OUTBOUND_COUNT);
+    tables_hold_together(ouch42_inbound, OUCH42_INBOUND_COUNT);
+    tables_hold_together(ouch42_outbound, OUCH42_OUTBOUND_COUNT);
     lengths_by_type_are_those_of_the_table();
     return DONE();
 }

@@ -31,14 +31,19 @@ def test_login_and_heartbeat_are_understood_both_ways(tmp_path: Path) -> None:
         }
     )
     engine.open()
+    engine.connect()
     results: list[str] = []
     thread = threading.Thread(target=lambda: results.append(engine.run()))
     thread.start()
     deadline = time.monotonic() + 20
-    while len(exchange.packets) < 2 and time.monotonic() < deadline:
+    while len(exchange.packets) < 3 and time.monotonic() < deadline:
         time.sleep(0.01)
     _, end = soup.EndOfSession().to_bytes()
     exchange.send_orders(end)
+    while engine.session()[0] != "closed" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert engine.session() == ("closed", "the exchange ended the order session")
+    engine.stop()
     thread.join(20)
     exchange.close()
 
@@ -46,5 +51,7 @@ def test_login_and_heartbeat_are_understood_both_ways(tmp_path: Path) -> None:
     login = soup.SoupMessage.from_bytes(raw[0])[1]
     assert isinstance(login, soup.LoginRequest)
     assert (login.user, login.password, login.session, login.sequence) == ("TRADE1", "secret", "NASDAQ1", "1")
-    assert isinstance(soup.SoupMessage.from_bytes(raw[1])[1], soup.ClientHeartbeat)
-    assert results == ["session_closed"]
+    query = soup.SoupMessage.from_bytes(raw[1])[1]
+    assert isinstance(query, soup.UnSequencedData) and query.data == b"Q"
+    assert isinstance(soup.SoupMessage.from_bytes(raw[2])[1], soup.ClientHeartbeat)
+    assert results == ["stopped"]

@@ -17,7 +17,7 @@ from array import array
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _core
+from .. import _core, status
 from ..errors import TickwireError
 from . import stats
 
@@ -32,9 +32,14 @@ _COUNTERS = (
     "orders_sent",
     "orders_accepted",
     "orders_rejected",
-    "risk_size",
-    "risk_collar",
+    "replaces_sent",
+    "cancels_sent",
+    "orders_executed",
+    "shares_executed",
+    "orders_unsent",
 )
+
+_LEG_ROWS = ("min", "median", "p99", "max")
 
 
 @dataclass
@@ -102,9 +107,17 @@ def read_block(path: str) -> dict[str, Any]:
         raise TickwireError(f"block {path}: {error}") from None
 
 
+def _must_run(block: dict[str, Any]) -> None:
+    if block["state"] == "stopped" or not status.alive(block["pid"]):
+        raise TickwireError(
+            f"engine {block['name']} (process {block['pid']}) is not running; start it with `tickwire run`"
+        )
+
+
 def _wait_live(path: str, deadline: float) -> dict[str, Any]:
     while True:
         block = read_block(path)
+        _must_run(block)
         if block["state"] == "live":
             return block
         if time.monotonic() > deadline:
@@ -158,7 +171,7 @@ def measure(request: Request) -> dict[str, Any]:
     """Run one measurement; the result is what `--json` prints. TickwireError when there is nothing to measure."""
     started = time.monotonic()
     patience = request.timeout_s if request.timeout_s is not None else SLACK_S
-    read_block(request.block)
+    _must_run(read_block(request.block))
     control = Control(request.host, request.port, min(patience, 10.0))
     try:
         before = _wait_live(request.block, started + min(patience, SLACK_S))
@@ -176,14 +189,29 @@ def measure(request: Request) -> dict[str, Any]:
         done = control.answer(deadline - time.monotonic())
         _wait_ended(request.block, begun["session"], min(deadline, time.monotonic() + 10.0))
         after = _settle(request.block, before)
-        return report(before, after, _core.block_samples(request.block), done)
+        return report(before, after, _core.block_samples(request.block), done, _core.block_legs(request.block))
     finally:
         control.close()
 
 
-def report(before: dict[str, Any], after: dict[str, Any], pairs: bytes, done: dict[str, Any]) -> dict[str, Any]:
+def leg_figures(spreads: bytes) -> dict[str, Any] | None:
+    """Between the sends of the first and the last leg of a group, over the groups of the session; None without any."""
+    values = list(array("Q", spreads))
+    if not values:
+        return None
+    figures = stats.summary(values)
+    return {"groups": figures["samples"], **{f"{name}_ns": figures[f"{name}_ns"] for name in _LEG_ROWS}}
+
+
+def report(
+    before: dict[str, Any], after: dict[str, Any], pairs: bytes, done: dict[str, Any], legs: bytes = b""
+) -> dict[str, Any]:
     """Statistics of the samples, with what the counters say about the same stretch."""
     delta = {name: after[name] - before[name] for name in _COUNTERS}
+    reasons = [name for name in after if name.startswith("risk_")]
+    refused = {
+        name.removeprefix("risk_"): after[name] - before[name] for name in reasons if after[name] != before[name]
+    }
     samples, negative = latencies(pairs)
     figures = stats.summary(samples)
     histogram = figures.pop("histogram")
@@ -204,8 +232,15 @@ def report(before: dict[str, Any], after: dict[str, Any], pairs: bytes, done: di
             "sent": delta["orders_sent"],
             "accepted": delta["orders_accepted"],
             "rejected": delta["orders_rejected"],
-            "refused": delta["risk_size"] + delta["risk_collar"],
+            "replaced": delta["replaces_sent"],
+            "cancelled": delta["cancels_sent"],
+            "executed": delta["orders_executed"],
+            "shares_executed": delta["shares_executed"],
+            "unsent": delta["orders_unsent"],
+            "refused": sum(refused.values()),
+            "refused_by": refused,
         },
+        "legs": leg_figures(legs),
         "exchange": {key: value for key, value in done.items() if key != "done"},
     }
 
@@ -242,5 +277,13 @@ def table(result: dict[str, Any]) -> str:
     lines.append(
         f"  orders: {orders['sent']} sent, {orders['accepted']} accepted, {orders['rejected']} rejected, "
         f"{orders['refused']} refused by risk"
+        + "".join(f", {count} {reason}" for reason, count in orders["refused_by"].items())
     )
+    lines.append(
+        f"  changes: {orders['replaced']} replaces, {orders['cancelled']} cancels; "
+        f"fills: {orders['executed']} of {orders['shares_executed']} shares"
+    )
+    if legs := result["legs"]:
+        figures = ", ".join(f"{name} {legs[f'{name}_ns'] / 1000:.3f} us" for name in _LEG_ROWS)
+        lines.append(f"  legs: {legs['groups']} groups, first to last send: {figures}")
     return "\n".join(lines)

@@ -2,11 +2,18 @@
 """The control port: one JSON object per line in, JSON lines out.
 
     {"command": "replay", "messages": 12012, "rate": 500, "wait_for": "TRADE1", "wait_s": 10}
-        -> {"session": "LAB0000001", "messages": 12012, "rate": 500.0} at once (or when TRADE1 has logged in), then
-        -> {"done": true, "session": ..., "sent": n, "packets": n, "orders": n, "elapsed_ms": x, "late_max_us": x}
+        -> {"session": "LAB0000001", "messages": 12012, "rate": 500.0, "speed": 0.0} at once (or when TRADE1 has
+           logged in), then
+        -> {"done": true, "session": ..., "sent": n, "packets": n, "orders": n, "elapsed_ms": x, "late_max_us": x,
+            "line_a": {"lost": n, "duplicated": n, "reordered": n}, "line_b": {...}}
+    {"command": "stop"} -> {"stopped": "LAB0000001"}: the replay ends where it is; who began it gets its "done"
+    {"command": "break", "match_number": 17, "reason": "S"} -> {"broken": 17, "accounts": ["TRADE1"]}
     {"command": "status"} -> the content of the state file
 
-Everything but "command" is optional: the whole file, at `feed.rate`. What is wrong is answered {"error": "..."}.
+Everything of a replay is optional: the whole file, and the configuration's pace and faults. Keys: messages, rate (0:
+unpaced), speed (not 0: instead of a rate), loss_a, loss_b, duplicate_a, duplicate_b, reorder_a, reorder_b, seed,
+wait_for and wait_s. A replay goes on when its client leaves; anybody may stop it. What is wrong is answered
+{"error": "..."}.
 """
 
 from __future__ import annotations
@@ -15,10 +22,12 @@ import json
 import math
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import TickwireError
+from .feed import FAULTS
+from .ouch import BREAK_REASONS
 from .soupbin import SessionClosed
 
 MAX_LINE = 4096
@@ -28,40 +37,98 @@ DEFAULT_WAIT_S = 10.0
 
 @dataclass(frozen=True)
 class ReplayRequest:
-    """A checked replay command; messages None: the whole file, rate None: the configured one."""
+    """A checked replay command; None: what is configured (messages: the whole file)."""
 
-    messages: int | None
-    rate: float | None
-    wait_for: str | None
-    wait_s: float
+    messages: int | None = None
+    rate: float | None = None
+    speed: float | None = None
+    faults: dict[str, float] = field(default_factory=dict)
+    wait_for: str | None = None
+    wait_s: float = DEFAULT_WAIT_S
 
 
-def parse(line: bytes) -> ReplayRequest | None:
-    """A request line as ReplayRequest, or None for status; TickwireError on anything else."""
+@dataclass(frozen=True)
+class BreakRequest:
+    """A checked break command."""
+
+    match_number: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class PlainRequest:
+    """A command without more keys: status or stop."""
+
+    command: str
+
+
+Request = ReplayRequest | BreakRequest | PlainRequest
+_REPLAY_KEYS = ("messages", "rate", "speed", *FAULTS, "seed", "wait_for", "wait_s")
+
+
+def parse(line: bytes) -> Request:
+    """A checked request line; TickwireError says what is wrong with it."""
     try:
         request = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise TickwireError("not a line of JSON") from None
     if not isinstance(request, dict):
         raise TickwireError('not a JSON object such as {"command": "status"}')
     command = request.pop("command", None)
-    if command == "status" and not request:
-        return None
-    if command != "replay":
-        raise TickwireError(f"unknown command {command!r}; known: replay, status (which takes no more keys)")
-    messages, rate = request.pop("messages", None), request.pop("rate", None)
-    wait_for, wait_s = request.pop("wait_for", None), request.pop("wait_s", DEFAULT_WAIT_S)
-    if request:
-        raise TickwireError(f"unknown key {next(iter(request))!r}; known: messages, rate, wait_for, wait_s")
-    if messages is not None and (isinstance(messages, bool) or not isinstance(messages, int) or messages < 1):
+    if command == "replay":
+        return _replay(request)
+    if command == "break":
+        return _break(request)
+    if command in ("status", "stop") and not request:
+        return PlainRequest(command)
+    raise TickwireError(f"unknown command {command!r}; known: replay, break, status and stop (which take no more keys)")
+
+
+def _known(request: dict[str, Any], keys: tuple[str, ...]) -> None:
+    for key in request:
+        if key not in keys:
+            raise TickwireError(f"unknown key {key!r}; known: {', '.join(keys)}")
+
+
+def _replay(request: dict[str, Any]) -> ReplayRequest:
+    _known(request, _REPLAY_KEYS)
+    messages, wait_for = request.get("messages"), request.get("wait_for")
+    if messages is not None and (type(messages) is not int or messages < 1):
         raise TickwireError(f"messages: {messages!r} is not a whole number above 0")
-    if rate is not None and not _number(rate, 1e8):
-        raise TickwireError(f"rate: {rate!r} is not a number of messages per second, 0 (unpaced) to 1e8")
+    for key, high, text in (
+        ("rate", 1e8, "number of messages per second, 0 (unpaced) to 1e8"),
+        ("speed", 1e6, "number, 0 (the rate counts) to 1e6"),
+        ("wait_s", 600, "number of seconds, 0 to 600"),
+        *((key, 0.5, "probability, 0 to 0.5") for key in FAULTS),
+    ):
+        value = request.get(key)
+        if value is not None and not _number(value, high):
+            raise TickwireError(f"{key}: {value!r} is not a {text}")
+    seed = request.get("seed")
+    if seed is not None and (type(seed) is not int or not 0 <= seed <= 1 << 62):
+        raise TickwireError(f"seed: {seed!r} is not a whole number, 0 to 2^62")
     if wait_for is not None and not isinstance(wait_for, str):
         raise TickwireError(f"wait_for: {wait_for!r} is not a user name")
-    if not _number(wait_s, 600):
-        raise TickwireError(f"wait_s: {wait_s!r} is not a number of seconds, 0 to 600")
-    return ReplayRequest(messages, rate, wait_for, float(wait_s))
+    faults = {key: request[key] for key in (*FAULTS, "seed") if request.get(key) is not None}
+    wait_s = request.get("wait_s")
+    return ReplayRequest(
+        messages,
+        request.get("rate"),
+        request.get("speed"),
+        faults,
+        wait_for,
+        DEFAULT_WAIT_S if wait_s is None else float(wait_s),
+    )
+
+
+def _break(request: dict[str, Any]) -> BreakRequest:
+    _known(request, ("match_number", "reason"))
+    match_number, reason = request.get("match_number"), request.get("reason", "S")
+    if type(match_number) is not int or match_number < 1:
+        raise TickwireError(f"match_number: {match_number!r} is not a whole number above 0")
+    if not isinstance(reason, str) or len(reason) != 1 or reason not in BREAK_REASONS:
+        raise TickwireError(f"reason: {reason!r} is not one of the letters {', '.join(BREAK_REASONS)}")
+    return BreakRequest(match_number, reason)
 
 
 def _number(value: Any, high: float) -> bool:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The market data feed: a thread that drives `_core.Replay`, which paces and sends in C without the GIL.
 
+Messages leave at the file's own pace times `speed`, or at `rate` messages a second, on line A and, where it is
+configured, line B; core/pacer.h has the rules of due times, core/line.h those of the faults each line makes.
+
 Each replay is a MoldUDP64 session of its own and stands for a trading day. Once a second when idle the feed sends a
 heartbeat of the session to come or, after a replay, the end of the session that was: a listener that lost the packets
 at the end still learns of it, and what it measured stays readable until the next replay.
@@ -13,7 +16,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .. import _core
@@ -27,15 +30,27 @@ END_PACKETS, END_GAP_S = 3, 0.05
 GRACE_S = 0.25  # for orders still on their way when the session has ended
 
 
+FAULTS = ("loss_a", "loss_b", "duplicate_a", "duplicate_b", "reorder_a", "reorder_b")
+
+
 @dataclass
 class Job:
     """One replay: what to send, and afterwards how it went."""
 
     messages: int
     rate: float
+    speed: float = 0.0
+    faults: dict[str, float] = field(default_factory=dict)  # FAULTS and "seed", where they differ from the settings
     session: str = ""
-    result: dict[str, int] | None = None
+    result: dict[str, Any] | None = None
     error: str = ""
+    stopped: bool = False
+
+    @property
+    def pace(self) -> str:
+        if self.speed:
+            return f"speed {self.speed:g}"
+        return f"{self.rate:g}/s" if self.rate else "full speed"
 
 
 class Feed:
@@ -53,6 +68,7 @@ class Feed:
         self.busy = False
         self.replays = 0
         self.sent = 0
+        self._job: Job | None = None
         self._replay = self._open()
 
     @property
@@ -71,6 +87,9 @@ class Feed:
                 session=self.session,
                 messages_per_packet=self.settings["messages_per_packet"],
                 tos=self.settings["tos"],
+                group_b=self.settings.get("group_b", ""),
+                port_b=self.settings.get("port_b", 0),
+                interface_b=self.settings.get("interface_b", ""),
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
@@ -89,7 +108,34 @@ class Feed:
         self._fresh = False
         self.busy = True
         job.session = self.session
+        self._job = job
+        self._impair(job)
         self._jobs.put(job)
+
+    def _impair(self, job: Job) -> None:
+        """Each line's probabilities: the replay's own, else those of the settings."""
+        chosen = {**self.settings, **job.faults}
+        for line, suffix in (("A", "a"), ("B", "b")):
+            odds = {name: float(chosen.get(f"{name}_{suffix}", 0.0)) for name in ("loss", "duplicate", "reorder")}
+            self._replay.impair(line, **odds, seed=int(chosen.get("seed", 1)))
+
+    @property
+    def sequence_sent(self) -> int:
+        """Sequence number of the last message of the present session that was sent, 0 for none."""
+        return self._replay.sent()
+
+    @property
+    def replay(self) -> _core.Replay:
+        """Of the present session."""
+        return self._replay
+
+    def cut_short(self) -> Job:
+        """End the running replay where it is; its session ends as any other. TickwireError when none is running."""
+        if not self.busy or self._job is None:
+            raise TickwireError("no replay is running")
+        self._job.stopped = True
+        self._replay.stop()
+        return self._job
 
     def stop(self) -> None:
         """End a running replay and the thread."""
@@ -123,11 +169,9 @@ class Feed:
             self._replay.end_of_session()
 
     def _run(self, job: Job) -> None:
-        log.info(
-            "replay %s: %d messages at %s", job.session, job.messages, f"{job.rate:g}/s" if job.rate else "full speed"
-        )
+        log.info("replay %s: %d messages at %s", job.session, job.messages, job.pace)
         try:
-            job.result = self._replay.run(job.rate, 0, job.messages)
+            job.result = self._replay.run(job.rate, 0, job.messages, job.speed)
             self.sent += job.result["messages"]
             for _packet in range(END_PACKETS):
                 self._replay.end_of_session()

@@ -1,90 +1,270 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Order entry: OUCH 5.0 Enter Order in, Accepted or Rejected out.
+"""Order entry: the rules of OUCH 5.0 and 4.2 between the sessions and the matcher.
 
-This release accepts every well-formed order and fills none. Cancel, Replace and Modify are counted and, as OUCH has it
-for orders that are no longer there, answered with silence.
+A request is answered into the account's journal of sequenced messages, which survives lost connections; so does all
+that is kept here of an account. What the specifications say of the odd cases, and what is done:
+
+- A UserRefNum (5.0) that is not above all before it, or a token (4.2) that was used before on this account: the
+  request is ignored, so that a client may repeat whatever it is unsure of. Rejected orders have used theirs.
+- Cancel, Replace or Modify of an order that is not open: silence. A cancel that would leave all that is open: silence.
+- Replace with something wrong in it: the order it names is canceled and the new number is not used. In a halt the
+  replacement is rejected and the order stays.
+- Quantities of Cancel, Modify and Replace count what the chain has executed; those of answers are what is open.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
-from .. import _core
-from .soupbin import ProtocolError, Session
+from ..errors import TickwireError
+from .dialects import DIALECTS, LAST_LIMIT, SIDES, Dialect
+from .matching import CANCEL_REQUESTED, Matcher
+from .resting import SELL, Order
+from .soupbin import Account, ProtocolError, Session
 
 _DAY_NS = 24 * 3600 * 10**9
+KEEP_TRADES = 1 << 16  # that can still be broken
+BREAK_REASONS = "ECSX"  # erroneous, consent, supervisory, external
 
-# OUCH 5.0, appendix with the reasons of Rejected.
-REJECT_SIDE, REJECT_OTHER, REJECT_QUANTITY, REJECT_SYMBOL = 0x0009, 0x000F, 0x0013, 0x0017
-MAX_QUANTITY = 999_999
-_IGNORED = frozenset(b"XUMQDCP")  # OUCH 5.0 requests that come with later releases
+Copy = Callable[[Account, str, dict[str, Any]], None]
 
 
 @dataclass
 class Counters:
-    """Since start. `orders` counts Enter Orders, and is accepted + rejected + duplicates."""
+    """Since start. `orders` counts Enter Orders; `rejected` has rejected replaces too."""
 
     orders: int = 0
     accepted: int = 0
     rejected: int = 0
     duplicates: int = 0
     ignored: int = 0
+    replaced: int = 0
+    canceled: int = 0
+    executions: int = 0
+    executed_shares: int = 0
+    broken: int = 0
+
+
+@dataclass(eq=False)
+class Trader:
+    """What is kept of an account beside its journal."""
+
+    account: Account
+    dialect: Dialect
+    last_reference: int = 0  # 5.0
+    tokens: set[str] = field(default_factory=set)  # 4.2
+    orders: dict[int | str, Order] = field(default_factory=dict)  # the open ones
+    touched: bool = False  # has messages that were not pumped yet
+
+    def fresh(self, key: Any) -> bool:
+        return key > self.last_reference if isinstance(key, int) else key not in self.tokens
+
+    def use(self, key: Any) -> None:
+        if isinstance(key, int):
+            self.last_reference = key
+        else:
+            self.tokens.add(key)
 
 
 class OrderEntry:
-    """Answers the messages of all sessions; order references rise over all of them."""
+    """Answers the messages of all sessions; order references rise over all. `matcher` None: nothing is filled."""
 
-    def __init__(self) -> None:
+    def __init__(self, matcher: Matcher | None = None, copy: Copy | None = None) -> None:
         self.counters = Counters()
         self.last_reference = 0
+        self.matcher, self.copy = matcher, copy
+        self.traders: dict[str, Trader] = {}
+        self.touched: list[Trader] = []
+        self.trades: dict[int, list[Order]] = {}  # match number -> the orders of ours in it
 
-    def __call__(self, session: Session, message: bytes) -> bytes | None:
-        """The reply to one message of a client, None for silence; ProtocolError on a malformed one."""
-        counters = self.counters
-        if not message:
-            raise ProtocolError("an empty OUCH message")
-        if message[0] != 0x4F:  # O
-            if message[0] not in _IGNORED:
-                raise ProtocolError(f"OUCH type {ascii(chr(message[0]))} is unknown")
-            counters.ignored += 1
-            return None
-        try:
-            order = _core.ouch_decode(message, True)
-        except ValueError as error:
-            raise ProtocolError(str(error)) from None
+    def __call__(self, session: Session, message: bytes) -> None:
+        """Act on one message of a client; ProtocolError on a malformed one."""
+        assert session.account is not None
+        trader = self.trader(session.account)
+        request = trader.dialect.decode(message)
+        if self.copy is not None:
+            self.copy(trader.account, "in", request)
+        action = {
+            "O": self._enter,
+            "U": self._replace,
+            "X": self._cancel,
+            "M": self._modify,
+            "C": self._mass_cancel,
+            "Q": self._account_query,
+        }.get(request["type"])
+        if action is None or (self.matcher is None and action not in (self._enter, self._account_query)):
+            self.counters.ignored += 1
+        else:
+            action(trader, request)
+
+    def trader(self, account: Account) -> Trader:
+        found = self.traders.get(account.username)
+        if found is None:
+            found = self.traders[account.username] = Trader(account, DIALECTS[account.version])
+        return found
+
+    def system_event(self, account: Account, code: str) -> None:
+        """Start ("S") or end ("E") of the day."""
+        self._say(self.trader(account), {"type": "S", "timestamp": _now(), "event_code": code})
+
+    def take_touched(self) -> list[Account]:
+        """The accounts with answers since the last call."""
+        touched, self.touched = self.touched, []
+        for trader in touched:
+            trader.touched = False
+        return [trader.account for trader in touched]
+
+    def _say(self, trader: Trader, answer: dict[str, Any]) -> None:
+        trader.account.journal.append(trader.dialect.encode(answer))
+        if not trader.touched:
+            trader.touched = True
+            self.touched.append(trader)
+        if self.copy is not None:
+            self.copy(trader.account, "out", answer)
+
+    # --- requests
+    def _enter(self, trader: Trader, request: dict[str, Any]) -> None:
+        dialect, counters = trader.dialect, self.counters
         counters.orders += 1
-        if order["user_ref_num"] <= session.last_reference:
-            # OUCH 5.0: UserRefNum rises strictly, a repeated order is ignored so that a client may send again.
+        key = request[dialect.key]
+        if not trader.fresh(key):
             counters.duplicates += 1
-            return None
-        session.last_reference = order["user_ref_num"]
-        timestamp = time.time_ns() % _DAY_NS
-        reason = _reason(order)
+            return
+        trader.use(key)
+        reason = dialect.flaw(request) or self._halted(request[dialect.symbol])
         if reason:
-            counters.rejected += 1
-            reply = {
-                "type": "J",
-                "timestamp": timestamp,
-                "user_ref_num": order["user_ref_num"],
-                "reason": reason,
-                "cl_ord_id": order["cl_ord_id"],
-            }
-            return _core.ouch_encode(reply, False)
+            self._reject(trader, key, reason, request)
+            return
         counters.accepted += 1
+        order = self._order(trader, key, request, request[dialect.shares])
+        self._say(trader, dialect.accepted(order, _now()))
+        self._work(trader, order)
+
+    def _order(self, trader: Trader, key: Any, entry: dict[str, Any], shares: int) -> Order:
         self.last_reference += 1
-        order.update(type="A", timestamp=timestamp, order_reference=self.last_reference, order_state="L")
-        return _core.ouch_encode(order, False)
+        symbol, side = entry[trader.dialect.symbol], SIDES[entry["side"]]
+        price = entry["price"]
+        if price > LAST_LIMIT and side == SELL:
+            price = 0  # a market order, which takes any
+        return Order(trader, key, symbol, side, price, shares, reference=self.last_reference, entry=entry)
+
+    def _work(self, trader: Trader, order: Order) -> None:
+        if self.matcher is not None:
+            trader.orders[order.key] = order
+            # A market order cannot rest: it has no price to rest at.
+            market = order.entry["price"] > LAST_LIMIT
+            self.matcher.enter(order, market or trader.dialect.immediate(order.entry))
+
+    def _halted(self, symbol: str) -> str:
+        return "halted" if self.matcher is not None and self.matcher.halted(symbol) else ""
+
+    def _reject(self, trader: Trader, key: Any, reason: str, entry: dict[str, Any]) -> None:
+        self.counters.rejected += 1
+        self._say(trader, trader.dialect.rejected(key, reason, entry, _now()))
+
+    def _replace(self, trader: Trader, request: dict[str, Any]) -> None:
+        assert self.matcher is not None
+        dialect = trader.dialect
+        original, key = trader.orders.get(request[dialect.original]), request[dialect.key]
+        if original is None or not trader.fresh(key):
+            self.counters.ignored += 1
+            return
+        entry = {**original.entry, **{name: request[name] for name in dialect.replaceable if name in request}}
+        open_shares = request[dialect.shares] - original.executed
+        if dialect.flaw(entry) or open_shares <= 0:
+            self.matcher.reduce(original, original.open, CANCEL_REQUESTED)
+            return
+        trader.use(key)
+        if self._halted(original.symbol):
+            self._reject(trader, key, "halted", entry)
+            return
+        self.matcher.remove(original)
+        del trader.orders[original.key]
+        order = self._order(trader, key, entry, open_shares)
+        order.executed = original.executed
+        self.counters.replaced += 1
+        self._say(trader, dialect.replaced(order, original.key, _now()))
+        self._work(trader, order)
+
+    def _cancel(self, trader: Trader, request: dict[str, Any]) -> None:
+        order = trader.orders.get(request[trader.dialect.key])
+        if order is None or not self._reduce(order, request[trader.dialect.shares]):
+            self.counters.ignored += 1
+
+    def _reduce(self, order: Order, total: int) -> bool:
+        """Leave so much open that no more than `total` shares are executed in all; False when that changes nothing."""
+        assert self.matcher is not None
+        surplus = order.open - max(0, total - order.executed)
+        if surplus > 0:
+            self.matcher.reduce(order, surplus, CANCEL_REQUESTED)
+        return surplus > 0
+
+    def _modify(self, trader: Trader, request: dict[str, Any]) -> None:
+        assert self.matcher is not None
+        dialect = trader.dialect
+        order = trader.orders.get(request[dialect.key])
+        # A sale may change its kind (S, T, E), nothing else its side.
+        if order is None or SIDES.get(request["side"]) != order.side or request[dialect.shares] <= order.executed:
+            self.counters.ignored += 1
+            return
+        order.entry = {**order.entry, "side": request["side"]}
+        order.open = min(order.open, request[dialect.shares] - order.executed)
+        self._say(trader, dialect.modified(order, _now()))
+
+    def _mass_cancel(self, trader: Trader, request: dict[str, Any]) -> None:
+        assert self.matcher is not None
+        key = request["user_ref_num"]
+        if not trader.fresh(key):
+            self.counters.ignored += 1
+            return
+        trader.use(key)
+        symbol = request["symbol"]
+        self._say(trader, trader.dialect.about("X", key, _now(), firm=request["firm"], symbol=symbol))
+        for order in list(trader.orders.values()):
+            if not symbol or order.symbol == symbol:
+                self.matcher.reduce(order, order.open, CANCEL_REQUESTED)
+
+    def _account_query(self, trader: Trader, request: dict[str, Any]) -> None:
+        del request
+        self._say(trader, {"type": "Q", "timestamp": _now(), "next_user_ref_num": trader.last_reference + 1})
+
+    # --- the matcher's report
+    def executed(self, order: Order, shares: int, price: int, flag: str, match_number: int) -> None:
+        trader: Trader = order.owner
+        self.counters.executions += 1
+        self.counters.executed_shares += shares
+        self.trades.setdefault(match_number, []).append(order)
+        if len(self.trades) > KEEP_TRADES:
+            del self.trades[next(iter(self.trades))]
+        if not order.open:
+            trader.orders.pop(order.key, None)
+        self._say(trader, trader.dialect.executed(order, shares, price, flag, match_number, _now()))
+
+    def canceled(self, order: Order, shares: int, reason: str) -> None:
+        trader: Trader = order.owner
+        self.counters.canceled += 1
+        if not order.open:
+            trader.orders.pop(order.key, None)
+        self._say(trader, trader.dialect.canceled(order, shares, reason, _now()))
+
+    def break_trade(self, match_number: int, reason: str = "S") -> list[str]:
+        """Undo an execution towards all accounts in it; their user names. The shares do not come back to the order."""
+        orders = self.trades.pop(match_number, None)
+        if orders is None:
+            raise TickwireError(f"match_number: {match_number} is no trade here, or broken already, or too long ago")
+        self.counters.broken += 1
+        for order in orders:
+            trader: Trader = order.owner
+            self._say(trader, trader.dialect.broken(order, match_number, reason, _now()))
+        return [order.owner.account.username for order in orders]
 
 
-def _reason(order: dict[str, int | str]) -> int:
-    """Why an order is rejected, an OUCH reason code; 0: it is not."""
-    if order["side"] not in ("B", "S", "T", "E"):
-        return REJECT_SIDE
-    if not 1 <= int(order["quantity"]) <= MAX_QUANTITY:
-        return REJECT_QUANTITY
-    if not order["symbol"]:
-        return REJECT_SYMBOL
-    if not int(order["price"]):
-        return REJECT_OTHER
-    return 0
+def _now() -> int:
+    """Nanoseconds since midnight (UTC)."""
+    return time.time_ns() % _DAY_NS
+
+
+__all__ = ["BREAK_REASONS", "Counters", "OrderEntry", "ProtocolError", "Trader"]

@@ -19,15 +19,21 @@ from typing import Any
 from .. import itchfile
 from ..errors import TickwireError
 from ..notify import notify
-from .control import ControlConnection, ReplayRequest, parse
+from .control import ControlConnection
+from .dropcopy import DropCopy
 from .feed import Feed, Job
+from .follow import Follower
 from .ouch import OrderEntry
+from .replays import Replays
+from .rerequest import RequestServer
 from .soupbin import Account, Session, SessionClosed
 
 log = logging.getLogger("tickwire.exchange")
 
-MAX_CLIENTS = 64
+MAX_CLIENTS = 960  # below the usual limit of 1024 open files
 _STATE_S = 1.0
+_FOLLOW_S = 0.001  # between looks at the feed while something of ours depends on it
+_FOLLOW_IDLE_S = 0.02
 _SNDBUF = 1 << 18  # fixed, or the kernel would grow it to megabytes for a client that does not read
 
 
@@ -35,28 +41,20 @@ def listen(address: str, port: int, key: str) -> socket.socket:
     """A listening TCP socket; TickwireError names address:port, the key and the next step."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    address_key = key.replace(".port", ".address")
     try:
         sock.bind((address, port))
-        sock.listen(16)
+        sock.listen(128)
     except OSError as error:
         sock.close()
         step = {
             errno.EADDRINUSE: f"see who holds it with `ss -ltnp sport = :{port}`, or choose another {key}",
-            errno.EADDRNOTAVAIL: f"no interface has this address (see `ip -br address`); correct {key}",
+            errno.EADDRNOTAVAIL: f"no interface has this address (see `ip -br address`); correct {address_key}",
             errno.EACCES: f"ports below 1024 need privileges; choose another {key}",
         }.get(error.errno or 0, f"check {key}")
         raise TickwireError(f"cannot listen on {address}:{port}: {error.strerror}; {step}") from None
     sock.setblocking(False)
     return sock
-
-
-@dataclasses.dataclass
-class _Waiting:
-    """A replay request whose `wait_for` user has not logged in yet."""
-
-    request: ReplayRequest
-    client: ControlConnection
-    deadline: float
 
 
 Client = Session | ControlConnection
@@ -70,22 +68,26 @@ class Exchange:
         orders, control = config["orders"], config["control"]
         self.file = itchfile.load(config["exchange"]["itch_file"])
         self.accounts = {
-            entry["username"].strip().upper(): Account(entry["username"], entry["password"])
+            entry["username"].strip().upper(): Account(entry["username"], entry["password"], version=entry["version"])
             for entry in orders["accounts"]
         }
         self.heartbeat_s = orders["heartbeat_ms"] / 1000
-        self.entry = OrderEntry()
+        path = config["exchange"]["drop_copy"]
+        self.drop_copy = DropCopy(path) if path else None
+        self.entry = OrderEntry(copy=self.drop_copy)
+        self.follower = Follower(self.file, self.entry) if config["exchange"]["matching"] else None
+        if self.follower is not None:
+            self.entry.matcher = self.follower.matcher
         self.state_path = Path(config["exchange"]["block"])
         self._check_state_path()
         self.selector = selectors.DefaultSelector()
         self.clients: dict[Client, None] = {}
-        self.waiting: list[_Waiting] = []
-        self.running: tuple[ControlConnection, int] | None = None  # who asked for the replay; orders before it
         self.finished: list[Job] = []  # appended by the feed's thread
         self.stopping = False
         self._written: tuple[float, str] = (0.0, "")
         self._wake_in, self._wake_out = socket.socketpair()
         self._listeners: list[socket.socket] = []
+        self.requests: RequestServer | None = None
         try:
             for address, port, key in (
                 (orders["address"], orders["port"], "orders.port"),
@@ -93,10 +95,15 @@ class Exchange:
             ):
                 self._listeners.append(listen(address, port, key))
             self.feed = Feed(self.file, config, self._job_done)
+            if config["feed"]["request_port"]:
+                self.requests = RequestServer(self.feed, config["feed"]["interface"], config["feed"]["request_port"])
         except BaseException:
             self._close_listeners()
             raise
         self.session = self.feed.session
+        self.replays = Replays(self.feed, self.entry, self.accounts, self.status)
+        for account in self.accounts.values():
+            self.entry.system_event(account, "S")
 
     def _check_state_path(self) -> None:
         if not self.state_path.parent.is_dir():
@@ -134,6 +141,8 @@ class Exchange:
         self.selector.register(self._wake_in, selectors.EVENT_READ)
         for listener in self._listeners:
             self.selector.register(listener, selectors.EVENT_READ)
+        if self.requests is not None:
+            self.selector.register(self.requests.sock, selectors.EVENT_READ, self.requests)
         self.feed.start()
         orders, feed = self.config["orders"], self.config["feed"]
         log.info(
@@ -154,21 +163,41 @@ class Exchange:
             self._write_state(time.monotonic())
             notify("READY=1\nSTATUS=listening")
             while not self.stopping:
-                events = self.selector.select(pace)
+                events = self.selector.select(self._follow(pace))
                 now = time.monotonic()
+                self._follow(pace)  # orders meet the book that their senders have seen
                 for key, mask in events:
                     self._event(key, mask, now)
                 if now - ticked >= pace:
                     ticked = now
                     self._tick(now)
                 self._finish(now)
+                self._deliver(now)
         finally:
             notify("STOPPING=1")
             self._shut_down()
 
+    def _follow(self, pace: float) -> float:
+        """Bring the books up to what the feed has sent; returns how long the loop may wait for other things."""
+        if self.follower is None or self.replays.running is None:
+            return pace
+        if not self.follower.follow(self.feed):
+            return 0.0
+        return min(pace, _FOLLOW_S if self.follower.matcher.watched else _FOLLOW_IDLE_S)
+
+    def _deliver(self, now: float) -> None:
+        """Send what is new in the journals to those who are connected, and to the drop copy."""
+        for account in self.entry.take_touched():
+            if account.session is not None:
+                self._serve(account.session, selectors.EVENT_WRITE, now)
+        if self.drop_copy is not None:
+            self.drop_copy.flush()
+
     def _event(self, key: selectors.SelectorKey, mask: int, now: float) -> None:
         if key.fileobj is self._wake_in:
             self._wake_in.recv(4096)
+        elif key.data is self.requests and self.requests is not None:
+            self.requests.readable()
         elif key.data is None:
             self._accept(key.fileobj, now)  # type: ignore[arg-type]
         elif key.data in self.clients:  # not dropped by an earlier event of this round
@@ -213,7 +242,7 @@ class Exchange:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, self.config["feed"]["tos"])
             client = Session(sock, f"{host}:{port}", self.accounts, self.session, self.entry, self.heartbeat_s, now)
         else:
-            client = ControlConnection(sock, f"{host}:{port}", self._control)
+            client = ControlConnection(sock, f"{host}:{port}", self.replays.on_line)
         self.clients[client] = None
         self.selector.register(sock, selectors.EVENT_READ, client)
 
@@ -223,76 +252,21 @@ class Exchange:
                 self._drop(client, SessionClosed("replaced by another login of the same user"))
             else:
                 self._serve(client, 0, now)
-        for waiting in list(self.waiting):
-            self._resume(waiting, now)
+        self.replays.tick(now)
         if now - self._written[0] >= _STATE_S:
             self._write_state(now)
 
-    # --- replays
-    def _control(self, client: ControlConnection, line: bytes) -> None:
-        try:
-            request = parse(line)
-            if request is None:
-                client.say(self.status())
-            elif request.wait_for is not None and not self._logged_in(request.wait_for):
-                self.waiting.append(_Waiting(request, client, time.monotonic() + request.wait_s))
-            else:
-                self._replay(client, request)
-        except TickwireError as error:
-            client.say({"error": str(error)})
-
-    def _logged_in(self, username: str) -> bool:
-        account = self.accounts.get(username.strip().upper())
-        if account is None:
-            raise TickwireError(f"wait_for: no account {username!r} in orders.accounts")
-        return account.session is not None
-
-    def _resume(self, waiting: _Waiting, now: float) -> None:
-        request, client = waiting.request, waiting.client
-        ready = self._logged_in(request.wait_for or "")
-        if not (ready or client.closed or now > waiting.deadline):
-            return
-        self.waiting.remove(waiting)
-        if client.closed:
-            return
-        try:
-            if not ready:
-                raise TickwireError(f"{request.wait_for} did not log in within {request.wait_s:g} s")
-            self._replay(client, request)
-        except TickwireError as error:
-            client.say({"error": str(error)})
-
-    def _replay(self, client: ControlConnection, request: ReplayRequest) -> None:
-        messages = min(request.messages or len(self.file), len(self.file))
-        job = Job(messages, self.config["feed"]["rate"] if request.rate is None else float(request.rate))
-        before = self.entry.counters.orders
-        self.feed.submit(job)
-        self.running = client, before
-        client.say({"session": job.session, "messages": job.messages, "rate": job.rate})
-
     def _finish(self, now: float) -> None:
-        """Report the replays that the feed's thread has finished."""
+        """End the trading day of the replay that the feed's thread has finished, and report it."""
         while self.finished:
+            if self.follower is not None:
+                if not self.follower.follow(self.feed):
+                    return  # there is more of it; the next turn goes on
+                self.follower.end(self.feed)
             job = self.finished.pop(0)
-            assert self.running is not None
-            client, before = self.running
-            self.running = None
-            if job.result is None:
-                answer: dict[str, Any] = {"error": f"replay {job.session}: {job.error}"}
-            else:
-                answer = {
-                    "done": True,
-                    "session": job.session,
-                    "sent": job.result["messages"],
-                    "packets": job.result["packets"],
-                    "orders": self.entry.counters.orders - before,
-                    "elapsed_ms": round(job.result["elapsed_ns"] / 1e6, 3),
-                    "late_max_us": round(job.result["late_max_ns"] / 1e3, 3),
-                }
-            log.info("replay %s: %s", job.session, answer)
+            client = self.replays.finish(job)
             self._write_state(now)  # before anybody acts on the answer and reads a state of a second ago
-            if not client.closed:
-                client.say(answer)
+            if client is not None:
                 self._serve(client, selectors.EVENT_WRITE, now)
 
     # --- state
@@ -308,8 +282,13 @@ class Exchange:
             "itch_messages": len(self.file),
             "replays": self.feed.replays,
             "messages_sent": self.feed.sent,
+            "followed": self.follower.matcher.applied if self.follower else 0,
             "logged_in": sorted(account.username for account in self.accounts.values() if account.session),
             **dataclasses.asdict(self.entry.counters),
+            "open_orders": sum(len(trader.orders) for trader in self.entry.traders.values()),
+            "requests": self.requests.requests if self.requests else 0,
+            "requests_ignored": self.requests.ignored if self.requests else 0,
+            "drop_copy_lost": self.drop_copy.lost if self.drop_copy else 0,
         }
 
     def _write_state(self, now: float, state: str = "") -> None:
@@ -327,15 +306,22 @@ class Exchange:
     def _close_listeners(self) -> None:
         for sock in (*self._listeners, self._wake_in, self._wake_out):
             sock.close()
+        if self.requests is not None:
+            self.requests.close()
         self.selector.close()
 
     def _shut_down(self) -> None:
+        for account in self.accounts.values():
+            self.entry.system_event(account, "E")
+        self._deliver(time.monotonic())
         for client in list(self.clients):
             try:
                 client.end()
             except SessionClosed as closed:
                 self._drop(client, closed)
         self.feed.stop()
+        if self.drop_copy is not None:
+            self.drop_copy.close()
         self._write_state(time.monotonic(), "stopped")
         self._close_listeners()
         log.info("stopped after %d orders", self.entry.counters.orders)

@@ -76,10 +76,11 @@ class Account:
     password: str
     journal: Journal = field(default_factory=Journal)
     session: Session | None = None
+    version: str = "5.0"  # of OUCH
 
 
-# What to do with the payload of an unsequenced packet: the sequenced reply, or None. ProtocolError ends the session.
-OnMessage = Callable[["Session", bytes], bytes | None]
+# Acts on the payload of an unsequenced packet; answers go to the account's journal. ProtocolError ends the session.
+OnMessage = Callable[["Session", bytes], None]
 
 
 class ProtocolError(ValueError):
@@ -103,7 +104,6 @@ class Session:
         self.sock, self.peer, self.accounts, self.session_id = sock, peer, accounts, session_id
         self.on_message, self.heartbeat_s = on_message, heartbeat_s
         self.account: Account | None = None
-        self.last_reference = 0  # highest OUCH UserRefNum seen on this connection
         self.next_sequence = 0  # next of the journal to encode
         self._in, self._out = bytearray(), bytearray()
         self._opened = self._heard = self._said = self._progress = now
@@ -199,11 +199,9 @@ class Session:
     def _packet(self, kind: int, payload: bytes, now: float) -> None:
         if kind == 0x55 and self.account is not None:  # U, first because it is what orders come in
             try:
-                reply = self.on_message(self, payload)
+                self.on_message(self, payload)
             except ProtocolError as error:
                 raise SessionClosed(f"wrong message: {error}") from None
-            if reply is not None:
-                self.account.journal.append(reply)
         elif kind == 0x52 and self.account is not None:  # R
             if payload:
                 raise SessionClosed(f"client heartbeat with {len(payload)} bytes of payload")

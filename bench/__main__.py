@@ -1,0 +1,84 @@
+"""`make bench`, or `python -m bench`: measures the sections asked for and writes bench/results."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+from bench import contest, peers, results, sections, veth
+from bench.contest import BenchError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    cpus = sorted(os.sched_getaffinity(0))
+    top = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
+    top.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(sections.ORDER)}; default: all")
+    top.add_argument("--rounds", type=int, default=7, help="default %(default)s")
+    top.add_argument("--messages", type=int, default=10_000_000, help="of the market data file, default %(default)s")
+    top.add_argument("--instruments", type=int, default=8371, help="default %(default)s")
+    top.add_argument("--live", type=int, default=400_000, help="live orders, default %(default)s")
+    top.add_argument("--orders", type=int, default=4000, help="per round over veth, default %(default)s")
+    top.add_argument("--rate", type=float, default=2000.0, help="messages a second over veth, default %(default)s")
+    top.add_argument("--cpu", type=int, default=cpus[-1], help="core to measure on, default %(default)s")
+    top.add_argument("--exchange-cpu", type=int, default=cpus[0], help="core of the exchange, default %(default)s")
+    top.add_argument("--peers", metavar="FILE", help="TOML file with peers' commands, see bench/peers.py")
+    return top
+
+
+def measure(name: str, plan: sections.Plan, rounds: int) -> None:
+    """One section, into its JSON file."""
+    print(f"==> {name}", flush=True)
+    started = time.monotonic()
+    if name == "veth":
+        with veth.rig(sections.BUILD / "floor", (2 * plan.orders + 4, plan.rate), plan.cpus) as rig:
+            section, contenders = sections.network(plan, rig)
+            outcomes = contest.run(contenders, rounds, plan.cpus[1])
+            facts: dict[str, object] = {"orders a round": plan.orders, "messages a second": plan.rate}
+    else:
+        section, contenders = sections.IN_MEMORY[name](plan)
+        outcomes = contest.run(contenders, rounds, plan.cpus[1])
+        facts = sections.facts(plan) if name != "start" else {}
+    results.write(section, outcomes, facts)
+    if outcomes[0].error:
+        raise BenchError(f"{name}: {outcomes[0].error}")
+    print(f"==> {name}: {rounds} rounds in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def main() -> int:
+    args = parser().parse_args()
+    unknown = [name for name in args.sections if name not in sections.ORDER]
+    if unknown or args.rounds < 1:
+        print(
+            f"bench: no section {unknown[0]!r}; there are {', '.join(sections.ORDER)}"
+            if unknown
+            else "bench: --rounds must be 1 or more",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        plan = sections.Plan(
+            messages=args.messages,
+            instruments=args.instruments,
+            live=args.live,
+            orders=args.orders,
+            rate=args.rate,
+            cpus=(args.exchange_cpu, args.cpu),
+            peers=peers.load(args.peers) if args.peers else [],
+        )
+        sections.build()
+        for name in args.sections or sections.ORDER:
+            measure(name, plan, args.rounds)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    finally:
+        text = results.write_table(sections.ORDER) if results.RESULTS.exists() else ""
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

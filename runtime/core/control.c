@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "wire.h"
+
+#define PATIENCE_MS 1000 /* for another writer; a change takes microseconds */
+
+_Static_assert(sizeof(struct control) % 8 == 0, "a file of whole words");
+_Static_assert(offsetof(struct control, limits) % 8 == 0 && sizeof(struct risk_limits) % 8 == 0, "copied word by word");
+_Static_assert(offsetof(struct control, restricted) % 8 == 0 && offsetof(struct control, reason) % 8 == 0, "copied word by word");
+
+/* --- words under the lock ---
+ * Readers may copy while a writer writes, and then throw the copy away; so every word is an atomic access. Its order does what
+ * fences would: no word is written before `lock` is odd, none is read after `lock` is read again. */
+
+static void put_words(void *to, const void *from, size_t bytes)
+{
+    uint64_t *words = to;
+    for (size_t i = 0; i < bytes / 8; i++) {
+        uint64_t word;
+        memcpy(&word, (const uint8_t *)from + 8 * i, 8);
+        __atomic_store_n(&words[i], word, __ATOMIC_RELEASE);
+    }
+}
+
+static void get_words(void *to, const void *from, size_t bytes)
+{
+    const uint64_t *words = from;
+    for (size_t i = 0; i < bytes / 8; i++) {
+        uint64_t word = __atomic_load_n(&words[i], __ATOMIC_ACQUIRE);
+        memcpy((uint8_t *)to + 8 * i, &word, 8);
+    }
+}
+
+/* Odd, and other than before: also when the writer before was killed within its change and left it odd. */
+static void begin_change(struct control *control)
+{
+    uint64_t lock = atomic_load_explicit(&control->lock, memory_order_relaxed);
+    atomic_store_explicit(&control->lock, lock + 1 + lock % 2, memory_order_relaxed);
+}
+
+static void end_change(struct control *control)
+{
+    uint64_t lock = atomic_load_explicit(&control->lock, memory_order_relaxed);
+    atomic_store_explicit(&control->lock, lock + 1, memory_order_release);
+}
+
+/* --- the file --- */
+
+static struct control *map(int fd, struct failure *failure, const char *path)
+{
+    void *base = mmap(NULL, sizeof(struct control), PROT_READ | PROT_WRITE,
+                      fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED | MAP_POPULATE, fd, 0);
+    if (base != MAP_FAILED)
+        return base;
+    failure_set(failure, errno, "control file %s: mmap of %zu bytes: %s", path, sizeof(struct control), strerror(errno));
+    return NULL;
+}
+
+static void start(struct control *control)
+{
+    memcpy(control->magic, CONTROL_MAGIC, sizeof control->magic);
+    control->version = CONTROL_VERSION;
+    control->bytes = sizeof *control;
+}
+
+static bool check_header(const struct control *control, const char *path, struct failure *failure)
+{
+    uint32_t count = __atomic_load_n(&control->restricted_count, __ATOMIC_RELAXED);
+    if (memcmp(control->magic, CONTROL_MAGIC, sizeof control->magic) != 0)
+        return failure_set(failure, EBADMSG, "control file %s: not a tickwire control block", path);
+    if (control->version != CONTROL_VERSION)
+        return failure_set(failure, EBADMSG, "control file %s: version %u, this release has version %u", path, control->version,
+                           CONTROL_VERSION);
+    if (control->bytes != sizeof *control || count > RISK_RESTRICTED_MAX)
+        return failure_set(failure, EBADMSG, "control file %s: damaged: says %u bytes and %u restricted symbols", path,
+                           control->bytes, count);
+    return true;
+}
+
+/* Open what is there, and leave it open in `fd`. NULL with `failure`; its code is ENOENT when there is nothing. */
+static struct control *open_existing(const char *path, int *fd, struct failure *failure)
+{
+    struct stat status;
+    *fd = open(path, O_RDWR | O_CLOEXEC);
+    if (*fd < 0) {
+        failure_set(failure, errno, "control file %s: %s", path, strerror(errno));
+        return NULL;
+    }
+    struct control *control = NULL;
+    if (fstat(*fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size != (off_t)sizeof *control)
+        failure_set(failure, EBADMSG, "control file %s: not a tickwire control block of this release, which has %zu bytes", path,
+                    sizeof *control);
+    else if ((control = map(*fd, failure, path)) != NULL && check_header(control, path, failure))
+        return control;
+    control_unmap(control);
+    close(*fd);
+    return NULL;
+}
+
+static struct control *make_file(const char *path, const struct risk_limits *limits, struct failure *failure)
+{
+    char temporary[512];
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >= sizeof temporary) {
+        failure_set(failure, ENAMETOOLONG, "control file %s: path too long", path);
+        return NULL;
+    }
+    int fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        failure_set(failure, errno, "control file %s: %s; its directory must exist and be writable", temporary, strerror(errno));
+        return NULL;
+    }
+    struct control *control = NULL;
+    int full = posix_fallocate(fd, 0, sizeof *control);
+    if (full != 0)
+        failure_set(failure, full, "control file %s: no room for %zu bytes: %s", temporary, sizeof *control, strerror(full));
+    else
+        control = map(fd, failure, temporary);
+    close(fd);
+    if (control != NULL) {
+        start(control);
+        control_put_limits(control, limits);
+        if (rename(temporary, path) == 0)
+            return control;
+        failure_set(failure, errno, "control file %s: %s", path, strerror(errno));
+        control_unmap(control);
+    }
+    unlink(temporary);
+    return NULL;
+}
+
+struct control *control_create(const char *path, const struct risk_limits *limits, struct failure *failure)
+{
+    int fd = -1;
+    struct control *control;
+    if (path[0] == '\0') {
+        control = map(-1, failure, "in memory");
+        if (control != NULL) {
+            start(control);
+            control_put_limits(control, limits);
+        }
+        return control;
+    }
+    control = open_existing(path, &fd, failure);
+    if (control == NULL && failure->code == ENOENT)
+        return make_file(path, limits, failure);
+    if (control == NULL) {
+        /* Whether it says "killed" cannot be known, so a person must look. */
+        size_t said = strlen(failure->text);
+        snprintf(failure->text + said, sizeof failure->text - said, "; remove it when trading may start");
+        return NULL;
+    }
+    /* The same file is filled anew: who has it mapped, to stop trading, say, still reaches this engine. */
+    bool mine = control_lock(fd, path, failure);
+    if (mine) {
+        control_put_limits(control, limits);
+        control_put_restricted(control, NULL, 0);
+        control_unlock(fd); /* closing is not enough: the mapping keeps the open file, and with it the lock */
+    } else {
+        control_unmap(control);
+        control = NULL;
+    }
+    close(fd);
+    return control;
+}
+
+struct control *control_map(const char *path, struct failure *failure)
+{
+    int fd;
+    struct control *control = open_existing(path, &fd, failure);
+    if (control != NULL)
+        close(fd);
+    return control;
+}
+
+void control_unmap(struct control *control)
+{
+    if (control != NULL)
+        munmap(control, sizeof *control);
+}
+
+/* --- writers --- */
+
+bool control_lock(int fd, const char *path, struct failure *failure)
+{
+    for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited++) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return failure_set(failure, errno, "control file %s: flock: %s", path, strerror(errno));
+        if (waited == PATIENCE_MS)
+            return failure_set(failure, ETIMEDOUT, "control file %s: another process has held it for %d ms; see which with fuser",
+                               path, PATIENCE_MS);
+        clock_sleep_until(clock_now() + NS_PER_MS);
+    }
+    return true;
+}
+
+void control_unlock(int fd)
+{
+    flock(fd, LOCK_UN);
+}
+
+void control_put_limits(struct control *control, const struct risk_limits *limits)
+{
+    begin_change(control);
+    put_words(&control->limits, limits, sizeof *limits);
+    end_change(control);
+}
+
+bool control_put_restricted(struct control *control, const uint8_t symbols[][8], uint32_t count)
+{
+    if (count > RISK_RESTRICTED_MAX)
+        return false;
+    begin_change(control);
+    __atomic_store_n(&control->restricted_count, count, __ATOMIC_RELEASE);
+    put_words(control->restricted, symbols, 8 * (size_t)count);
+    end_change(control);
+    return true;
+}
+
+void control_kill(struct control *control, const char *reason)
+{
+    uint8_t text[sizeof control->reason] = {0};
+    atomic_store(&control->killed, 1); /* first: the text is only for people */
+    memcpy(text, reason, strnlen(reason, sizeof text - 1));
+    put_words(control->reason, text, sizeof text);
+}
+
+void control_revive(struct control *control)
+{
+    static const uint8_t nothing[sizeof control->reason];
+    put_words(control->reason, nothing, sizeof nothing);
+    atomic_store(&control->killed, 0);
+}
+
+/* --- readers --- */
+
+bool control_copy(const struct control *control, struct control *copy)
+{
+    uint64_t before = atomic_load_explicit(&control->lock, memory_order_acquire);
+    memset(copy, 0, sizeof *copy);
+    copy->restricted_count = __atomic_load_n(&control->restricted_count, __ATOMIC_ACQUIRE);
+    get_words(&copy->limits, &control->limits, sizeof copy->limits);
+    get_words(copy->restricted, control->restricted, sizeof copy->restricted);
+    get_words(copy->reason, control->reason, sizeof copy->reason);
+    atomic_init(&copy->killed, atomic_load(&control->killed));
+    atomic_init(&copy->lock, before);
+    return before % 2 == 0 && before == atomic_load_explicit(&control->lock, memory_order_relaxed) &&
+           copy->restricted_count <= RISK_RESTRICTED_MAX;
+}
+
+bool control_take(const struct control *control, struct risk *risk, uint64_t *seen)
+{
+    risk_set_killed(risk, atomic_load_explicit(&control->killed, memory_order_relaxed) != 0);
+    uint64_t lock = atomic_load_explicit(&control->lock, memory_order_relaxed);
+    if (LIKELY(lock == *seen) || lock % 2 != 0)
+        return false;
+    struct control copy;
+    if (!control_copy(control, &copy))
+        return false;
+    risk_set_limits(risk, &copy.limits);
+    risk_set_restricted(risk, (const uint8_t(*)[8])copy.restricted, copy.restricted_count);
+    *seen = atomic_load_explicit(&copy.lock, memory_order_relaxed);
+    return true;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "order_table.h"
+
+#include <assert.h>
+
+_Static_assert(sizeof(struct order_slot) == 16, "four orders a cache line");
+_Static_assert(sizeof(struct order_second) == 24, "24 bytes where the whole reference is needed");
+
+/* The reference's other bits must fit above ORDER_PLACE_BITS. */
+#define WINDOW_BITS_MIN ORDER_PLACE_BITS
+#define WINDOW_BITS_AMPLE 24u
+
+/* The window: at most a third full, so that few new orders find their slot taken; but beyond WINDOW_BITS_AMPLE, where the window
+ * spans millions of references, at most three quarters, since memory takes time to be had at start. */
+static uint32_t window_bits_for(uint32_t max_orders)
+{
+    uint32_t bits = WINDOW_BITS_MIN;
+    while (UINT64_C(1) << bits < UINT64_C(3) * max_orders && bits < WINDOW_BITS_AMPLE)
+        bits++;
+    while ((UINT64_C(3) << bits) / 4 < max_orders)
+        bits++;
+    return bits;
+}
+
+/* The second table: at most three quarters full, should all orders have to go there. */
+static uint32_t second_bits_for(uint32_t max_orders)
+{
+    uint32_t bits = 4;
+    while ((UINT64_C(3) << bits) / 4 < max_orders)
+        bits++;
+    return bits;
+}
+
+size_t order_table_footprint(uint32_t max_orders)
+{
+    size_t window = (size_t)1 << window_bits_for(max_orders), second = (size_t)1 << second_bits_for(max_orders);
+    return arena_footprint(window * sizeof(struct order_slot)) + arena_footprint(window) +
+           arena_footprint(second * sizeof(struct order_second));
+}
+
+bool order_table_init(struct order_table *table, struct arena *arena, uint32_t max_orders)
+{
+    assert(max_orders >= 1 && max_orders <= ORDER_TABLE_LIMIT);
+    uint32_t window_bits = window_bits_for(max_orders), second_bits = second_bits_for(max_orders);
+    size_t window = (size_t)1 << window_bits, second = (size_t)1 << second_bits;
+    table->window_bits = window_bits;
+    table->window_mask = (uint32_t)(window - 1);
+    table->second_shift = 64 - second_bits;
+    table->second_mask = (uint32_t)(second - 1);
+        table->window = arena_take(arena, window * sizeof *table->window);
+    table->elsewhere = arena_take(arena, window);
+    table->second = arena_take(arena, second * sizeof *table->second);
+    return table->window != NULL && table->elsewhere != NULL && table->second != NULL;
+}
+
+void order_table_clear(struct order_table *table)
+{
+    size_t window = (size_t)table->window_mask + 1, second = (size_t)table->second_mask + 1;
+    memset(table->window, 0, window * sizeof *table->window);
+    memset(table->elsewhere, 0, window);
+    memset(table->second, 0, second * sizeof *table->second);
+    }
+
+/* --- the second table: linear probing, deletion by shifting back --- */
+
+struct order_slot *order_second_find(const struct order_table *table, uint64_t reference)
+{
+    for (uint32_t at = order_second_home(table, reference);; at = (at + 1) & table->second_mask) {
+        struct order_second *second = &table->second[at];
+        if (second->order.shares == 0)
+            return NULL;
+        if (second->reference == reference)
+            return &second->order;
+    }
+}
+
+struct order_slot *order_second_put(struct order_table *table, uint64_t reference)
+{
+    uint32_t at = order_second_home(table, reference);
+    while (table->second[at].order.shares != 0)
+        at = (at + 1) & table->second_mask;
+    table->second[at].reference = reference;
+    uint8_t *elsewhere = &table->elsewhere[order_window_slot(table, reference)];
+    *elsewhere += *elsewhere != ORDER_ELSEWHERE_MANY;
+    return &table->second[at].order;
+}
+
+void order_second_erase(struct order_table *table, struct order_slot *order, uint64_t reference)
+{
+    uint32_t mask = table->second_mask;
+    uint32_t hole = (uint32_t)((struct order_second *)((uint8_t *)order - offsetof(struct order_second, order)) - table->second);
+    for (uint32_t next = (hole + 1) & mask; table->second[next].order.shares != 0; next = (next + 1) & mask) {
+        uint32_t home = order_second_home(table, table->second[next].reference);
+        if (((next - home) & mask) >= ((next - hole) & mask)) { /* its search would pass the hole */
+            table->second[hole] = table->second[next];
+            hole = next;
+        }
+    }
+    table->second[hole].order.shares = 0;
+    uint8_t *elsewhere = &table->elsewhere[order_window_slot(table, reference)];
+    *elsewhere -= *elsewhere != ORDER_ELSEWHERE_MANY;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Live orders by reference, found with one look into memory in nearly every case.
+ *
+ * A feed hands out references that increase, and most of what happens to orders happens to young ones. So the table is a window: a
+ * reference has one slot, its lowest bits, and neighbours in time are neighbours in memory. A new order walks on to a line that the
+ * last one has already brought in, and the young orders together are small enough for the cache. A slot is 16 bytes, four to a
+ * line: the bits of the reference that do not say which slot it is stand in it, so that the whole reference is compared.
+ *
+ * When the window has come round and the slot of a new order is still taken by an old one, the new order goes to a second table,
+ * hashed and half empty. How many went there from a slot is counted beside it, so the second table is only looked at when there is
+ * something to find. Whatever the references are, dense, sparse, falling or all the same in their low bits, the answers are the
+ * same; only the time differs. */
+#ifndef TICKWIRE_ORDER_TABLE_H
+#define TICKWIRE_ORDER_TABLE_H
+
+#include "arena.h"
+#include "wire.h"
+
+#define ORDER_TABLE_LIMIT (1u << 28)
+#define ORDER_PLACE_BITS 17 /* of order_slot.key: stock locate and side */
+#define ORDER_ELSEWHERE_MANY 255 /* counted no further: then it stays */
+
+struct order_slot {
+    uint64_t key; /* reference >> window_bits, side, stock locate */
+    uint32_t price;
+    uint32_t shares; /* 0: free */
+};
+
+struct order_second {
+    uint64_t reference;
+    struct order_slot order;
+};
+
+struct order_table {
+    struct order_slot *window;
+    struct order_second *second;
+    uint8_t *elsewhere; /* per slot of the window: how many of its orders are in `second` */
+    uint32_t window_mask;
+    uint32_t window_bits;
+    uint32_t second_mask;
+    uint32_t second_shift;
+};
+
+size_t order_table_footprint(uint32_t max_orders);
+/* False when the arena is too small. Holds `max_orders` orders at least; the caller counts. */
+bool order_table_init(struct order_table *table, struct arena *arena, uint32_t max_orders);
+void order_table_clear(struct order_table *table);
+
+/* The second table, for those below. */
+struct order_slot *order_second_find(const struct order_table *table, uint64_t reference);
+struct order_slot *order_second_put(struct order_table *table, uint64_t reference);
+void order_second_erase(struct order_table *table, struct order_slot *order, uint64_t reference);
+
+static inline uint32_t order_window_slot(const struct order_table *table, uint64_t reference)
+{
+    return (uint32_t)reference & table->window_mask;
+}
+
+static inline uint32_t order_second_home(const struct order_table *table, uint64_t reference)
+{
+    return (uint32_t)(reference * 0x9E3779B97F4A7C15u >> table->second_shift); /* Fibonacci hashing */
+}
+
+static inline bool order_slot_holds(const struct order_table *table, const struct order_slot *slot, uint64_t reference)
+{
+    return slot->key >> ORDER_PLACE_BITS == reference >> table->window_bits && slot->shares != 0;
+}
+
+static inline uint16_t order_locate(const struct order_slot *order)
+{
+    return (uint16_t)order->key;
+}
+
+static inline uint8_t order_side(const struct order_slot *order)
+{
+    return (uint8_t)(order->key >> 16 & 1);
+}
+
+/* The order, or NULL. Good until the next change of the table. */
+static inline struct order_slot *order_table_find(const struct order_table *table, uint64_t reference)
+{
+    uint32_t at = order_window_slot(table, reference);
+    struct order_slot *slot = &table->window[at];
+    if (LIKELY(order_slot_holds(table, slot, reference)))
+        return slot;
+    return LIKELY(table->elsewhere[at] == 0) ? NULL : order_second_find(table, reference);
+}
+
+/* `reference` is not in the table, `shares` is not 0. */
+static inline void order_table_put(struct order_table *table, uint64_t reference, uint16_t locate, uint8_t side, uint32_t price,
+                                   uint32_t shares)
+{
+    struct order_slot *slot = &table->window[order_window_slot(table, reference)];
+    uint64_t key = reference >> table->window_bits << ORDER_PLACE_BITS | (uint64_t)side << 16 | locate;
+    if (UNLIKELY(slot->shares != 0))
+        slot = order_second_put(table, reference);
+    slot->key = key; /* one by one: put together on the stack first, the copy would wait for the stores */
+    slot->price = price;
+    slot->shares = shares;
+}
+
+/* Take an order out that order_table_find has found for `reference`. */
+static inline void order_table_erase(struct order_table *table, struct order_slot *order, uint64_t reference)
+{
+    if (LIKELY(order == &table->window[order_window_slot(table, reference)]))
+        order->shares = 0;
+    else
+        order_second_erase(table, order, reference);
+}
+
+/* Ask for the lines of the reference's slot in the window and of its count of orders elsewhere. */
+static inline void order_table_prefetch(const struct order_table *table, uint64_t reference)
+{
+    uint32_t at = order_window_slot(table, reference);
+    prefetch(&table->window[at]);
+    prefetch(&table->elsewhere[at]);
+}
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What every socket of the transport is told and tells: options and kernel time stamps. */
+#ifndef TICKWIRE_TRANSPORT_OPTIONS_H
+#define TICKWIRE_TRANSPORT_OPTIONS_H
+
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "../clock.h"
+
+static inline bool set_int(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof value) == 0;
+}
+
+static inline bool set_stamping(int fd, int flags)
+{
+    return set_int(fd, SOL_SOCKET, SO_TIMESTAMPING, flags);
+}
+
+/* The software stamp of a control message of type SCM_TIMESTAMPING, since the epoch. */
+static inline uint64_t software_stamp(const struct cmsghdr *control)
+{
+    struct scm_timestamping stamps;
+    memcpy(&stamps, CMSG_DATA(control), sizeof stamps);
+    return (uint64_t)stamps.ts[0].tv_sec * NS_PER_S + (uint64_t)stamps.ts[0].tv_nsec;
+}
+
+#endif

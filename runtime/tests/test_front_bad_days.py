@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad days, with the real processes over loopback: every row of docs/bad-days.md that needs both of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from front_site import Processes, Site, tickwire
+
+from tickwire import _core
+
+MAKER = 'name = "market_maker"\nsize = 100\nmax_position = 1000\nedge_bps = 5.0\nsymbols = ["TAAAA", "TAAAB", "TAAAC"]'
+FREE = "max_orders_per_s = 100000\nmax_position = 1000000"
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    started = Processes(tmp_path)
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def make(tmp_path: Path, free_ports: Any) -> Any:
+    def made(**more: str) -> Site:
+        site = Site(tmp_path, free_ports(5), **more)
+        done = tickwire("generate", site.itch, "--messages", "4000", "--seed", "3", "--instruments", "5")
+        assert done.returncode == 0, done.stderr
+        return site
+
+    return made
+
+
+class Copy:
+    """What the exchange's drop copy says: the truth about orders and positions."""
+
+    def __init__(self, path: Path) -> None:
+        self.entered: list[int] = []
+        self.open: dict[int, int] = {}
+        self.position: Counter[str] = Counter()
+        symbols: dict[int, tuple[str, str]] = {}
+        for line in path.read_text().splitlines():
+            entry = json.loads(line)
+            message, version = entry["message"], entry["version"]
+            kind, number = message["type"], self._number(message, "user_ref_num", "order_token")
+            if entry["direction"] == "in":
+                if kind in "OU":
+                    self.entered.append(number)
+                continue
+            if kind in "AU":
+                symbols[number] = (message.get("symbol", message.get("stock", "")), message["side"])
+                if kind == "U":
+                    self.open.pop(self._number(message, "orig_user_ref_num", "previous_order_token"), None)
+                self.open[number] = message["quantity" if version == "5.0" else "shares"]
+            elif kind in "EC":
+                shares = (
+                    message["quantity"]
+                    if version == "5.0"
+                    else message["executed_shares" if kind == "E" else "decrement_shares"]
+                )
+                self.open[number] -= shares
+                if kind == "E":
+                    symbol, side = symbols[number]
+                    self.position[symbol] += shares if side == "B" else -shares
+        self.open = {number: shares for number, shares in self.open.items() if shares}
+
+    @staticmethod
+    def _number(message: dict[str, Any], new: str, old: str) -> int:
+        if new in message:
+            return int(message[new])
+        return int(message[old][2:10], 16) if message.get(old, "").startswith("TW") else 0
+
+
+def compare(site: Site, copy_path: Path) -> Copy:
+    """The ledger of the engine against the drop copy, once both have come to rest."""
+    deadline = time.monotonic() + 10
+    while True:
+        said, copy = _core.journal_read(site.journal), Copy(copy_path)
+        mine = {order["reference"]: order["open_shares"] for order in said["orders"]}
+        position = {row["stock"]: row["shares"] for row in said["positions"] if row["shares"]}
+        theirs = {symbol: shares for symbol, shares in copy.position.items() if shares}
+        if (mine, position) == (copy.open, theirs):
+            break
+        assert time.monotonic() < deadline, (mine, copy.open, position, theirs)
+        time.sleep(0.1)
+    assert len(copy.entered) == len(set(copy.entered)), "a number was used twice"
+    return copy
+
+
+@pytest.mark.parametrize("version", ["5.0", "4.2"])
+def test_killed_in_the_middle_of_orders_it_goes_on_where_it_was(
+    make: Any, processes: Processes, tmp_path: Path, version: str
+) -> None:
+    copy_path = tmp_path / "copy.jsonl"
+    site = make(
+        exchange_exchange=f'drop_copy = "{copy_path}"',
+        exchange_account=f'version = "{version}"',
+        engine_orders=f'version = "{version}"',
+        engine_strategy=MAKER,
+        engine_risk=FREE,
+    )
+    processes.start("exchange", site.exchange)
+    for _ in range(2):
+        engine = processes.start("run", site.engine)
+        before = site.read()["orders_sent"]
+        site.replay(rate=4000)
+        site.wait("orders", lambda block, before=before: block["orders_sent"] + block["replaces_sent"] >= before + 60)
+        os.kill(engine.pid, signal.SIGKILL)
+        engine.wait()
+        site.control_line(command="stop")
+        time.sleep(0.1)
+    engine = processes.start("run", site.engine)
+    block = site.wait("settled", lambda block: block["state"] == "live" and block["unsure_orders"] == 0)
+    assert block["orders_sent"] == 0, "nothing is sent again"
+    copy = compare(site, copy_path)
+    assert len(copy.entered) > 60
+    code, log = processes.stop(engine)
+    assert code == 0, log
+    copy = compare(site, copy_path)
+    assert copy.open == {}, "a clean stop leaves nothing open"
+
+
+def test_fills_move_the_position_and_quotes_are_replaced_and_cancelled(
+    make: Any, processes: Processes, tmp_path: Path
+) -> None:
+    copy_path = tmp_path / "copy.jsonl"
+    site = make(exchange_exchange=f'drop_copy = "{copy_path}"', engine_strategy=MAKER, engine_risk=FREE)
+    processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine)
+    done = site.bench("--rate", "4000", "--json")
+    assert done.returncode == 0, done.stderr
+    block = site.read()
+    assert min(block[name] for name in ("orders_sent", "replaces_sent", "orders_replaced", "orders_accepted")) > 0, (
+        block
+    )
+    assert block["messages_lost"] == block["orders_unsent"] == 0
+    compare(site, copy_path)
+    code, log = processes.stop(engine)
+    assert code == 0 and "0 still open" in log, log
+    assert compare(site, copy_path).open == {}
+
+
+def test_two_lines_and_the_request_server_lose_nothing(
+    make: Any, processes: Processes, tmp_path: Path, free_ports: Any
+) -> None:
+    line_b, requests = free_ports(2)
+    site = make(
+        exchange_feed=f'group_b = "127.0.0.1"\nport_b = {line_b}\nrequest_port = {requests}\n'
+        "loss_a = 0.05\nloss_b = 0.05",
+        engine_feed=f'group_b = "127.0.0.1"\nport_b = {line_b}\nrequest_host = "127.0.0.1"\nrequest_port = {requests}\n'
+        "gap_timeout_ms = 5000",
+    )
+    processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine)
+    done = site.bench("--rate", "4000", "--json")
+    assert done.returncode == 0, done.stderr
+    result, block = json.loads(done.stdout), site.read()
+    assert result["feed"]["messages"] == 4000 and block["messages_lost"] == 0 and not block["stale"]
+    assert block["gaps"] == block["gaps_closed"] > 0 and block["packets_b"] > 0 and block["packets_requested"] > 0
+    assert block["book_errors"] == 0
+    assert processes.stop(engine)[0] == 0
+
+
+def test_a_session_that_drops_is_resumed_without_losing_an_answer(
+    make: Any, processes: Processes, tmp_path: Path
+) -> None:
+    copy_path = tmp_path / "copy.jsonl"
+    site = make(exchange_exchange=f'drop_copy = "{copy_path}"', engine_strategy=MAKER, engine_risk=FREE)
+    processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine)
+    site.replay(rate=1000)
+    site.wait("orders", lambda block: block["orders_sent"] >= 10)
+    # A second login of the same user closes the first connection, as if the line had broken.
+    rival = _core.soup_login("TRADE1", "tickwire", "", 1)
+    with socket.create_connection(("127.0.0.1", site.orders), timeout=10) as other:
+        other.sendall(rival)
+        other.recv(100)
+        site.wait("lost", lambda block: block["state"] == "login")
+    site.wait("back", lambda block: block["state"] == "live")
+    site.control_line(command="stop")
+    block = site.wait("quiet", lambda block: block["unsure_orders"] == 0)
+    assert block["gaps"] == 0, "the feed was read all the time"
+    compare(site, copy_path)
+    code, log = processes.stop(engine)
+    assert code == 0 and "next attempt in 0.1 s" in log, log
+
+
+@pytest.mark.parametrize("way", ["signal", "file", "command"])
+def test_trading_stops_at_once_in_each_of_three_ways(make: Any, processes: Processes, tmp_path: Path, way: str) -> None:
+    kill_file = tmp_path / "STOP"
+    site = make(engine_strategy=MAKER, engine_risk=f'{FREE}\nkill_file = "{kill_file}"')
+    processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine)
+    site.replay(rate=1000)
+    site.wait("orders", lambda block: block["orders_sent"] >= 5)
+    if way == "signal":
+        engine.send_signal(signal.SIGUSR1)
+    elif way == "file":
+        kill_file.touch()
+    else:
+        done = tickwire("kill", site.block)
+        assert done.returncode == 0, done.stderr
+    block = site.wait("killed, nothing open", lambda block: block["killed"] and block["open_orders"] == 0)
+    sent = block["orders_sent"] + block["replaces_sent"]
+    block = site.wait("refused", lambda block: block["risk_killed"] > 0)
+    assert block["orders_sent"] + block["replaces_sent"] == sent
+    code, log = processes.stop(engine)
+    assert code == 0 and "killed: no order goes out" in log, log
+    kill_file.unlink(missing_ok=True)
+    processes.start("run", site.engine)
+    assert site.wait("live", lambda block: block["state"] == "live")["killed"], "a restart is no way around it"
+
+
+def test_limits_change_while_it_runs(make: Any, processes: Processes) -> None:
+    site = make()
+    processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine)
+    site.replay(rate=1000)
+    site.wait("orders", lambda block: block["orders_sent"] >= 5)
+    done = tickwire("limits", site.block, "--set", "max_size=50")
+    assert done.returncode == 0, done.stderr
+    sent = site.read()["orders_sent"]
+    block = site.wait("refused", lambda block: block["risk_size"] > 2)
+    assert block["orders_sent"] <= sent + 1
+    code, log = processes.stop(engine)
+    assert code == 0 and re.search(r"limits version \d+ in force", log), log
+
+
+def test_a_full_disk_and_a_foreign_journal_are_one_line(make: Any, processes: Processes, tmp_path: Path) -> None:
+    site = make(engine_engine="journal_records = 67108864")
+    # 4 GiB of records are refused by a limit on file sizes just as by a disk without room for them.
+    done = tickwire_limited("run", site.engine)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("tickwire: journal ") and "engine.journal_records" in last, last
+
+
+def tickwire_limited(*args: str) -> Any:
+    import resource
+    import subprocess
+    import sys
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 28, 1 << 28))
+
+    return subprocess.run(
+        [sys.executable, "-m", "tickwire", *args], capture_output=True, text=True, timeout=60, preexec_fn=limit
+    )
+
+
+def test_a_feed_that_goes_silent_is_said(make: Any, processes: Processes) -> None:
+    site = make(engine_feed="silent_ms = 300")
+    exchange = processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine)
+    assert site.bench("--messages", "200", "--rate", "2000").returncode == 0
+    processes.stop(exchange)
+    site.wait("silent", lambda block: block["silent"])
+    time.sleep(0.3)
+    code, log = processes.stop(engine)
+    assert code == 0 and "silent for 300 ms" in log, log

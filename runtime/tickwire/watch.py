@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engine's housekeeping looks at ten times a second: the shared block, and the kill file.
+
+Everything an operator must know is said once, when it begins and when it ends; counters are for `tickwire status`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from . import _core
+from .notify import notify
+
+log = logging.getLogger("tickwire.engine")
+
+_STATUS_S = 10.0
+_REJECTS = 16  # as many as the block keeps
+_LOW_ROOM = 10_000
+
+
+class Watcher:
+    """Compares the shared block with how it was at the last look."""
+
+    def __init__(self, config: dict[str, Any], control: _core.Control) -> None:
+        self.config = config
+        self.control = control
+        self.kill_file: str = config["risk"]["kill_file"]
+        self.before: dict[str, Any] = {}
+        self.ready = False
+        self.status_due = 0.0
+        self.status_said = ""
+        self.refusals_said: set[str] = set()
+        self.room_said = False
+
+    def look(self) -> str | None:
+        """One look; what must end the process, if anything."""
+        self._look_for_kill_file()
+        try:
+            block = _core.block_read(self.config["engine"]["block"])
+        except (OSError, ValueError):
+            return None
+        self._readiness(block)
+        self._flags(block)
+        self._feed(block)
+        self._orders(block)
+        self._status(block)
+        self.before = block
+        if block["journal_room"] == 0:
+            return "the journal is full: answers of the exchange cannot be booked; start again, which makes room"
+        return None
+
+    def _look_for_kill_file(self) -> None:
+        if self.kill_file and Path(self.kill_file).exists() and not self.control.read()["killed"]:
+            self.control.kill(f"kill file {self.kill_file}")
+
+    def _grown(self, block: dict[str, Any], counter: str) -> int:
+        return int(block[counter]) - int(self.before.get(counter, 0))
+
+    def _turned(self, block: dict[str, Any], flag: str) -> bool:
+        return bool(block[flag]) != bool(self.before.get(flag, False))
+
+    def _readiness(self, block: dict[str, Any]) -> None:
+        if block["state"] == "live" and self.before.get("state") != "live":
+            feed, orders = self.config["feed"], self.config["orders"]
+            log.info(
+                "live: logged in at %s:%s, feed %s:%s, %s orders open",
+                orders["host"],
+                orders["port"],
+                feed["group"],
+                feed["port"],
+                block["open_orders"],
+            )
+            if not self.ready:
+                self.ready = True
+                notify("READY=1\nSTATUS=live")
+
+    def _flags(self, block: dict[str, Any]) -> None:
+        if self._turned(block, "killed"):
+            if block["killed"]:
+                reason = self.control.read()["reason"] or "no reason given"
+                log.warning("killed: no order goes out, open orders are cancelled (%s)", reason)
+            else:
+                log.warning("the kill was taken back: orders go out again")
+        if self._turned(block, "silent"):
+            if block["silent"]:
+                limit = self.config["feed"]["silent_ms"]
+                log.warning("feed: silent for %d ms; check feed.group, feed.interface and the way between", limit)
+            else:
+                log.info("feed: packets come again")
+        version = block["limits_version"]
+        if self.before and version != self.before["limits_version"]:
+            said = self.control.read()
+            log.info(
+                "limits version %s in force: %s, restricted %s", version, said["limits"], said["restricted"] or "none"
+            )
+
+    def _feed(self, block: dict[str, Any]) -> None:
+        if closed := self._grown(block, "gaps_closed"):
+            log.info("feed: %d gaps closed without loss (%d re-requests so far)", closed, block["requests"])
+        if lost := self._grown(block, "messages_lost"):
+            log.warning("feed: %d messages lost in session %s", lost, block["feed_session"])
+        if self._turned(block, "stale"):
+            if block["stale"]:
+                log.warning("the books are stale: no order goes out until the next feed session")
+            else:
+                log.info("a new feed session: the books are complete again")
+
+    def _orders(self, block: dict[str, Any]) -> None:
+        rejected = min(self._grown(block, "orders_rejected"), _REJECTS)
+        for reject in block["rejects"][-rejected:] if rejected else []:
+            text = _core.ouch_reject_text(reject["reason"], self.config["orders"]["version"])
+            log.warning("order %d %s rejected: %s (%s)", reject["reference"], reject["stock"], text, reject["reason"])
+        if unsent := self._grown(block, "orders_unsent"):
+            log.warning("%d orders were not sent: the exchange does not read, or there is no session", unsent)
+        for key, count in block.items():
+            if key.startswith("risk_") and count and key not in self.refusals_said:
+                self.refusals_said.add(key)
+                log.warning("risk refused its first order for %s; the others are counted", key.removeprefix("risk_"))
+        if self._grown(block, "strategy_failures"):
+            path = self.config["strategy"]["file"]
+            log.error("strategy %s failed and is not called again; correct it and start the engine again", path)
+        if block["journal_room"] < _LOW_ROOM and not self.room_said:
+            self.room_said = True
+            log.warning("the journal has room for %d records; starting again makes room", block["journal_room"])
+
+    def _status(self, block: dict[str, Any]) -> None:
+        if time.monotonic() < self.status_due:
+            return
+        self.status_due = time.monotonic() + _STATUS_S
+        status = (
+            f"{block['state']}: {block['messages']} messages, {block['messages_lost']} lost, "
+            f"{block['orders_sent']} orders, {block['open_orders']} open"
+        )
+        if status != self.status_said and self.ready:
+            notify(f"STATUS={status}")
+            self.status_said = status
