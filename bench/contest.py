@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 Metrics = dict[str, float]
 
@@ -29,13 +30,14 @@ class BenchError(Exception):
 class Contender:
     """Something to measure: a command, or a function that gives the figures itself.
 
-    `read` turns the command's standard output into figures. `messages` is what a whole-process time is divided by.
+    `read` turns the command's standard output into figures. `fresh` is a file that must not be there when it starts.
     """
 
     name: str
     command: Sequence[str] = ()
     read: Callable[[str], Metrics] | None = None
     measure: Callable[[], Metrics] | None = None
+    fresh: Path | None = None
     licence: str = ""
     version: str = ""
     note: str = ""
@@ -43,6 +45,9 @@ class Contender:
     def run(self, cpu: int) -> Metrics:
         if self.measure is not None:
             return self.measure()
+
+        if self.fresh is not None:
+            self.fresh.unlink(missing_ok=True)
 
         def pin() -> None:
             os.sched_setaffinity(0, {cpu})

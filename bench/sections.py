@@ -139,20 +139,27 @@ def path(plan: Plan) -> tuple[Section, list[Contender]]:
         "From packet in memory to OUCH order in memory, two clock reads included",
         ("median_ns", "p99_ns"),
         bar="median at most 60 ns, p99 at most 100 ns, on a warm book",
-        note="Ours: sequence check, full book, the imbalance strategy, all risk checks, ledger and journal, a real OUCH 5.0"
-        " order; packets that made an order count. hsdxpro's probe has a toy order, no risk checks and no journal, and reads"
-        " another clock.",
+        note="Ours: sequence check, full book, the imbalance strategy, all risk checks, ledger and journal, a real OUCH"
+        " 5.0 order; packets that made an order count. hsdxpro's probe has a toy order, no risk checks and no journal,"
+        " and reads another clock.",
     )
     program = str(BUILD / "packet_to_order")
-    ours = Contender("tickwire, one instrument", [program, str(file), "max_orders=16384", "max_instruments=128"])
+    journal = BUILD / "path.journal"
+    journalled = f"journal={journal}"
+    ours = Contender(
+        "tickwire, one instrument",
+        [program, str(file), "max_orders=16384", "max_instruments=128", journalled],
+        fresh=journal,
+    )
     market_file, messages = market(plan, deep=False)
     return section, [
         ours,
         Contender(
             "tickwire, whole market",
-            [program, str(market_file), f"max_orders={2 * plan.live}"],
-            note=f"{plan.instruments} instruments and {plan.live} live orders, one message a packet: what an order needs is"
-            " not in the cache when its packet comes",
+            [program, str(market_file), f"max_orders={2 * plan.live}", journalled],
+            fresh=journal,
+            note=f"{plan.instruments} instruments and {plan.live} live orders, one message a packet: what an order needs"
+            " is not in the cache when its packet comes",
         ),
         *peers.contenders(plan.peers, "path", file, messages),
     ]
