@@ -158,8 +158,8 @@ def path(plan: Plan) -> tuple[Section, list[Contender]]:
             "tickwire, whole market",
             [program, str(market_file), f"max_orders={2 * plan.live}", journalled],
             fresh=journal,
-            note=f"{plan.instruments} instruments and {plan.live} live orders, one message a packet: what an order needs"
-            " is not in the cache when its packet comes",
+            note=f"{plan.instruments} instruments and {plan.live} live orders, one message a packet: what an"
+            " order needs is not in the cache when its packet comes",
         ),
         *peers.contenders(plan.peers, "path", file, messages),
     ]
