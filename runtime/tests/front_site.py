@@ -59,8 +59,10 @@ class Processes:
     def stop(self, process: subprocess.Popen, signum: int = signal.SIGTERM) -> tuple[int, str]:
         """Exit code after `signum`, and the log."""
         process.send_signal(signum)
-        code = process.wait(TIME_LIMIT_S)
-        return code, next(log for known, log in self.running if known is process).read_text()
+        return process.wait(TIME_LIMIT_S), self.log(process)
+
+    def log(self, process: subprocess.Popen) -> str:
+        return next(log for known, log in self.running if known is process).read_text()
 
     def close(self):
         for process, _ in self.running:
