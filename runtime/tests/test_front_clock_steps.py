@@ -83,7 +83,7 @@ def test_a_wall_clock_that_steps_changes_nothing(make: Any, processes: Processes
     processes.start("exchange", site.exchange)
     engine = processes.start("run", site.engine)
     assert str(shim.library) in Path(f"/proc/{engine.pid}/maps").read_text()
-    site.replay(rate=1500)
+    site.replay(rate=2500)
     more_orders(site)
     for shift_s in (HOUR_S, -HOUR_S):
         shim.set(shift_s)
@@ -138,7 +138,7 @@ def test_the_journal_of_the_day_stays_in_use_over_midnight(
     (before,) = site.journals
     os.kill(engine.pid, signal.SIGKILL)
     engine.wait()
-    site.control_line(command="stop")
+    site.stop_replay()
 
     # The new day has a journal of its own, and the exchange's replay of its session fills it.
     engine = processes.start("run", site.engine)
@@ -149,7 +149,7 @@ def test_the_journal_of_the_day_stays_in_use_over_midnight(
     sent = len(compare(site, copy_path).entered)
     site.replay(rate=4000)
     more_orders(site)
-    site.control_line(command="stop")
+    site.stop_replay()
     copy = compare(site, copy_path)
     assert min(copy.entered[sent:]) > used
     code, log = processes.stop(engine)
@@ -164,11 +164,8 @@ def test_a_disk_that_does_not_write_stops_nothing(make: Any, processes: Processe
     site.replay(rate=500)
     more_orders(site)
     shim.set(disk_error=5)
-    deadline = time.monotonic() + 30
     line = "journal: fdatasync: Input/output error; trading goes on, but a loss of power would lose order state"
-    while line not in processes.log(engine):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    processes.wait_log(engine, line)
     block = more_orders(site)
     assert block["orders_unsent"] == 0 and block["state"] == "live"
     code, log = processes.stop(engine)
