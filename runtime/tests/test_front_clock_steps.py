@@ -31,7 +31,7 @@ class Shim:
             pytest.skip("no C compiler for the preloaded library")
         self.library, self.file = directory / "shim.so", directory / "shim.orders"
         source = Path(__file__).parent / "c" / "shim.c"
-        flags = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+        flags = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
         subprocess.run([*compiler.split(), *flags, "-o", str(self.library), str(source), "-ldl"], check=True)
         self.set()
 

@@ -4,7 +4,6 @@
  * says, without touching either of the machine's. The file holds two numbers of 64 bits, read at every call: what is added to
  * CLOCK_REALTIME, in seconds, and the error fdatasync reports, 0 for none. Every other clock is left alone, the kernel's stamps
  * too. */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
