@@ -20,6 +20,10 @@ from tickwire import _core
 TIME_LIMIT_S = 30
 TICKWIRE = [sys.executable, "-m", "tickwire"]
 
+# A strategy with much to do, and limits that let it.
+MAKER = 'name = "market_maker"\nsize = 100\nmax_position = 1000\nedge_bps = 5.0\nsymbols = ["TAAAA", "TAAAB", "TAAAC"]'
+FREE = "max_orders_per_s = 100000\nmax_position = 1000000"
+
 
 class Processes:
     """Starts tickwire commands, waits for their readiness by sd_notify, and leaves none behind."""
@@ -27,6 +31,7 @@ class Processes:
     def __init__(self, directory: Path):
         self.directory = directory
         self.running: list[tuple[subprocess.Popen, Path]] = []
+        self.env: dict[str, str] = {}  # what the next ones get beside this process's own
 
     def start(self, *args: str) -> subprocess.Popen:
         name = f"{args[0]}{len(self.running)}"
@@ -38,7 +43,10 @@ class Processes:
             log = self.directory / f"{name}.log"
             with log.open("wb") as stream:
                 process = subprocess.Popen(
-                    [*TICKWIRE, *args], stderr=stream, stdout=stream, env={**os.environ, "NOTIFY_SOCKET": path}
+                    [*TICKWIRE, *args],
+                    stderr=stream,
+                    stdout=stream,
+                    env={**os.environ, **self.env, "NOTIFY_SOCKET": path},
                 )
             self.running.append((process, log))
             said = b""
@@ -51,8 +59,16 @@ class Processes:
     def stop(self, process: subprocess.Popen, signum: int = signal.SIGTERM) -> tuple[int, str]:
         """Exit code after `signum`, and the log."""
         process.send_signal(signum)
-        code = process.wait(TIME_LIMIT_S)
-        return code, next(log for known, log in self.running if known is process).read_text()
+        return process.wait(TIME_LIMIT_S), self.log(process)
+
+    def log(self, process: subprocess.Popen) -> str:
+        return next(log for known, log in self.running if known is process).read_text()
+
+    def wait_log(self, process: subprocess.Popen, text: str) -> None:
+        deadline = time.monotonic() + TIME_LIMIT_S
+        while text not in (log := self.log(process)):
+            assert time.monotonic() < deadline, log
+            time.sleep(0.02)
 
     def close(self):
         for process, _ in self.running:
@@ -155,6 +171,12 @@ class Site:
             time.sleep(0.02)
         self.control_line(command="replay", **request)
 
+    def stop_replay(self) -> None:
+        """End the replay that is running, if there is one."""
+        if self.control_line(command="status")["state"] != "idle":
+            with contextlib.suppress(AssertionError):  # it ended by itself in between
+                self.control_line(command="stop")
+
     def read(self) -> dict[str, Any]:
         return _core.block_read(self.block)
 
@@ -168,6 +190,11 @@ class Site:
             time.sleep(0.02)
 
     @property
+    def journals(self) -> list[str]:
+        """By day."""
+        return sorted(str(path) for path in self.directory.glob("*.journal"))
+
+    @property
     def journal(self) -> str:
-        (path,) = self.directory.glob("*.journal")
-        return str(path)
+        (path,) = self.journals
+        return path

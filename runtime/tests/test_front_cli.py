@@ -108,7 +108,7 @@ def test_config_check_says_kind_and_ok_or_the_line(tmp_path, capsys):
     wrong = tmp_path / "wrong.toml"
     wrong.write_text("[engine]\ncpu = -2\n")
     assert cli.main(["config", "check", str(wrong)]) == 1
-    assert capsys.readouterr().err.startswith(f"tickwire: {wrong}:2: engine.cpu: -2 is outside -1..4095")
+    assert capsys.readouterr().err.startswith(f"tickwire: {wrong}:2: engine.cpu: -2 is outside -1..1023")
 
 
 def test_decode_shows_a_damaged_message_and_goes_on(tmp_path, capsys):
