@@ -5,6 +5,7 @@ import contextlib
 import socket
 
 import pytest
+from front_site import Processes, Site, tickwire
 
 
 @pytest.fixture
@@ -24,3 +25,24 @@ def free_ports():
             return ports
 
     return find
+
+
+@pytest.fixture
+def processes(tmp_path):
+    """Starts tickwire commands; none of them outlives the test."""
+    started = Processes(tmp_path)
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def make(tmp_path, free_ports):
+    """make(**more): a Site with 4,000 messages in its ITCH file."""
+
+    def made(**more: str) -> Site:
+        site = Site(tmp_path, free_ports(5), **more)
+        done = tickwire("generate", site.itch, "--messages", "4000", "--seed", "3", "--instruments", "5")
+        assert done.returncode == 0, done.stderr
+        return site
+
+    return made

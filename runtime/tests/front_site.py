@@ -20,6 +20,10 @@ from tickwire import _core
 TIME_LIMIT_S = 30
 TICKWIRE = [sys.executable, "-m", "tickwire"]
 
+# A strategy with much to do, and limits that let it.
+MAKER = 'name = "market_maker"\nsize = 100\nmax_position = 1000\nedge_bps = 5.0\nsymbols = ["TAAAA", "TAAAB", "TAAAC"]'
+FREE = "max_orders_per_s = 100000\nmax_position = 1000000"
+
 
 class Processes:
     """Starts tickwire commands, waits for their readiness by sd_notify, and leaves none behind."""
@@ -27,6 +31,7 @@ class Processes:
     def __init__(self, directory: Path):
         self.directory = directory
         self.running: list[tuple[subprocess.Popen, Path]] = []
+        self.env: dict[str, str] = {}  # what the next ones get beside this process's own
 
     def start(self, *args: str) -> subprocess.Popen:
         name = f"{args[0]}{len(self.running)}"
@@ -38,7 +43,10 @@ class Processes:
             log = self.directory / f"{name}.log"
             with log.open("wb") as stream:
                 process = subprocess.Popen(
-                    [*TICKWIRE, *args], stderr=stream, stdout=stream, env={**os.environ, "NOTIFY_SOCKET": path}
+                    [*TICKWIRE, *args],
+                    stderr=stream,
+                    stdout=stream,
+                    env={**os.environ, **self.env, "NOTIFY_SOCKET": path},
                 )
             self.running.append((process, log))
             said = b""
@@ -168,6 +176,11 @@ class Site:
             time.sleep(0.02)
 
     @property
+    def journals(self) -> list[str]:
+        """By day."""
+        return sorted(str(path) for path in self.directory.glob("*.journal"))
+
+    @property
     def journal(self) -> str:
-        (path,) = self.directory.glob("*.journal")
-        return str(path)
+        (path,) = self.journals
+        return path

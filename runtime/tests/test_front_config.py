@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickwire import config
+from tickwire import _core, config
 from tickwire.config import ENGINE, EXCHANGE, ConfigError
+from tickwire.engine import journal_path
 from tickwire.tomllines import locate
 
 ENGINE_TOML = """\
@@ -69,7 +70,8 @@ def test_defaults_fill_what_is_left_out():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("cpu = 1\n", "cpu = -2\n", "x.toml:2: engine.cpu: -2 is outside -1..4095"),
+        ("cpu = 1\n", "cpu = -2\n", "x.toml:2: engine.cpu: -2 is outside -1..1023"),
+        ("cpu = 1\n", "cpu = 1024\n", "x.toml:2: engine.cpu: 1024 is outside -1..1023"),
         ("cpu = 1\n", "cpu = true\n", "x.toml:2: engine.cpu: must be an integer, not True"),
         ("cpu = 1\n", 'cpu = "1"\n', "x.toml:2: engine.cpu: must be an integer, not '1'"),
         ("[0]", "[0, 9999]", "x.toml:3: engine.housekeeping_cpus: 9999 is outside 0..4095"),
@@ -139,6 +141,36 @@ def test_error_names_line_key_and_rule(old, new, message):
     said = refused(ENGINE_TOML.replace(old, new, 1))
     assert message in said
     assert said.startswith("x.toml:") and "\n" not in said
+
+
+def core_refuses(engine: dict) -> str:
+    """What the core says to an engine's configuration that the schema lets pass; "" for nothing."""
+    parsed = config.parse(ENGINE_TOML, ENGINE, "x.toml")
+    try:
+        _core.settings_check({**parsed, "engine": {**parsed["engine"], **engine}})
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(("key", "most"), [("block", 399), ("journal_dir", 443)])
+def test_paths_are_as_long_as_the_core_has_room_for(key, most):
+    longest, line = "/" + "d" * (most - 1), f'name = "{"n" * 31}"\n{key} = '
+    parsed = config.parse(ENGINE_TOML.replace("cpu = 1\n", f'{line}"{longest}"\n'), ENGINE, "x.toml")
+    parsed["orders"]["username"] = "TRADER"  # with the longest name of a journal
+    path, name = journal_path(parsed)
+    assert core_refuses({"block": parsed["engine"]["block"], "journal": path, "journal_name": name}) == ""
+    beyond = {"block": longest + "d"} if key == "block" else {"journal": path + "x"}
+    assert "ASCII text of at most" in core_refuses(beyond)
+    for value, rule in ((longest + "d", f"which is outside {1 if key == 'block' else 0}..{most}"), ("/dä", "ASCII")):
+        said = refused(ENGINE_TOML.replace("cpu = 1\n", f'{line}"{value}"\n'))
+        assert said.startswith(f"x.toml:3: engine.{key}: ") and rule in said
+
+
+def test_the_journal_stands_in_its_directory_whatever_it_is_called():
+    engine = {"name": "a/b c", "journal_dir": "/var/my state", "block": "/run/x"}
+    path, name = journal_path({"engine": engine, "orders": {"username": "T 1"}}, 0.0)
+    assert (path, name) == ("/var/my state/a_b_c-T_1-19700101.journal", "T 1 19700101")
 
 
 def test_errors_inside_arrays_of_tables_name_the_item():

@@ -68,6 +68,24 @@ def test_measures_tick_to_trade_and_ends_cleanly(site, processes):
     assert "is not running; start it with `tickwire run`" in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
+def test_a_measurement_out_of_time_leaves_no_replay_running(site, processes):
+    processes.start("exchange", site.exchange)
+    processes.start("run", site.engine)
+    # Slow enough for hours; somebody else's replay is not stopped by a measurement that is refused for it.
+    site.replay(rate=0.1)
+    done = site.bench()
+    assert done.returncode == 1 and "is running" in done.stderr
+    assert site.control_line(command="status")["state"] != "idle"
+    site.control_line(command="stop")
+    deadline = time.monotonic() + TIME_LIMIT_S
+    while site.control_line(command="status")["state"] != "idle":
+        assert time.monotonic() < deadline
+    done = site.bench("--rate", "0.1", "--timeout", "0.5")
+    assert done.returncode == 1 and "no answer in time" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    while site.control_line(command="status")["state"] != "idle":
+        assert time.monotonic() < deadline, "the replay goes on"
+
+
 def test_reconnects_when_the_exchange_comes_back(site, processes):
     exchange = processes.start("exchange", site.exchange)
     engine = processes.start("run", site.engine)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickwire import _core, generate, itchfile
+from tickwire import _core, cli, generate, itchfile
 from tickwire.errors import TickwireError
 
 FIXTURES = Path(__file__).parents[2] / "tests" / "fixtures" / "itch"
@@ -139,6 +139,20 @@ def test_same_seed_same_bytes_on_every_machine():
     assert digest == hashlib.sha256(b"".join(generate.generate(5000, 42, 10))).hexdigest()
     assert digest != hashlib.sha256(b"".join(generate.generate(5000, 43, 10))).hexdigest()
     assert digest == "6205b8cbd77f14d3ae6cb06904f3483ebe54659db6de993b351de50b2417abc6"
+
+
+def test_deep_books_are_an_option_of_the_command(tmp_path):
+    spread = []
+    for name, more in (("flat", []), ("deep", ["--deep"])):
+        path = str(tmp_path / name)
+        assert cli.main(["generate", path, "--messages", "4000", "--instruments", "2", *more]) == 0
+        prices = [
+            fields["price"]
+            for fields in map(_core.itch_decode, itchfile.load(path).messages())
+            if fields["type"] == "A" and fields["stock_locate"] == 1
+        ]
+        spread.append(max(prices) - min(prices))
+    assert spread[1] > 3 * spread[0] and spread[1] > generate.DEEP_TICKS / 2 * 100
 
 
 def test_file_is_framed_compressed_and_reproducible(tmp_path):

@@ -94,7 +94,7 @@ def _generate(args: argparse.Namespace) -> int:
     from . import generate, itchfile
 
     counts: Counter[str] = Counter()
-    messages = generate.generate(args.messages, args.seed, args.instruments)
+    messages = generate.generate(args.messages, args.seed, args.instruments, args.deep)
     total = itchfile.write(args.out, generate.count_types(messages, counts))
     mix = " ".join(f"{kind} {count}" for kind, count in counts.most_common())
     print(f"{args.out}: {total} messages ({mix})")
@@ -178,6 +178,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--messages", type=_positive, default=100_000, metavar="N", help="default %(default)s")
     sub.add_argument("--seed", type=int, default=1, metavar="S", help="same seed, same file; default %(default)s")
     sub.add_argument("--instruments", type=_positive, default=100, metavar="K", help="default %(default)s")
+    sub.add_argument("--deep", action="store_true", help="books as deep as on a real day: up to 2,400 levels")
 
     sub = command("decode", _decode, "Print the messages of an ITCH file as JSON lines.")
     sub.add_argument("file", metavar="FILE", help="ITCH 5.0 file, .gz by suffix")

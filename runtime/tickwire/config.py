@@ -96,13 +96,17 @@ _HEARTBEAT_MS = Key("int", 1000, 50, 15000)
 _RATIO = Key("float", 0.0, 0.0, 0.5)
 _SYMBOL = Key("str", REQUIRED, 1, 8, rule=_symbol)
 
+# What the core has room for: 399 characters of engine.block, and 499 of the path of the journal. Its name takes at most
+# 56 of these, the slash before it included: engine.name, orders.username, the day and the dashes between them.
+_BLOCK_MOST, _JOURNAL_DIR_MOST = 399, 443
+
 ENGINE: Schema = {
     "engine": {
         "name": Key("str", "t2t", 1, 31, rule=_ascii),
-        "cpu": Key("int", -1, -1, 4095),
+        "cpu": Key("int", -1, -1, 1023),
         "housekeeping_cpus": Key("ints", [], 0, 4095),
-        "block": Key("str", "/run/tickwire/t2t.block", 1, 4095),
-        "journal_dir": Key("str", "", 0, 4000),  # "": the directory of engine.block
+        "block": Key("str", "/run/tickwire/t2t.block", 1, _BLOCK_MOST, rule=_ascii),
+        "journal_dir": Key("str", "", 0, _JOURNAL_DIR_MOST, rule=_ascii),  # "": the directory of engine.block
         "journal_records": Key("int", 1 << 20, 1024, 1 << 26),
         "idle_after_ms": Key("int", 0, 0, 60000),
         "max_orders": Key("int", 1 << 20, 1024, 1 << 26),

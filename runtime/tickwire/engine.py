@@ -70,11 +70,16 @@ def heals(error: OSError) -> bool:
 
 
 def journal_path(config: dict[str, Any], now: float | None = None) -> tuple[str, str]:
-    """Path of the journal and the name in its header: one for each engine, user and UTC day."""
+    """Path of the journal and the name in its header: one for each engine, user and UTC day.
+
+    The day is that of the start: the journal stays in use over midnight. Who starts on a new day begins a new one, and
+    the exchange's replay brings what of its session is in the old one only.
+    """
     engine, username = config["engine"], config["orders"]["username"]
     day = time.strftime("%Y%m%d", time.gmtime(now))
     directory = engine["journal_dir"] or str(Path(engine["block"]).parent)
-    return f"{directory}/{engine['name']}-{username}-{day}.journal".replace(" ", "_"), f"{username} {day}"
+    file = f"{engine['name']}-{username}-{day}.journal".replace(" ", "_").replace("/", "_")
+    return f"{directory}/{file}", f"{username} {day}"
 
 
 class Runner:

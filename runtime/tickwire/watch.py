@@ -34,6 +34,7 @@ class Watcher:
         self.status_said = ""
         self.refusals_said: set[str] = set()
         self.room_said = False
+        self.low_room = min(_LOW_ROOM, config["engine"]["journal_records"] // 2)
 
     def look(self) -> str | None:
         """One look; what must end the process, if anything."""
@@ -119,12 +120,26 @@ class Watcher:
             if key.startswith("risk_") and count and key not in self.refusals_said:
                 self.refusals_said.add(key)
                 log.warning("risk refused its first order for %s; the others are counted", key.removeprefix("risk_"))
+                if key == "risk_full":
+                    self._say_what_is_full(block)
         if self._grown(block, "strategy_failures"):
             path = self.config["strategy"]["file"]
             log.error("strategy %s failed and is not called again; correct it and start the engine again", path)
-        if block["journal_room"] < _LOW_ROOM and not self.room_said:
+        if block["journal_room"] < self.low_room and not self.room_said:
             self.room_said = True
             log.warning("the journal has room for %d records; starting again makes room", block["journal_room"])
+
+    def _say_what_is_full(self, block: dict[str, Any]) -> None:
+        """An order needs room in the journal, for itself and the answers to all that is open, and in the ledger."""
+        room = block["journal_room"]
+        if room < self.low_room:
+            log.error(
+                "the journal is full: no new order goes out, cancels do (%d records are kept for them and answers); "
+                "start again, which makes room, and raise engine.journal_records",
+                room,
+            )
+        else:
+            log.error("the ledger is full: raise engine.max_instruments or risk.max_open_orders, and start again")
 
     def _status(self, block: dict[str, Any]) -> None:
         if time.monotonic() < self.status_due:

@@ -10,6 +10,7 @@ so a stall of the engine shows in all the packets that waited for it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -23,6 +24,7 @@ from . import stats
 
 _POLL_S = 0.05
 _SETTLE_S = 1.0  # for the last transmit stamps after the end of the session
+_STOP_S = 2.0  # for the exchange to say that it has stopped a replay
 SLACK_S = 30.0
 
 _COUNTERS = (
@@ -74,6 +76,17 @@ class Control:
 
     def send(self, **request: Any) -> None:
         self.sock.sendall(json.dumps(request).encode() + b"\n")
+
+    def stop(self) -> None:
+        """End the replay that was begun here, as far as the exchange still listens."""
+        said = b""
+        with contextlib.suppress(OSError):
+            self.sock.settimeout(_STOP_S)
+            self.send(command="stop")
+            # Its answer is waited for, because closing at once could take the command with it. Not from `lines`: a
+            # file of a socket cannot be read any more after a time-out.
+            while not (b'"stopped"' in said or b'"error"' in said) and (more := self.sock.recv(4096)):
+                said += more
 
     def answer(self, timeout_s: float) -> dict[str, Any]:
         """The next line; TickwireError on {"error": ...}, a closed connection, or after the time-out."""
@@ -173,6 +186,7 @@ def measure(request: Request) -> dict[str, Any]:
     patience = request.timeout_s if request.timeout_s is not None else SLACK_S
     _must_run(read_block(request.block))
     control = Control(request.host, request.port, min(patience, 10.0))
+    replaying = False
     try:
         before = _wait_live(request.block, started + min(patience, SLACK_S))
         asked: dict[str, Any] = {"command": "replay"}
@@ -182,15 +196,19 @@ def measure(request: Request) -> dict[str, Any]:
             asked["rate"] = request.rate
         control.send(**asked)
         begun = control.answer(min(patience, 10.0))
+        replaying = True  # and it is ours
         if request.timeout_s is None:
             rate = begun["rate"]
             patience = SLACK_S + (begun["messages"] / rate if rate else 0.0)
         deadline = started + patience
         done = control.answer(deadline - time.monotonic())
+        replaying = False
         _wait_ended(request.block, begun["session"], min(deadline, time.monotonic() + 10.0))
         after = _settle(request.block, before)
         return report(before, after, _core.block_samples(request.block), done, _core.block_legs(request.block))
     finally:
+        if replaying:  # out of time, or interrupted: nobody is left who wants it
+            control.stop()
         control.close()
 
 
