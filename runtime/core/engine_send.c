@@ -224,15 +224,17 @@ static void send_group(struct engine *engine, const struct tw_order *wishes, uin
         return;
     }
     uint64_t first = 0, last = 0;
+    uint32_t sent = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (!transmit(engine, &legs[i], receive_ns))
             continue;
+        sent++;
         BLOCK_COUNT(engine->block, legs_sent, 1);
         last = clock_now(); /* after each send: the time between them, the send of the last included */
         if (first == 0)
             first = last;
     }
-    if (count > 1 && last != 0)
+    if (count > 1 && sent == count) /* of a group that is not whole there is no time to tell */
         block_add_legs(engine->block, last - first);
 }
 

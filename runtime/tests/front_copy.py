@@ -58,7 +58,7 @@ def compare(site: Site, copy_path: Path) -> Copy:
     """The ledger of the engine against the drop copy, once both have come to rest."""
     deadline = time.monotonic() + 10
     while True:
-        said, copy = _core.journal_read(site.journal), Copy(copy_path)
+        said, copy = _core.journal_read(site.journals[-1]), Copy(copy_path)
         mine = {order["reference"]: order["open_shares"] for order in said["orders"]}
         position = {row["stock"]: row["shares"] for row in said["positions"] if row["shares"]}
         theirs = {symbol: shares for symbol, shares in copy.position.items() if shares}

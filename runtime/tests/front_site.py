@@ -59,8 +59,16 @@ class Processes:
     def stop(self, process: subprocess.Popen, signum: int = signal.SIGTERM) -> tuple[int, str]:
         """Exit code after `signum`, and the log."""
         process.send_signal(signum)
-        code = process.wait(TIME_LIMIT_S)
-        return code, next(log for known, log in self.running if known is process).read_text()
+        return process.wait(TIME_LIMIT_S), self.log(process)
+
+    def log(self, process: subprocess.Popen) -> str:
+        return next(log for known, log in self.running if known is process).read_text()
+
+    def wait_log(self, process: subprocess.Popen, text: str) -> None:
+        deadline = time.monotonic() + TIME_LIMIT_S
+        while text not in (log := self.log(process)):
+            assert time.monotonic() < deadline, log
+            time.sleep(0.02)
 
     def close(self):
         for process, _ in self.running:
@@ -162,6 +170,12 @@ class Site:
             assert time.monotonic() < deadline, "the replay before goes on"
             time.sleep(0.02)
         self.control_line(command="replay", **request)
+
+    def stop_replay(self) -> None:
+        """End the replay that is running, if there is one."""
+        if self.control_line(command="status")["state"] != "idle":
+            with contextlib.suppress(AssertionError):  # it ended by itself in between
+                self.control_line(command="stop")
 
     def read(self) -> dict[str, Any]:
         return _core.block_read(self.block)

@@ -39,7 +39,7 @@ def test_killed_in_the_middle_of_orders_it_goes_on_where_it_was(
         site.wait("orders", lambda block, before=before: block["orders_sent"] + block["replaces_sent"] >= before + 60)
         os.kill(engine.pid, signal.SIGKILL)
         engine.wait()
-        site.control_line(command="stop")
+        site.stop_replay()
         time.sleep(0.1)
     engine = processes.start("run", site.engine)
     block = site.wait("settled", lambda block: block["state"] == "live" and block["unsure_orders"] == 0)
@@ -109,7 +109,7 @@ def test_a_session_that_drops_is_resumed_without_losing_an_answer(
         other.recv(100)
         site.wait("lost", lambda block: block["state"] == "login")
     site.wait("back", lambda block: block["state"] == "live")
-    site.control_line(command="stop")
+    site.stop_replay()
     block = site.wait("quiet", lambda block: block["unsure_orders"] == 0)
     assert block["gaps"] == 0, "the feed was read all the time"
     compare(site, copy_path)
@@ -158,7 +158,7 @@ def test_limits_change_while_it_runs(make: Any, processes: Processes) -> None:
     assert code == 0 and re.search(r"limits version \d+ in force", log), log
 
 
-def test_a_full_disk_and_a_foreign_journal_are_one_line(make: Any, processes: Processes, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_line(make: Any) -> None:
     site = make(engine_engine="journal_records = 67108864")
     # 4 GiB of records are refused by a limit on file sizes just as by a disk without room for them.
     done = tickwire_limited("run", site.engine)
@@ -179,6 +179,55 @@ def tickwire_limited(*args: str) -> Any:
     return subprocess.run(
         [sys.executable, "-m", "tickwire", *args], capture_output=True, text=True, timeout=60, preexec_fn=limit
     )
+
+
+def test_the_journal_of_another_engine_is_one_line(make: Any, processes: Processes, tmp_path: Path) -> None:
+    site = make()
+    processes.start("exchange", site.exchange)
+    processes.start("run", site.engine)
+    other = tmp_path / "other.toml"
+    # The same directory, name and user.
+    other.write_text(Path(site.engine).read_text().replace(site.block, f"{site.block}2"))
+    done = tickwire("run", str(other))
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        f"tickwire: journal {site.journal}: another engine has it open; stop that one, or give this one another name"
+    )
+
+
+def test_a_full_journal_refuses_orders_and_a_restart_makes_room(
+    make: Any, processes: Processes, tmp_path: Path
+) -> None:
+    copy_path = tmp_path / "copy.jsonl"
+    site = make(
+        exchange_exchange=f'drop_copy = "{copy_path}"',
+        engine_engine="journal_records = 1024",
+        engine_strategy=MAKER,
+        engine_risk=FREE,
+    )
+    processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine)
+    site.replay(rate=4000)
+    for way in (signal.SIGKILL, signal.SIGTERM):
+        block = site.wait("full", lambda block: block["risk_full"] > 10 and block["cancels_sent"] > 0)
+        assert block["state"] == "live" and 0 < block["journal_room"] < 100
+        assert block["orders_sent"] + block["replaces_sent"] > 100
+        processes.wait_log(engine, "the journal is full: no new order goes out, cancels do")
+        site.stop_replay()
+        copy = compare(site, copy_path)  # every answer was booked
+        code, log = processes.stop(engine, way)
+        assert code == (0 if way == signal.SIGTERM else -way) and "raise engine.journal_records" in log, log
+        left = copy.open if way == signal.SIGKILL else {}
+        assert compare(site, copy_path).open == left
+        engine = processes.start("run", site.engine)
+        block = site.wait("settled", lambda block: block["state"] == "live" and block["unsure_orders"] == 0)
+        assert block["journal_room"] > 1024 - 100 and block["open_orders"] == len(left)
+        site.replay(rate=4000)
+        site.wait("orders", lambda block: block["orders_sent"] + block["replaces_sent"] >= 50)
+    site.stop_replay()
+    used = max(copy.entered)
+    copy = compare(site, copy_path)
+    assert copy.entered == sorted(copy.entered) and copy.entered[-1] > used
 
 
 def test_a_feed_that_goes_silent_is_said(make: Any, processes: Processes) -> None:

@@ -234,6 +234,18 @@ static void test_a_peer_that_does_not_read(void)
     ask(&order, 1);
     CHECK(COUNTER(orders_sent) == before + 1 && engine.ledger.last_reference == used + 2); /* the number is gone */
     hear();
+    /* The second leg of a group: the first is out and stays, and there is no time between the two. */
+    struct tw_order legs[] = {enter(1, 100, 1, TW_LEG), enter(2, 200, 2, TW_LEG)};
+    uint64_t groups = COUNTER(leg_groups), sent_legs = COUNTER(legs_sent);
+    sends_left = 1;
+    ask(legs, 2);
+    CHECK(COUNTER(orders_unsent) == unsent + 2 && COUNTER(legs_sent) == sent_legs + 1 && COUNTER(leg_groups) == groups);
+    CHECK(ledger_tagged(&engine.ledger, 1) != NULL && ledger_tagged(&engine.ledger, 2) == NULL);
+    sends_left = -1;
+    struct tw_order gone = {.tag = 1, .action = TW_CANCEL};
+    ask(&gone, 1);
+    hear();
+    CHECK(engine.ledger.open_orders == 1);
     sends_left = 0;
     engine_cancel_all(&engine);
     CHECK(engine.ledger.open_orders == 1 && !ledger_tagged(&engine.ledger, 0)->canceling);

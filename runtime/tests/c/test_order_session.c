@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The time-outs of the order session, by a clock of the test's own: nothing else counts, least of all the time of the day. */
+#include <errno.h>
+#include <string.h>
+
+#include "check.h"
+#include "clock.h"
+#include "orders.h"
+
+#define LOGIN_NS (ORDERS_LOGIN_TIMEOUT_MS * NS_PER_MS)
+#define SILENCE_NS (SOUP_SILENCE_S * NS_PER_S)
+#define BEAT_NS (200 * NS_PER_MS)
+
+static uint8_t waiting[256];   /* what the exchange has said and nobody has read */
+static uint32_t waits, beats, others, drops;
+
+static int send_some(void *self, const uint8_t *bytes, uint32_t length, uint32_t *last_byte)
+{
+    (void)self;
+    *last_byte = length - 1;
+    if (length == 3 && bytes[2] == SOUP_CLIENT_HEARTBEAT)
+        beats++;
+    else
+        others++;
+    return 0;
+}
+
+static int receive_some(void *self, uint8_t *bytes, uint32_t capacity)
+{
+    (void)self;
+    uint32_t got = waits;
+    CHECK(got <= capacity);
+    memcpy(bytes, waiting, got);
+    waits = 0;
+    return (int)got;
+}
+
+static void drop(void *self)
+{
+    (void)self;
+    drops++;
+}
+
+static void say(const void *packet, uint32_t length)
+{
+    memcpy(waiting + waits, packet, length);
+    waits += length;
+}
+
+static void nobody_hears(void *context, const struct tw_update *update)
+{
+    (void)context;
+    (void)update;
+}
+
+static struct transport transport = {.send = send_some, .receive_orders = receive_some, .drop_connection = drop};
+static const struct orders_settings settings = {.username = "T", .password = "p", .version = OUCH_42, .heartbeat_ms = 200};
+static const struct ledger_settings small = {.max_open_orders = 8, .max_instruments = 4, .max_tags = 8};
+static struct journal journal = {.fd = -1};
+static struct arena arena;
+static struct ledger ledger;
+static struct orders orders;
+
+static void beat_of_the_exchange(uint64_t now)
+{
+    say("\0\1H", 3);
+    orders_receive(&orders, &transport, now);
+}
+
+static void log_in(uint64_t now)
+{
+    orders_login(&orders, &transport, now);
+    say("\0\37ASESSION   ", 13);
+    say("                   1", 20);
+    orders_receive(&orders, &transport, now);
+    beat_of_the_exchange(now); /* nothing to settle */
+    CHECK(orders.state == ORDERS_LIVE);
+}
+
+static void test_a_login_without_an_answer(uint64_t now)
+{
+    uint32_t before = drops;
+    orders_login(&orders, &transport, now);
+    orders_tick(&orders, &transport, now + LOGIN_NS);
+    CHECK(orders.state == ORDERS_LOGGING_IN && drops == before);
+    orders_tick(&orders, &transport, now + LOGIN_NS + 1);
+    CHECK(orders.state == ORDERS_CLOSED && drops == before + 1);
+    CHECK(orders.failure.code == ETIMEDOUT && strstr(orders.failure.text, "no answer to the login of user T") != NULL);
+}
+
+static void test_an_exchange_that_falls_silent(uint64_t now)
+{
+    log_in(now);
+    uint32_t before = drops;
+    for (uint64_t later = 0; later <= 3 * SILENCE_NS; later += SILENCE_NS) { /* just in time, each time */
+        orders_tick(&orders, &transport, now + later);
+        beat_of_the_exchange(now + later);
+    }
+    CHECK(orders.state == ORDERS_LIVE && drops == before);
+    orders_tick(&orders, &transport, now + 4 * SILENCE_NS);
+    CHECK(orders.state == ORDERS_LIVE);
+    orders_tick(&orders, &transport, now + 4 * SILENCE_NS + 1);
+    CHECK(orders.state == ORDERS_CLOSED && drops == before + 1);
+    CHECK(orders.failure.code == ETIMEDOUT && strstr(orders.failure.text, "silent for 15 s") != NULL);
+    orders_tick(&orders, &transport, now + 5 * SILENCE_NS);
+    CHECK(drops == before + 1);
+}
+
+static void test_heartbeats_go_when_nothing_else_has_gone(uint64_t now)
+{
+    log_in(now);
+    orders_tick(&orders, &transport, now); /* the login was sent */
+    uint32_t before = beats;
+    orders_tick(&orders, &transport, now + BEAT_NS - 1);
+    CHECK(beats == before);
+    orders_tick(&orders, &transport, now + BEAT_NS);
+    CHECK(beats == before + 1);
+    orders_tick(&orders, &transport, now + BEAT_NS + 1); /* it counts from when it was seen to be sent */
+    orders_tick(&orders, &transport, now + 2 * BEAT_NS);
+    CHECK(beats == before + 1);
+    orders.sent = true; /* an order */
+    orders_tick(&orders, &transport, now + 2 * BEAT_NS + 1);
+    orders_tick(&orders, &transport, now + 3 * BEAT_NS);
+    CHECK(beats == before + 1);
+    orders_tick(&orders, &transport, now + 3 * BEAT_NS + 1);
+    CHECK(beats == before + 2 && orders.state == ORDERS_LIVE);
+    uint32_t said = others;
+    orders_logout(&orders, &transport);
+    CHECK(others == said + 1 && orders.state == ORDERS_CLOSED);
+}
+
+int main(void)
+{
+    struct failure failure;
+    struct block *block = block_create("", "t", 4, &failure);
+    CHECK(block != NULL && arena_open(&arena, ledger_footprint(&small)) && ledger_init(&ledger, &arena, &small, &journal));
+    orders_init(&orders, &settings, block, &ledger, nobody_hears, NULL);
+    const uint64_t starts[] = {NS_PER_S, 1ULL << 62}; /* a host just booted, and one that has been up for a century */
+    for (unsigned i = 0; i < 2; i++) {
+        test_a_login_without_an_answer(starts[i]);
+        test_an_exchange_that_falls_silent(starts[i]);
+        test_heartbeats_go_when_nothing_else_has_gone(starts[i]);
+    }
+    arena_close(&arena);
+    block_unmap(block);
+    return DONE();
+}

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wall clock steps and the disk fails under both processes, by a preloaded library (`c/shim.c`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from front_copy import compare
+from front_site import FREE, MAKER, Processes, Site
+
+from tickwire import _core
+
+HOUR_S, DAY_S = 3600, 86400
+
+
+class Shim:
+    """What the preloaded processes see in place of the machine's clock and disk."""
+
+    def __init__(self, directory: Path) -> None:
+        compiler = os.environ.get("CC") or shutil.which("cc")
+        if compiler is None:
+            pytest.skip("no C compiler for the preloaded library")
+        self.library, self.file = directory / "shim.so", directory / "shim.orders"
+        source = Path(__file__).parent / "c" / "shim.c"
+        flags = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+        subprocess.run([*compiler.split(), *flags, "-o", str(self.library), str(source), "-ldl"], check=True)
+        self.set()
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"LD_PRELOAD": str(self.library), "TICKWIRE_SHIM": str(self.file)}
+
+    def set(self, shift_s: int = 0, disk_error: int = 0) -> None:
+        if not self.file.exists():
+            self.file.write_bytes(bytes(16))
+        with self.file.open("r+b", buffering=0) as file:  # in place: it is mapped
+            file.write(struct.pack("=qq", shift_s, disk_error))
+
+
+@pytest.fixture
+def shim(tmp_path: Path, processes: Processes) -> Shim:
+    made = Shim(tmp_path)
+    processes.env = made.env
+    return made
+
+
+def more_orders(site: Site, count: int = 30) -> dict[str, Any]:
+    """Wait until so many more requests were sent, and answered."""
+    before = site.read()
+    asked = before["orders_sent"] + before["replaces_sent"] + before["cancels_sent"]
+    return site.wait(
+        "orders",
+        lambda block: (
+            block["orders_sent"] + block["replaces_sent"] + block["cancels_sent"] >= asked + count
+            and block["orders_accepted"] > before["orders_accepted"]
+        ),
+    )
+
+
+def beats(site: Site) -> None:
+    before = site.read()
+    for direction in ("heartbeats_out", "heartbeats_in"):
+        site.wait(direction, lambda block, name=direction: block[name] > before[name])
+
+
+def test_a_wall_clock_that_steps_changes_nothing(make: Any, processes: Processes, shim: Shim, tmp_path: Path) -> None:
+    copy_path = tmp_path / "copy.jsonl"
+    site = make(
+        exchange_exchange=f'drop_copy = "{copy_path}"',
+        engine_feed="silent_ms = 2000",
+        engine_strategy=MAKER,
+        engine_risk=f"{FREE}\nduplicate_ms = 1",
+    )
+    processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine)
+    assert str(shim.library) in Path(f"/proc/{engine.pid}/maps").read_text()
+    site.replay(rate=2500)
+    more_orders(site)
+    for shift_s in (HOUR_S, -HOUR_S):
+        shim.set(shift_s)
+        more_orders(site)
+    block = site.wait("the end", lambda block: block["feed_ended"])
+    beats(site)
+    assert block["messages"] == 4000 and not block["silent"] and not block["stale"] and block["state"] == "live"
+    for counter in ("gaps", "messages_lost", "book_errors", "orders_unsent", "orders_rejected", "answers_damaged"):
+        assert block[counter] == 0, counter
+
+    # Both stamps of a sample are the kernel's, which no step of the clock of these processes moves.
+    pairs = list(struct.iter_unpack("=QQ", _core.block_samples(site.block)))
+    assert len(pairs) == block["samples"] > 60 and block["samples_dropped"] == 0
+    now_ns = time.time_ns()
+    for receive_ns, transmit_ns in pairs:
+        assert receive_ns < transmit_ns < now_ns and transmit_ns - receive_ns < HOUR_S * 10**9 / 2
+
+    copy = compare(site, copy_path)
+    assert len(copy.entered) > 60
+    stamps = [json.loads(line)["time_ns"] for line in copy_path.read_text().splitlines()]
+    steps = [round((b - a) / 1e9 / HOUR_S) for a, b in zip(stamps, stamps[1:], strict=False)]
+    assert [step for step in steps if step] == [1, -2], "the exchange has seen the clock step"
+    code, log = processes.stop(engine)
+    assert code == 0 and "next attempt" not in log and "silent" not in log and "0 still open" in log, log
+
+
+def seconds_to_midnight() -> int:
+    return DAY_S - int(time.time()) % DAY_S
+
+
+@pytest.mark.parametrize("version", ["5.0", "4.2"])
+def test_the_journal_of_the_day_stays_in_use_over_midnight(
+    make: Any, processes: Processes, shim: Shim, tmp_path: Path, version: str
+) -> None:
+    copy_path = tmp_path / "copy.jsonl"
+    site = make(
+        exchange_exchange=f'drop_copy = "{copy_path}"',
+        exchange_account=f'version = "{version}"',
+        engine_orders=f'version = "{version}"',
+        engine_strategy=MAKER,
+        engine_risk=FREE,
+    )
+    evening = seconds_to_midnight() - HOUR_S // 2
+    shim.set(evening)
+    processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine)
+    site.replay(rate=2000)
+    more_orders(site)
+    shim.set(evening + HOUR_S)
+    block = more_orders(site)
+    assert block["state"] == "live"
+    (before,) = site.journals
+    os.kill(engine.pid, signal.SIGKILL)
+    engine.wait()
+    site.stop_replay()
+
+    # The new day has a journal of its own, and the exchange's replay of its session fills it.
+    engine = processes.start("run", site.engine)
+    site.wait("settled", lambda block: block["state"] == "live" and block["unsure_orders"] == 0)
+    assert len(site.journals) == 2 and site.journals[0] == before
+    compare(site, copy_path)
+    used = _core.journal_read(site.journals[0])["last_reference"]
+    sent = len(compare(site, copy_path).entered)
+    site.replay(rate=4000)
+    more_orders(site)
+    site.stop_replay()
+    copy = compare(site, copy_path)
+    assert min(copy.entered[sent:]) > used
+    code, log = processes.stop(engine)
+    assert code == 0 and "0 still open" in log, log
+    assert compare(site, copy_path).open == {}
+
+
+def test_a_disk_that_does_not_write_stops_nothing(make: Any, processes: Processes, shim: Shim) -> None:
+    site = make(engine_strategy=MAKER, engine_risk=FREE)
+    processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine)
+    site.replay(rate=500)
+    more_orders(site)
+    shim.set(disk_error=5)
+    line = "journal: fdatasync: Input/output error; trading goes on, but a loss of power would lose order state"
+    processes.wait_log(engine, line)
+    block = more_orders(site)
+    assert block["orders_unsent"] == 0 and block["state"] == "live"
+    code, log = processes.stop(engine)
+    assert code == 0 and log.count(line) == 1, log
