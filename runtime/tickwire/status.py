@@ -63,7 +63,7 @@ def percentiles(path: str) -> dict[str, int] | None:
     from .bench import stats, t2t
 
     try:
-        samples, _ = t2t.latencies(_core.block_samples(path))
+        samples = t2t.latencies(_core.block_samples(path))[0]
     except (OSError, ValueError):  # replaced or gone since it was read
         return None
     if not samples:

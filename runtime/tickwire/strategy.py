@@ -345,13 +345,13 @@ def _cost(strategy: Mapping[str, Any], data: bytes, index: bytes, sizes: Mapping
         return counts["elapsed_ns"] / calls, counts["overhead_ns"] / calls
 
     own, yardstick = [], []
-    for _ in range(_ROUNDS):
+    for _round in range(_ROUNDS):
         own.append(once(strategy))
         yardstick.append(once({"size": strategy["size"], "ratio": strategy["ratio"], "symbols": strategy["symbols"]}))
-    loop = min(overhead for _, overhead in own + yardstick)
+    loop = min(overhead for _elapsed, overhead in own + yardstick)
     return {
-        "ns_per_call": min(elapsed for elapsed, _ in own) - loop,
-        "imbalance_ns_per_call": min(elapsed for elapsed, _ in yardstick) - loop,
+        "ns_per_call": min(elapsed for elapsed, _overhead in own) - loop,
+        "imbalance_ns_per_call": min(elapsed for elapsed, _overhead in yardstick) - loop,
         "loop_ns_per_call": loop,
     }
 

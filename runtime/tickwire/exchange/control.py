@@ -90,10 +90,14 @@ def _known(request: dict[str, Any], keys: tuple[str, ...]) -> None:
             raise TickwireError(f"unknown key {key!r}; known: {', '.join(keys)}")
 
 
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _replay(request: dict[str, Any]) -> ReplayRequest:
     _known(request, _REPLAY_KEYS)
     messages, wait_for = request.get("messages"), request.get("wait_for")
-    if messages is not None and (type(messages) is not int or messages < 1):
+    if messages is not None and (not _whole(messages) or messages < 1):
         raise TickwireError(f"messages: {messages!r} is not a whole number above 0")
     for key, high, text in (
         ("rate", 1e8, "number of messages per second, 0 (unpaced) to 1e8"),
@@ -105,7 +109,7 @@ def _replay(request: dict[str, Any]) -> ReplayRequest:
         if value is not None and not _number(value, high):
             raise TickwireError(f"{key}: {value!r} is not a {text}")
     seed = request.get("seed")
-    if seed is not None and (type(seed) is not int or not 0 <= seed <= 1 << 62):
+    if seed is not None and not (_whole(seed) and 0 <= seed <= 1 << 62):
         raise TickwireError(f"seed: {seed!r} is not a whole number, 0 to 2^62")
     if wait_for is not None and not isinstance(wait_for, str):
         raise TickwireError(f"wait_for: {wait_for!r} is not a user name")
@@ -124,7 +128,7 @@ def _replay(request: dict[str, Any]) -> ReplayRequest:
 def _break(request: dict[str, Any]) -> BreakRequest:
     _known(request, ("match_number", "reason"))
     match_number, reason = request.get("match_number"), request.get("reason", "S")
-    if type(match_number) is not int or match_number < 1:
+    if not isinstance(match_number, int) or isinstance(match_number, bool) or match_number < 1:
         raise TickwireError(f"match_number: {match_number!r} is not a whole number above 0")
     if not isinstance(reason, str) or len(reason) != 1 or reason not in BREAK_REASONS:
         raise TickwireError(f"reason: {reason!r} is not one of the letters {', '.join(BREAK_REASONS)}")

@@ -173,7 +173,7 @@ class Matcher:
         seen, count = 0, 4
         while instrument.locate >= 0:
             levels = self.book.depth(instrument.locate, _LETTERS[side], count)
-            for price, shares, _ in levels[seen:]:
+            for price, shares, _orders in levels[seen:]:
                 yield price, shares
             if len(levels) < count:
                 return
@@ -233,7 +233,7 @@ class Matcher:
         elif kind == "P":
             self._hidden_trade(instrument, fields["price"], fields["shares"])
         elif order is not None:
-            _, letter, price, shares = order[:4]
+            letter, price, shares = order[1:4]
             side = _LETTERS.index(letter)
             if kind in "EC":
                 shares = min(shares, fields["executed_shares"])

@@ -42,7 +42,7 @@ class RequestServer:
         self.sock.setblocking(False)
 
     def readable(self) -> None:
-        for _ in range(_AT_ONCE):
+        for _turn in range(_AT_ONCE):
             try:
                 request, peer = self.sock.recvfrom(_REQUEST.size + 1)
             except OSError:  # nothing more, or the port of an earlier client is closed
