@@ -15,6 +15,7 @@ import pytest
 from exchange_clients import TIME_LIMIT_S, Client, Site, about, enter, key_of
 
 from tickwire import _core, config
+from tickwire.exchange.replays import said
 from tickwire.exchange.soupbin import packet
 
 SYMBOL = "TAAAA"
@@ -382,3 +383,12 @@ def test_a_replay_is_over_when_its_end_has_been_told(start):
     assert "is running; wait for it to end, or stop it" in control.ask(command="replay")["error"]
     replays.running = None
     assert control.ask(command="replay", rate=0)["messages"] == 5
+
+
+def test_the_log_says_in_words_how_a_replay_went() -> None:
+    lines = {"line_a": {"lost": 3, "duplicated": 0}, "line_b": {"lost": 0, "duplicated": 0}}
+    answer = {"sent": 100, "packets": 90, "orders": 7, "elapsed_ms": 1500.0, "late_max_us": 12.4, **lines}
+    text = "after 1.500 s, 100 messages in 90 packets, 7 orders, at most 12 us late, line a: 3 lost"
+    assert said(answer) == f"done {text}"
+    assert said({**answer, "stopped": True}) == f"stopped {text}"
+    assert said({"error": "feed: no route"}) == "feed: no route"

@@ -3,12 +3,15 @@
 
 import gzip
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from tickwire import _core, cli, generate, itchfile
 from tickwire.bench import t2t
+from tickwire.errors import TickwireError
 
 FIXTURES = Path(__file__).parents[2] / "tests" / "fixtures" / "itch"
 EXAMPLE = str(FIXTURES / "ex20101224.TEST_ITCH_50.gz")
@@ -26,6 +29,8 @@ SYNTHETIC = str(FIXTURES / "syn100k.itch.gz")
         (["generate", "x.itch", "--messages", "5"], "--messages 5 is too few"),
         (["config", "check", "absent.toml"], "absent.toml: cannot read the configuration"),
         (["status", "absent.block"], "absent.block: No such file"),
+        (["journal", "absent.journal"], "absent.journal: cannot be opened: No such file"),
+        (["strategy", "check", "absent.py"], "absent.py: cannot read the strategy"),
         (
             ["bench", "t2t", "--block", "absent.block", "--exchange", "127.0.0.1:1"],
             "block file absent.block: No such file",
@@ -33,6 +38,7 @@ SYNTHETIC = str(FIXTURES / "syn100k.itch.gz")
     ],
 )
 def test_expected_errors_are_one_line(args, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(t2t, "COMES_S", 0.0)
     monkeypatch.chdir(tmp_path)
     assert cli.main(args) == 1
     err = capsys.readouterr().err
@@ -54,6 +60,22 @@ def test_wrong_usage_exits_with_2(args, capsys):
         cli.main(args)
     assert caught.value.code == 2
     assert "usage: tickwire" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["generate", "x", "--messages", "many"], "argument --messages: 'many' is not a whole number"),
+        (["generate", "x", "--seed", "1.5"], "argument --seed: '1.5' is not a whole number"),
+        (["bench", "t2t", "--block", "x", "--exchange", "h:1", "--rate", "fast"], "'fast' is not a number"),
+        (["bench", "t2t", "--block", "x", "--exchange", "h:1", "--timeout", "5s"], "'5s' is not a number"),
+        (["status", "x", "--live", "--interval", "1s"], "'1s' is not a number"),
+    ],
+)
+def test_what_is_no_number_is_said_in_plain_words(args, said, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(args)
+    assert said in capsys.readouterr().err
 
 
 def test_a_wrong_block_directory_is_named_before_anything_starts(tmp_path, capsys):
@@ -121,7 +143,14 @@ def test_decode_shows_a_damaged_message_and_goes_on(tmp_path, capsys):
 
 
 def test_status_of_a_file_that_is_neither(tmp_path, capsys):
-    for content in (b"", b"{", b"not a block" * 1000, gzip.compress(b"x")):
+    for content in (
+        b"",
+        b"{",
+        b"{}",
+        b'{"pid": "x", "name": "", "state": ""}',
+        b"not a block" * 1000,
+        gzip.compress(b"x"),
+    ):
         (tmp_path / "block").write_bytes(content)
         assert cli.main(["status", str(tmp_path / "block")]) == 1
         err = capsys.readouterr().err
@@ -147,3 +176,61 @@ def test_warnings_say_what_the_figures_hide():
         assert part in said
     fine = {"timestamp_source": "software", "unstamped": 0, "samples_dropped": 0, "samples": 9, "feed": {"lost": 0}}
     assert t2t.warnings(fine) == []
+
+
+def test_bench_waits_for_an_engine_and_an_exchange_that_were_just_started(monkeypatch):
+    class Reached(Exception):
+        pass
+
+    looks, knocks = [], []
+
+    def read_block(path):
+        looks.append(path)
+        if len(looks) < 3:
+            raise TickwireError("no block yet")
+        return {"state": "connecting", "pid": os.getpid(), "name": "t2t"}
+
+    def control(*args):
+        knocks.append(args)
+        if len(knocks) < 2:
+            raise TickwireError("refused")
+        raise Reached
+
+    monkeypatch.setattr(t2t, "read_block", read_block)
+    monkeypatch.setattr(t2t, "Control", control)
+    with pytest.raises(Reached):
+        t2t.measure(t2t.Request("x.block", "127.0.0.1", 1))
+    assert (len(looks), len(knocks)) == (3, 2)
+    monkeypatch.setattr(t2t, "COMES_S", 0.0)
+    looks.clear()
+    with pytest.raises(TickwireError, match="no block yet"):
+        t2t.measure(t2t.Request("x.block", "127.0.0.1", 1))
+
+
+def test_a_zero_length_in_the_middle_of_a_file_is_damage_and_at_its_end_is_the_end(tmp_path, capsys):
+    path = tmp_path / "x.itch"
+    itchfile.write(path, generate.generate(1000, 1, 10))
+    whole = path.read_bytes()
+    path.write_bytes(whole + bytes(2))
+    assert len(itchfile.load(path)) == 1000
+    path.write_bytes(whole[:14] + bytes(2) + whole[14:])
+    assert cli.main(["replay", str(path)]) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert f"a length of 0 at offset 14 ends it after 1 messages, but {len(whole) - 14} bytes follow" in err
+
+
+def test_ctrl_c_ends_a_replay_at_once(tmp_path, monkeypatch):
+    # The core does not return to the interpreter before it is done, so Python's own handler would come too late.
+    during = []
+    process = _core.process
+
+    def watched(*args):
+        during.append(signal.getsignal(signal.SIGINT))
+        return process(*args)
+
+    monkeypatch.setattr(_core, "process", watched)
+    before = signal.getsignal(signal.SIGINT)
+    itchfile.write(tmp_path / "x.itch", generate.generate(1000, 1, 10))
+    assert cli.main(["replay", str(tmp_path / "x.itch")]) == 0
+    assert during == [signal.SIG_DFL] and signal.getsignal(signal.SIGINT) == before

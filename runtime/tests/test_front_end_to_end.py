@@ -197,6 +197,21 @@ def test_lock_that_cannot_be_written_is_one_line(site):
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_the_examples_fit_each_other():
+    examples = Path(__file__).parents[1] / "examples"
+    engine = config.load(examples / "engine.toml", config.ENGINE)
+    exchange = config.load(examples / "exchange.toml", config.EXCHANGE)
+    for key in ("group", "port", "request_port"):
+        assert engine["feed"][key] == exchange["feed"][key]
+    assert engine["feed"]["request_host"] == exchange["feed"]["interface"]
+    assert (engine["orders"]["host"], engine["orders"]["port"]) == (
+        exchange["orders"]["address"],
+        exchange["orders"]["port"],
+    )
+    for key in ("username", "password", "version"):
+        assert engine["orders"][key] == exchange["orders"]["accounts"][0][key]
+
+
 @pytest.mark.parametrize("name", ["engine", "exchange"])
 def test_examples_of_the_readme_fit_the_schema(name):
     path = Path(__file__).parents[1] / "examples" / f"{name}.toml"

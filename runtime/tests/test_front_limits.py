@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from core_messages import imbalance
 from front_trader import Trader, until
 
 from tickwire import _core, cli, config, limits, status
+from tickwire.watch import Watcher
 
 
 @pytest.fixture
@@ -124,6 +126,43 @@ def test_a_kill_stops_orders_until_it_is_taken_back_and_outlives_the_engine(
     assert "revived; no engine is running; the next one may trade" in tickwire("kill", again.block, "--revive")
 
 
+def test_the_reason_of_a_kill_is_one_line(trader: Trader, tickwire: Command) -> None:
+    tickwire("kill", trader.block, "--reason", "fat\n finger ")
+    assert tickwire("limits", trader.block).splitlines()[-1].endswith(": fat finger")
+
+
+def test_the_log_has_limits_in_the_units_of_the_configuration(
+    trader: Trader, tickwire: Command, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = config.engine_defaults()
+    settings["engine"]["block"] = trader.block
+    watcher = Watcher(settings, _core.Control(f"{trader.block}.control"))
+    watcher.look()
+    tickwire("limits", trader.block, "--set", "max_notional_usd=2500.5", "--restrict", "TICK")
+    with caplog.at_level("INFO"):
+        watcher.look()
+    assert "max_size 1000, max_notional_usd 2500.5, collar_bps" in caplog.text and "restricted TICK" in caplog.text
+
+
+def test_gaps_that_close_all_the_time_do_not_fill_the_log(
+    trader: Trader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    watcher = Watcher(config.engine_defaults(), _core.Control(f"{trader.block}.control"))
+    block = trader.read()
+    with caplog.at_level("INFO"):
+        for closed in range(1, 50):
+            watcher._feed({**block, "gaps_closed": closed})
+        now[0] += 10
+        watcher._feed({**block, "gaps_closed": 50})
+    said = [record.getMessage() for record in caplog.records if "gaps closed" in record.getMessage()]
+    assert [text.split(" (")[0] for text in said] == [
+        "feed: 1 gaps closed without loss",
+        "feed: 49 gaps closed without loss",
+    ]
+
+
 def test_limits_of_an_engine_that_does_not_run_cannot_be_changed(trader: Trader, tickwire: Command) -> None:
     trader.stop()
     said = tickwire("limits", trader.block, "--set", "max_size=1", code=1)
@@ -186,4 +225,4 @@ def test_every_limit_of_the_configuration_is_known_here() -> None:
 def test_usd_and_the_core_agree() -> None:
     assert limits._to_core({"max_notional_usd": 1234.5678, "max_size": 3}) == {"max_notional": 12345678, "max_size": 3}
     core = {name.removesuffix("_usd"): 7 for name in limits.UNITS}
-    assert limits._to_core(limits._from_core(core)) == core
+    assert limits._to_core(limits.from_core(core)) == core

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -280,6 +281,7 @@ def test_check_reports_orders_and_costs(capsys: Any, monkeypatch: pytest.MonkeyP
     assert cli.main(["strategy", "check", str(EXAMPLES / "join_best.py")]) == 0
     out = capsys.readouterr().out
     assert "generated, seed 1: 5000 messages" in out and "ns per call of on_top" in out
+    assert "warning: it watches no instrument of this feed" in out
 
 
 def test_check_says_where_a_strategy_failed(tmp_path: Path, capsys: Any) -> None:
@@ -287,6 +289,23 @@ def test_check_says_where_a_strategy_failed(tmp_path: Path, capsys: Any) -> None
     assert cli.main(["strategy", "check", str(tmp_path / "mine.py"), "--itch", FEED]) == 1
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "mine.py: failed at message " in err
+
+
+def test_ctrl_c_ends_a_check_at_once(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    # A strategy with an endless loop never returns to the interpreter.
+    during: list[Any] = []
+    real = _core.strategy_try
+
+    def watched(*args: Any, **keys: Any) -> Any:
+        during.append(signal.getsignal(signal.SIGINT))
+        return real(*args, **keys)
+
+    monkeypatch.setattr(_core, "strategy_try", watched)
+    monkeypatch.setattr(strategy, "_MESSAGES", 1000)
+    before = signal.getsignal(signal.SIGINT)
+    assert cli.main(["strategy", "check", str(EXAMPLES / "imbalance.py")]) == 0
+    capsys.readouterr()
+    assert len(during) > 1 and set(during) == {signal.SIG_DFL} and signal.getsignal(signal.SIGINT) == before
 
 
 def test_list_names_what_the_core_has(capsys: Any) -> None:
@@ -308,3 +327,7 @@ def test_without_numba_everything_else_works() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert "need numba, which is not installed: pip install 'tickwire[strategy]'" in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", script.replace("imbalance.py", "absent.py")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and "absent.py: cannot read the strategy" in done.stderr

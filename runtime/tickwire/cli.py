@@ -11,29 +11,40 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from . import __version__, config, limits, log, status, strategy
+from . import __version__, config, journal, limits, log, status, strategy
 from .errors import TickwireError
 
 # The other modules are imported by the commands that need them: `tickwire status` runs as a health check every few
 # seconds on small machines, and should not pay for the exchange.
 
 
+def _number(text: str, kind: type[int] | type[float] = float) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {'a whole' if kind is int else 'a'} number") from None
+
+
+def _whole(text: str) -> int:
+    return int(_number(text, int))
+
+
 def _positive(text: str) -> int:
-    value = int(text)
+    value = _whole(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not above 0")
     return value
 
 
 def _rate(text: str) -> float:
-    value = float(text)
+    value = float(_number(text))
     if not 0 <= value <= 1e8:
         raise argparse.ArgumentTypeError(f"{text} is outside 0 (unpaced) to 1e8 messages per second")
     return value
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    value = float(_number(text))
     if not 0 < value <= 86400:
         raise argparse.ArgumentTypeError(f"{text} is outside 0..86400 seconds")
     return value
@@ -71,8 +82,10 @@ def _replay(args: argparse.Namespace) -> int:
 
     settings = config.load(args.config, config.ENGINE) if args.config else config.engine_defaults()
     file = itchfile.load(args.file)
+    prepared = strategy.prepare(settings)
     try:
-        result = _core.process(strategy.prepare(settings), file.data, file.index)
+        with strategy.interruptible():
+            result = _core.process(prepared, file.data, file.index)
     except (ValueError, MemoryError) as error:
         raise TickwireError(f"{args.file}: {error}") from None
     result.pop("top", None)
@@ -176,7 +189,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("generate", _generate, "Write a synthetic ITCH 5.0 file whose mix follows a published trading day.")
     sub.add_argument("out", metavar="OUT", help="file to write, .gz by suffix")
     sub.add_argument("--messages", type=_positive, default=100_000, metavar="N", help="default %(default)s")
-    sub.add_argument("--seed", type=int, default=1, metavar="S", help="same seed, same file; default %(default)s")
+    sub.add_argument("--seed", type=_whole, default=1, metavar="S", help="same seed, same file; default %(default)s")
     sub.add_argument("--instruments", type=_positive, default=100, metavar="K", help="default %(default)s")
     sub.add_argument("--deep", action="store_true", help="books as deep as on a real day: up to 2,400 levels")
 
@@ -187,6 +200,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("status", _status, "Show an engine or an exchange; exit code 1 when it is not running.")
     status.add_arguments(sub)
     limits.add_parsers(commands)
+    journal.add_parser(commands)
 
     checks = commands.add_parser("config", help="Configuration files.", description="Configuration files.")
     kinds = checks.add_subparsers(dest="kind", required=True, metavar="KIND")

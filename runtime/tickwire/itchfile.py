@@ -68,6 +68,14 @@ def load(path: str | Path) -> ItchFile:
         raise TickwireError(f"{path}: not an ITCH 5.0 file, or a damaged one: {error}") from None
     if not index:
         raise TickwireError(f"{path}: the ITCH file has no message")
+    last = memoryview(index).cast("Q")[-1]
+    end = (last >> 16) + (last & 0xFFFF)
+    if info["framing"] == "length" and data[end:].strip(b"\0"):
+        # A length of zero ends a file. In the middle of one it is damage, and all behind it would silently be missing.
+        raise TickwireError(
+            f"{path}: a damaged ITCH file: a length of 0 at offset {end} ends it after {info['messages']} messages, "
+            f"but {len(data) - end - 2} bytes follow; fetch or generate it again"
+        )
     return ItchFile(str(path), data, index, info["framing"])
 
 
@@ -108,5 +116,7 @@ def write(path: str | Path, messages: Iterable[bytes]) -> int:
                     buffer.clear()
             stream.write(buffer)
     except OSError as error:
-        raise TickwireError(f"{path}: cannot write: {error.strerror}") from None
+        raise TickwireError(
+            f"{path}: cannot write: {error.strerror}; name a file in a directory that exists and may be written"
+        ) from None
     return count

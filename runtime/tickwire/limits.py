@@ -43,7 +43,8 @@ def _to_core(limits: dict[str, Any]) -> dict[str, int]:
     }
 
 
-def _from_core(limits: dict[str, int]) -> dict[str, Any]:
+def from_core(limits: dict[str, int]) -> dict[str, Any]:
+    """Limits of a control block by the names and in the units of [risk]."""
     return {name: limits[name.removesuffix("_usd")] / _USD if name.endswith("_usd") else limits[name] for name in UNITS}
 
 
@@ -121,7 +122,7 @@ class Target:
         return {
             "block": self.block,
             "running": state is not None,
-            "limits": _from_core(said["limits"]),
+            "limits": from_core(said["limits"]),
             "restricted": sorted(said["restricted"]),
             "version": said["version"],
             "engine_version": None if state is None else state["limits_version"],
@@ -210,7 +211,8 @@ def _kill(args: argparse.Namespace) -> int:
     if args.revive:
         target.control.revive()
     else:
-        target.control.kill(f"{_who()}: {args.reason or 'no reason given'}")
+        reason = " ".join((args.reason or "").split())  # one line, as it is shown in one
+        target.control.kill(f"{_who()}: {reason or 'no reason given'}")
     killed = not args.revive
     word = "killed" if killed else "revived"
     outcome = target.wait(lambda state: state["killed"] == killed, f'"{word}"')

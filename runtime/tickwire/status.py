@@ -45,6 +45,8 @@ def read(path: str) -> dict[str, Any]:
         ) from None
     except ValueError as error:
         raise TickwireError(f"{path}: neither an engine's block nor an exchange's state file: {error}") from None
+    if not {"name", "pid", "state"} <= state.keys() or not isinstance(state["pid"], int):
+        raise TickwireError(f"{path}: neither an engine's block nor an exchange's state file: no name, pid and state")
     running = alive(state["pid"]) and state["state"] != "stopped"
     return {"component": "exchange" if is_json else "engine", "alive": running, **state}
 
@@ -237,7 +239,10 @@ def lines_of(path: str, state: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not 0.05 <= value <= 3600:
         raise argparse.ArgumentTypeError(f"{text} is outside 0.05..3600 seconds")
     return value

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import inspect
 import json
 import re
+import signal
 import textwrap
+import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
@@ -55,6 +58,19 @@ class Compiled:
         return {**strategy, "addresses": self.addresses}
 
 
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the process at once meanwhile: machine code returns to the interpreter when it is done, or never."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def prepare(settings: Mapping[str, Any]) -> dict[str, Any]:
     """An engine configuration as the core takes it: the file that strategy.file names is compiled. TickwireError."""
     strategy = settings.get("strategy", {})
@@ -66,13 +82,20 @@ def prepare(settings: Mapping[str, Any]) -> dict[str, Any]:
 # --- reading a file
 
 
-def _namespace(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> str:
     try:
-        source = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise TickwireError(f"{path}: cannot read the strategy: {error.strerror}") from None
+        raise TickwireError(
+            f"{path}: cannot read the strategy: {error.strerror}; name a Python file, see docs/strategies.md"
+        ) from None
     except UnicodeDecodeError as error:
-        raise TickwireError(f"{path}: not UTF-8 text (byte {error.start})") from None
+        raise TickwireError(
+            f"{path}: not UTF-8 text (byte {error.start}); name a Python file, see docs/strategies.md"
+        ) from None
+
+
+def _namespace(path: Path, source: str) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
     try:
         exec(compile(source, str(path), "exec"), names)
@@ -273,6 +296,7 @@ class _Compiler:
 def load(path: str | Path) -> Compiled:
     """Compile a strategy file. TickwireError, in one line, names file, line and what to change."""
     path = Path(path)
+    source = _read(path)  # before numba: a file that is not there is no reason to install it
     try:
         import numba
     except ImportError:
@@ -280,7 +304,7 @@ def load(path: str | Path) -> Compiled:
             f"{path}: strategies in Python need numba, which is not installed: pip install 'tickwire[strategy]'"
         ) from None
     del numba
-    names = _namespace(path)
+    names = _namespace(path, source)
     functions, state, tags = _functions(path, names), _state(path, names), _tags(path, names)
     compiler = _Compiler(path, state)
     for name, value in names.items():
@@ -344,8 +368,9 @@ def check(path: str, itch: str | None, settings: Mapping[str, Any]) -> dict[str,
         "max_instruments": settings["engine"]["max_instruments"],
     }
     try:
-        counts = _core.strategy_try(table, data, index, **sizes)
-        engine = _core.process({**settings, "strategy": table}, data, index)
+        with interruptible():
+            counts = _core.strategy_try(table, data, index, **sizes)
+            engine = _core.process({**settings, "strategy": table}, data, index)
     except (ValueError, MemoryError) as error:
         raise TickwireError(f"{path}: {error}") from None
     if counts["failed_at"]:
@@ -353,6 +378,8 @@ def check(path: str, itch: str | None, settings: Mapping[str, Any]) -> dict[str,
             f"{path}: failed at message {counts['failed_at']} of {name}: an exception, or more than "
             "8 orders from one call; the engine would not call it again"
         )
+    with interruptible():
+        cost = _cost(table, data, index, sizes)
     del counts["failed_at"], counts["elapsed_ns"], counts["overhead_ns"]
     return {
         "file": path,
@@ -362,7 +389,7 @@ def check(path: str, itch: str | None, settings: Mapping[str, Any]) -> dict[str,
         "tags": compiled.addresses["tags"],
         **counts,
         "risk": {key: value for key, value in engine.items() if key.startswith("risk_")},
-        **_cost(table, data, index, sizes),
+        **cost,
     }
 
 
@@ -385,6 +412,8 @@ def _check(args: argparse.Namespace) -> int:
         ("clock and loop", f"{result['loop_ns_per_call']:.1f} ns per call, taken off both"),
     ):
         print(f"{title:<16}{text}")
+    if not result["calls"]:
+        print("warning: it watches no instrument of this feed: see strategy.symbols, on_instrument and --itch")
     if result["endless"]:
         print(f"warning: after {result['endless']} events it answered every answer with orders, without end")
     return 0

@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import _core
+from . import _core, limits
 from .notify import notify
 
 log = logging.getLogger("tickwire.engine")
 
 _STATUS_S = 10.0
+_GAPS_S = 10.0
 _REJECTS = 16  # as many as the block keeps
 _LOW_ROOM = 10_000
 
@@ -32,6 +33,7 @@ class Watcher:
         self.ready = False
         self.status_due = 0.0
         self.status_said = ""
+        self.gaps_said, self.gaps_due = 0, 0.0
         self.refusals_said: set[str] = set()
         self.room_said = False
         self.low_room = min(_LOW_ROOM, config["engine"]["journal_records"] // 2)
@@ -94,12 +96,14 @@ class Watcher:
         version = block["limits_version"]
         if self.before and version != self.before["limits_version"]:
             said = self.control.read()
-            log.info(
-                "limits version %s in force: %s, restricted %s", version, said["limits"], said["restricted"] or "none"
-            )
+            values = ", ".join(f"{name} {value:.12g}" for name, value in limits.from_core(said["limits"]).items())
+            restricted = ", ".join(said["restricted"]) or "none"
+            log.info("limits version %s in force: %s, restricted %s", version, values, restricted)
 
     def _feed(self, block: dict[str, Any]) -> None:
-        if closed := self._grown(block, "gaps_closed"):
+        closed = block["gaps_closed"] - self.gaps_said
+        if closed > 0 and time.monotonic() >= self.gaps_due:  # a line that loses packets all day must not fill the log
+            self.gaps_said, self.gaps_due = block["gaps_closed"], time.monotonic() + _GAPS_S
             log.info("feed: %d gaps closed without loss (%d re-requests so far)", closed, block["requests"])
         if lost := self._grown(block, "messages_lost"):
             log.warning("feed: %d messages lost in session %s", lost, block["feed_session"])

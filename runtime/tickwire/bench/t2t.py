@@ -15,6 +15,7 @@ import json
 import socket
 import time
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from . import stats
 
 _POLL_S = 0.05
 _SETTLE_S = 1.0  # for the last transmit stamps after the end of the session
+COMES_S = 5.0  # for an engine and an exchange that were started a moment ago
 _STOP_S = 2.0  # for the exchange to say that it has stopped a replay
 SLACK_S = 30.0
 
@@ -117,7 +119,7 @@ def read_block(path: str) -> dict[str, Any]:
     except OSError as error:
         raise TickwireError(f"{error.strerror}; is `tickwire run` running here, with this engine.block?") from None
     except ValueError as error:
-        raise TickwireError(f"block {path}: {error}") from None
+        raise TickwireError(f"{error}; name the engine.block of a running engine") from None
 
 
 def _must_run(block: dict[str, Any]) -> None:
@@ -125,6 +127,17 @@ def _must_run(block: dict[str, Any]) -> None:
         raise TickwireError(
             f"engine {block['name']} (process {block['pid']}) is not running; start it with `tickwire run`"
         )
+
+
+def _soon(what: Callable[[], Any], deadline: float) -> Any:
+    """What `what` returns, once it does not raise a TickwireError any more; that error after the deadline."""
+    while True:
+        try:
+            return what()
+        except TickwireError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_POLL_S)
 
 
 def _wait_live(path: str, deadline: float) -> dict[str, Any]:
@@ -184,8 +197,9 @@ def measure(request: Request) -> dict[str, Any]:
     """Run one measurement; the result is what `--json` prints. TickwireError when there is nothing to measure."""
     started = time.monotonic()
     patience = request.timeout_s if request.timeout_s is not None else SLACK_S
-    _must_run(read_block(request.block))
-    control = Control(request.host, request.port, min(patience, 10.0))
+    soon = started + min(patience, COMES_S)
+    _soon(lambda: _must_run(read_block(request.block)), soon)
+    control = _soon(lambda: Control(request.host, request.port, min(patience, 10.0)), soon)
     replaying = False
     try:
         before = _wait_live(request.block, started + min(patience, SLACK_S))

@@ -18,6 +18,27 @@ from .soupbin import Account
 log = logging.getLogger("tickwire.exchange")
 
 
+def said(answer: dict[str, Any]) -> str:
+    """What the log says of a replay that is over."""
+    if "error" in answer:
+        return str(answer["error"])
+    faults = [
+        f"{name.replace('_', ' ')}: {count} {what}"
+        for name in ("line_a", "line_b")
+        for what, count in answer[name].items()
+        if count
+    ]
+    return ", ".join(
+        [
+            f"{'stopped' if 'stopped' in answer else 'done'} after {answer['elapsed_ms'] / 1e3:.3f} s",
+            f"{answer['sent']} messages in {answer['packets']} packets",
+            f"{answer['orders']} orders",
+            f"at most {answer['late_max_us']:.0f} us late",
+            *faults,
+        ]
+    )
+
+
 @dataclass
 class _Waiting:
     """A replay request whose `wait_for` user has not logged in yet."""
@@ -118,7 +139,7 @@ class Replays:
             }
             if job.stopped:
                 answer["stopped"] = True
-        log.info("replay %s: %s", job.session, answer)
+        log.info("replay %s: %s", job.session, said(answer))
         if client.closed:
             return None
         client.say(answer)
