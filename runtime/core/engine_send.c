@@ -2,6 +2,10 @@
 #include "clock.h"
 #include "engine.h"
 
+/* A single order and a leg of a group go through the same functions, the single one through copies of them without what only
+ * groups need. */
+#define ALWAYS_INLINE __attribute__((always_inline)) static inline
+
 /* One wish on its way to the wire. */
 struct request {
     const struct tw_order *order; /* the wish, or `known`: the wish with what the ledger knows of the order it changes */
@@ -51,40 +55,38 @@ __attribute__((cold, noinline)) static void refuse(struct engine *engine, const 
 
 /* --- risk --- */
 
-static struct risk_view view_of(const struct engine *engine, const struct request *request)
+static inline struct risk_view view_of(const struct engine *engine, const struct request *request,
+                                       const struct ledger_position *position)
 {
     uint16_t locate = request->order->locate;
     const struct book_instrument *instrument = &engine->book.instruments[locate];
-    struct risk_view view = {.top = book_top(&engine->book, locate),
-                             .open_orders = engine->ledger.open_orders,
-                             .replaced_open = request->replaced_open,
-                             .lower_band = instrument->lower_band,
-                             .upper_band = instrument->upper_band,
-                             .time_ns = engine->time_ns,
-                             .trading_state = instrument->trading_state,
-                             .stale = feed_is_stale(engine->feed)};
-    const struct ledger_position *position = ledger_position(&engine->ledger, locate);
-    if (LIKELY(position != NULL)) {
-        view.position = position->shares;
-        view.open_buys = position->open_buys;
-        view.open_sells = position->open_sells;
-    }
-    return view;
+    return (struct risk_view){.top = book_top(&engine->book, locate),
+                              .position = position->shares,
+                              .open_buys = position->open_buys,
+                              .open_sells = position->open_sells,
+                              .open_orders = engine->ledger.open_orders,
+                              .replaced_open = request->replaced_open,
+                              .lower_band = instrument->lower_band,
+                              .upper_band = instrument->upper_band,
+                              .time_ns = engine->time_ns,
+                              .trading_state = instrument->trading_state,
+                              .stale = feed_is_stale(engine->feed)};
 }
 
 /* `before`: the requests of the same group that come first; they count as if they were out. */
-static enum risk_verdict judge(const struct engine *engine, const struct request *request, const struct request *before,
+ALWAYS_INLINE enum risk_verdict judge(const struct engine *engine, const struct request *request, const struct request *before,
                                uint32_t count)
 {
     if (request->order->action == TW_CANCEL)
         return RISK_PASSED;
     if (UNLIKELY(request->order->locate >= engine->settings.max_instruments))
         return RISK_collar; /* there is no book of it */
-    if (UNLIKELY(ledger_position(&engine->ledger, request->order->locate) == NULL))
+    const struct ledger_position *position = ledger_position(&engine->ledger, request->order->locate);
+    if (UNLIKELY(position == NULL))
         return RISK_full; /* no room to keep its position, or the feed has not named it */
     if (UNLIKELY(atomic_load_explicit(&engine->control->killed, memory_order_relaxed) != 0))
         return RISK_killed;
-    struct risk_view view = view_of(engine, request);
+    struct risk_view view = view_of(engine, request, position);
     for (uint32_t i = 0; i < count; i++) {
         if (before[i].order->locate != request->order->locate || before[i].order->action == TW_CANCEL)
             continue;
@@ -95,7 +97,7 @@ static enum risk_verdict judge(const struct engine *engine, const struct request
 }
 
 /* What the wish names must be there, and what it makes must not. */
-static enum risk_verdict look_up(const struct engine *engine, const struct tw_order *wish, struct request *request)
+ALWAYS_INLINE enum risk_verdict look_up(const struct engine *engine, const struct tw_order *wish, struct request *request)
 {
     request->order = wish; /* not copied: its fields were stored one by one just now, and a wider load would wait for them */
     request->replaced_open = 0;
@@ -121,29 +123,32 @@ static enum risk_verdict look_up(const struct engine *engine, const struct tw_or
 
 /* --- out --- */
 
-/* Journal and book it, and write its bytes. False: the ledger has no room, or there is nothing to change. */
-static bool stage(struct engine *engine, struct request *request, struct ouch_staged *staged)
+__attribute__((noinline)) static void stage_change(struct engine *engine, struct request *request, struct ouch_staged *staged)
 {
     const struct tw_order *order = request->order;
     uint32_t original = 0, shares = 0;
-    switch (order->action) {
-    case TW_ENTER:
+    if (order->action == TW_REPLACE) {
+        request->reference = ledger_replace(&engine->ledger, order, &original, &shares);
+        request->bytes = staged->replace;
+        request->length = ouch_replace(staged, original, request->reference, shares, order->price, order->time_in_force);
+    } else {
+        request->reference = ledger_cancel(&engine->ledger, order);
+        request->bytes = staged->cancel;
+        request->length = ouch_cancel(staged, request->reference);
+    }
+}
+
+/* Journal and book it, and write its bytes. False: the ledger has no room, or there is nothing to change. */
+ALWAYS_INLINE bool stage(struct engine *engine, struct request *request, struct ouch_staged *staged)
+{
+    const struct tw_order *order = request->order;
+    if (LIKELY(order->action == TW_ENTER)) {
         request->reference = ledger_enter(&engine->ledger, order);
         request->bytes = staged->enter;
         request->length = ouch_enter(staged, request->reference, order->side, order->shares,
                                      engine->book.instruments[order->locate].stock, order->price, order->time_in_force);
-        break;
-    case TW_REPLACE:
-        request->reference = ledger_replace(&engine->ledger, order, &original, &shares);
-        request->bytes = staged->replace;
-        request->length =
-            ouch_replace(staged, original, request->reference, shares, order->price, order->time_in_force);
-        break;
-    default:
-        request->reference = ledger_cancel(&engine->ledger, order);
-        request->bytes = staged->cancel;
-        request->length = ouch_cancel(staged, request->reference);
-        break;
+    } else {
+        stage_change(engine, request, staged);
     }
     return LIKELY(request->reference != 0);
 }
@@ -158,7 +163,7 @@ static void count_sent(struct engine *engine, uint8_t action)
         BLOCK_COUNT(engine->block, cancels_sent, 1);
 }
 
-static bool transmit(struct engine *engine, const struct request *request, uint64_t receive_ns)
+ALWAYS_INLINE bool transmit(struct engine *engine, const struct request *request, uint64_t receive_ns)
 {
     uint32_t last_byte;
     int result = engine->transport.send(engine->transport.self, request->bytes, request->length, &last_byte);
@@ -178,7 +183,7 @@ static bool transmit(struct engine *engine, const struct request *request, uint6
     return true;
 }
 
-static void send_single(struct engine *engine, const struct tw_order *wish, uint64_t receive_ns)
+ALWAYS_INLINE void send_single(struct engine *engine, const struct tw_order *wish, uint64_t receive_ns)
 {
     struct request request;
     request.verdict = look_up(engine, wish, &request);
