@@ -183,6 +183,13 @@ __attribute__((noinline)) static bool is_duplicate(const struct risk *risk, cons
     return found;
 }
 
+void risk_warm(const struct risk *risk, uint16_t locate)
+{
+    prefetch(&risk->limits);
+    prefetch(&risk->killed);
+    prefetch(&risk->off_limits[locate]);
+}
+
 void risk_sent(struct risk *risk, const struct tw_order *order, uint64_t time_ns)
 {
     if (order->action == TW_CANCEL)
