@@ -24,12 +24,14 @@
 
 #if defined(__x86_64__)
 #include <x86intrin.h>
+#define CLOCK_NAME "rdtscp"
 static inline uint64_t ticks(void)
 {
     unsigned core;
     return __rdtscp(&core);
 }
 #else
+#define CLOCK_NAME "clock_gettime"
 static inline uint64_t ticks(void)
 {
     return clock_now();
@@ -191,7 +193,7 @@ int main(int count, char **arguments)
     snprintf(settings.journal_path, sizeof settings.journal_path, "%s", text(count, arguments, "journal", ""));
     uint64_t began = clock_now();
     if (!engine_init(&engine, &settings, &failure) || !engine_attach(&engine, &failure))
-        bench_fail(failure.text);
+        bench_fail("%s", failure.text);
     double start_ms = (double)(clock_now() - began) / 1e6;
     engine.transport = (struct transport){.send = keep, .receive_orders = nothing, .collect_stamps = no_stamps};
     orders_open_unasked(engine.orders);
@@ -226,12 +228,7 @@ int main(int count, char **arguments)
            "\"max_ns\":%llu,\"batch_ns\":%.1f,\"clock\":\"%s\",\"start_ms\":%.1f,\"hugepages\":%u,\"journal_records\":%llu}\n",
            (unsigned long long)tooks, (unsigned long long)figures[0], (unsigned long long)figures[1],
            (unsigned long long)figures[2], (unsigned long long)figures[3], (unsigned long long)figures[4], batch_ns,
-#if defined(__x86_64__)
-           "rdtscp",
-#else
-           "clock_gettime",
-#endif
-           start_ms, (unsigned)engine.arena.hugepages, (unsigned long long)engine.journal.count);
+           CLOCK_NAME, start_ms, (unsigned)engine.arena.hugepages, (unsigned long long)engine.journal.count);
     engine_release(&engine);
     return 0;
 }

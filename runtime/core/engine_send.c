@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "clock.h"
 #include "engine.h"
+#include "risk_check.h"
 
 /* A single order and a leg of a group go through the same functions, the single one through copies of them without what only
  * groups need. */
@@ -93,7 +94,7 @@ ALWAYS_INLINE enum risk_verdict judge(const struct engine *engine, const struct 
         uint64_t more = before[i].order->shares > before[i].replaced_open ? before[i].order->shares - before[i].replaced_open : 0;
         *(before[i].order->side == 'B' ? &view.open_buys : &view.open_sells) += more;
     }
-    return risk_check_nth(engine->risk, request->order, &view, count);
+    return risk_judge(engine->risk, request->order, &view, count);
 }
 
 /* What the wish names must be there, and what it makes must not. */
