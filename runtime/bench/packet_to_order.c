@@ -5,9 +5,9 @@
  * before it is looked at: bytes stored just now in other widths than they are loaded in would have to be waited for. Its line is in
  * the cache, as it is behind a receive.
  *
- * The file is run through three times, each in a feed session of its own: once to warm up; once with the clock read before and after
- * each packet, of which those that made an order are counted; once with the clock read around BATCH packets, without the cost of the
- * clock and its coarseness: `batch_ns` is that of a packet, whether it made an order or not, and the median over batches.
+ * The file is run through three times, each in a feed session of its own: once to warm up; once with the clock read before and
+ * after each packet, of which those that made an order are counted; once with the clock read around BATCH packets, without the cost
+ * of the clock and its coarseness: `batch_ns` is that of a packet, whether it made an order or not, and the median over batches.
  *
  *   packet_to_order FILE [ratio=R] [journal=PATH] [max_orders=N] [max_instruments=N] [version=50|42]
  *

@@ -202,7 +202,8 @@ ALWAYS_INLINE void send_single(struct engine *engine, const struct tw_order *wis
 }
 
 /* All or none: every leg has passed risk and is journalled and staged before the first one is sent. */
-__attribute__((noinline)) static void send_group(struct engine *engine, const struct tw_order *wishes, uint32_t count, uint64_t receive_ns)
+__attribute__((noinline)) static void send_group(struct engine *engine, const struct tw_order *wishes, uint32_t count,
+                                                 uint64_t receive_ns)
 {
     struct request legs[TW_STRATEGY_ORDERS];
     bool passed = ledger_has_room(&engine->ledger, count);
