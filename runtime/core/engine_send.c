@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "clock.h"
 #include "engine.h"
+#include "risk_check.h"
+
+/* A single order and a leg of a group go through the same functions, the single one through copies of them without what only
+ * groups need. */
+#define ALWAYS_INLINE __attribute__((always_inline)) static inline
 
 /* One wish on its way to the wire. */
 struct request {
-    struct tw_order order; /* the wish, with what the ledger knows of the order it changes */
+    const struct tw_order *order; /* the wish, or `known`: the wish with what the ledger knows of the order it changes */
+    struct tw_order known;
     uint32_t replaced_open;
     uint32_t reference;
     const uint8_t *bytes;
@@ -14,7 +20,7 @@ struct request {
 
 /* --- refusals --- */
 
-static void tell_refused(struct engine *engine, const struct tw_order *order)
+__attribute__((cold, noinline)) static void tell_refused(struct engine *engine, const struct tw_order *order)
 {
     if (engine->telling == TW_STRATEGY_ORDERS) /* it answers every refusal with a wish that is refused */
         return;
@@ -32,7 +38,7 @@ static void tell_refused(struct engine *engine, const struct tw_order *order)
     engine->telling--;
 }
 
-static void refuse(struct engine *engine, const struct request *request)
+__attribute__((cold, noinline)) static void refuse(struct engine *engine, const struct request *request)
 {
     switch (request->verdict) {
     case RISK_PASSED:
@@ -45,58 +51,56 @@ static void refuse(struct engine *engine, const struct request *request)
         RISK_REASONS(COUNT_REFUSED)
 #undef COUNT_REFUSED
     }
-    tell_refused(engine, &request->order);
+    tell_refused(engine, request->order);
 }
 
 /* --- risk --- */
 
-static struct risk_view view_of(const struct engine *engine, const struct request *request)
+static inline struct risk_view view_of(const struct engine *engine, const struct request *request,
+                                       const struct ledger_position *position)
 {
-    uint16_t locate = request->order.locate;
+    uint16_t locate = request->order->locate;
     const struct book_instrument *instrument = &engine->book.instruments[locate];
-    struct risk_view view = {.top = book_top(&engine->book, locate),
-                             .open_orders = engine->ledger.open_orders,
-                             .replaced_open = request->replaced_open,
-                             .lower_band = instrument->lower_band,
-                             .upper_band = instrument->upper_band,
-                             .time_ns = engine->time_ns,
-                             .trading_state = instrument->trading_state,
-                             .stale = feed_is_stale(engine->feed)};
-    const struct ledger_position *position = ledger_position(&engine->ledger, locate);
-    if (LIKELY(position != NULL)) {
-        view.position = position->shares;
-        view.open_buys = position->open_buys;
-        view.open_sells = position->open_sells;
-    }
-    return view;
+    return (struct risk_view){.top = book_top(&engine->book, locate),
+                              .position = position->shares,
+                              .open_buys = position->open_buys,
+                              .open_sells = position->open_sells,
+                              .open_orders = engine->ledger.open_orders,
+                              .replaced_open = request->replaced_open,
+                              .lower_band = instrument->lower_band,
+                              .upper_band = instrument->upper_band,
+                              .time_ns = engine->time_ns,
+                              .trading_state = instrument->trading_state,
+                              .stale = feed_is_stale(engine->feed)};
 }
 
 /* `before`: the requests of the same group that come first; they count as if they were out. */
-static enum risk_verdict judge(const struct engine *engine, const struct request *request, const struct request *before,
+ALWAYS_INLINE enum risk_verdict judge(const struct engine *engine, const struct request *request, const struct request *before,
                                uint32_t count)
 {
-    if (request->order.action == TW_CANCEL)
+    if (request->order->action == TW_CANCEL)
         return RISK_PASSED;
-    if (UNLIKELY(request->order.locate >= engine->settings.max_instruments))
+    if (UNLIKELY(request->order->locate >= engine->settings.max_instruments))
         return RISK_collar; /* there is no book of it */
-    if (UNLIKELY(ledger_position(&engine->ledger, request->order.locate) == NULL))
+    const struct ledger_position *position = ledger_position(&engine->ledger, request->order->locate);
+    if (UNLIKELY(position == NULL))
         return RISK_full; /* no room to keep its position, or the feed has not named it */
     if (UNLIKELY(atomic_load_explicit(&engine->control->killed, memory_order_relaxed) != 0))
         return RISK_killed;
-    struct risk_view view = view_of(engine, request);
+    struct risk_view view = view_of(engine, request, position);
     for (uint32_t i = 0; i < count; i++) {
-        if (before[i].order.locate != request->order.locate || before[i].order.action == TW_CANCEL)
+        if (before[i].order->locate != request->order->locate || before[i].order->action == TW_CANCEL)
             continue;
-        uint64_t more = before[i].order.shares > before[i].replaced_open ? before[i].order.shares - before[i].replaced_open : 0;
-        *(before[i].order.side == 'B' ? &view.open_buys : &view.open_sells) += more;
+        uint64_t more = before[i].order->shares > before[i].replaced_open ? before[i].order->shares - before[i].replaced_open : 0;
+        *(before[i].order->side == 'B' ? &view.open_buys : &view.open_sells) += more;
     }
-    return risk_check_nth(engine->risk, &request->order, &view, count);
+    return risk_judge(engine->risk, request->order, &view, count);
 }
 
 /* What the wish names must be there, and what it makes must not. */
-static enum risk_verdict look_up(const struct engine *engine, const struct tw_order *wish, struct request *request)
+ALWAYS_INLINE enum risk_verdict look_up(const struct engine *engine, const struct tw_order *wish, struct request *request)
 {
-    request->order = *wish;
+    request->order = wish; /* not copied: its fields were stored one by one just now, and a wider load would wait for them */
     request->replaced_open = 0;
     if (wish->action == TW_ENTER && wish->tag == TW_NO_TAG)
         return RISK_PASSED;
@@ -108,9 +112,11 @@ static enum risk_verdict look_up(const struct engine *engine, const struct tw_or
     if (open == NULL || (wish->action != TW_REPLACE && wish->action != TW_CANCEL))
         return RISK_tag;
     uint32_t locate = engine->ledger.positions[open->instrument].locate;
-    request->order.side = open->side;
-    request->order.time_in_force = open->time_in_force;
-    request->order.locate = locate <= UINT16_MAX ? (uint16_t)locate : UINT16_MAX;
+    request->known = *wish;
+    request->known.side = open->side;
+    request->known.time_in_force = open->time_in_force;
+    request->known.locate = locate <= UINT16_MAX ? (uint16_t)locate : UINT16_MAX;
+    request->order = &request->known;
     request->replaced_open = open->open_shares;
     /* Not on this day's feed: there is no book to judge a new price by, and taking it off the market is always right. */
     return locate <= UINT16_MAX || wish->action == TW_CANCEL ? RISK_PASSED : RISK_collar;
@@ -118,29 +124,32 @@ static enum risk_verdict look_up(const struct engine *engine, const struct tw_or
 
 /* --- out --- */
 
-/* Journal and book it, and write its bytes. False: the ledger has no room, or there is nothing to change. */
-static bool stage(struct engine *engine, struct request *request, struct ouch_staged *staged)
+__attribute__((noinline)) static void stage_change(struct engine *engine, struct request *request, struct ouch_staged *staged)
 {
-    const struct tw_order *order = &request->order;
-    uint32_t original, shares;
-    switch (order->action) {
-    case TW_ENTER:
+    const struct tw_order *order = request->order;
+    uint32_t original = 0, shares = 0;
+    if (order->action == TW_REPLACE) {
+        request->reference = ledger_replace(&engine->ledger, order, &original, &shares);
+        request->bytes = staged->replace;
+        request->length = ouch_replace(staged, original, request->reference, shares, order->price, order->time_in_force);
+    } else {
+        request->reference = ledger_cancel(&engine->ledger, order);
+        request->bytes = staged->cancel;
+        request->length = ouch_cancel(staged, request->reference);
+    }
+}
+
+/* Journal and book it, and write its bytes. False: the ledger has no room, or there is nothing to change. */
+ALWAYS_INLINE bool stage(struct engine *engine, struct request *request, struct ouch_staged *staged)
+{
+    const struct tw_order *order = request->order;
+    if (LIKELY(order->action == TW_ENTER)) {
         request->reference = ledger_enter(&engine->ledger, order);
         request->bytes = staged->enter;
         request->length = ouch_enter(staged, request->reference, order->side, order->shares,
                                      engine->book.instruments[order->locate].stock, order->price, order->time_in_force);
-        break;
-    case TW_REPLACE:
-        request->reference = ledger_replace(&engine->ledger, order, &original, &shares);
-        request->bytes = staged->replace;
-        request->length =
-            ouch_replace(staged, original, request->reference, shares, order->price, order->time_in_force);
-        break;
-    default:
-        request->reference = ledger_cancel(&engine->ledger, order);
-        request->bytes = staged->cancel;
-        request->length = ouch_cancel(staged, request->reference);
-        break;
+    } else {
+        stage_change(engine, request, staged);
     }
     return LIKELY(request->reference != 0);
 }
@@ -155,27 +164,27 @@ static void count_sent(struct engine *engine, uint8_t action)
         BLOCK_COUNT(engine->block, cancels_sent, 1);
 }
 
-static bool transmit(struct engine *engine, const struct request *request, uint64_t receive_ns)
+ALWAYS_INLINE bool transmit(struct engine *engine, const struct request *request, uint64_t receive_ns)
 {
     uint32_t last_byte;
     int result = engine->transport.send(engine->transport.self, request->bytes, request->length, &last_byte);
     if (UNLIKELY(result != 0)) { /* a peer that does not read, or is gone: the order session finds out which */
-        ledger_unsent(&engine->ledger, request->reference, request->order.action);
+        ledger_unsent(&engine->ledger, request->reference, request->order->action);
         BLOCK_COUNT(engine->block, orders_unsent, 1);
-        tell_refused(engine, &request->order);
+        tell_refused(engine, request->order);
         return false;
     }
     if (LIKELY(receive_ns != ENGINE_NO_PACKET))
         stamps_sent(engine->stamps, last_byte, receive_ns);
-    risk_sent(engine->risk, &request->order, engine->time_ns);
-    count_sent(engine, request->order.action);
+    risk_sent(engine->risk, request->order, engine->time_ns);
+    count_sent(engine, request->order->action);
     engine->orders->sent = true;
     engine->orders_unread++;
-    engine->warm_locate = request->order.locate;
+    engine->warm_locate = request->order->locate;
     return true;
 }
 
-static void send_single(struct engine *engine, const struct tw_order *wish, uint64_t receive_ns)
+ALWAYS_INLINE void send_single(struct engine *engine, const struct tw_order *wish, uint64_t receive_ns)
 {
     struct request request;
     request.verdict = look_up(engine, wish, &request);
@@ -193,7 +202,8 @@ static void send_single(struct engine *engine, const struct tw_order *wish, uint
 }
 
 /* All or none: every leg has passed risk and is journalled and staged before the first one is sent. */
-static void send_group(struct engine *engine, const struct tw_order *wishes, uint32_t count, uint64_t receive_ns)
+__attribute__((noinline)) static void send_group(struct engine *engine, const struct tw_order *wishes, uint32_t count,
+                                                 uint64_t receive_ns)
 {
     struct request legs[TW_STRATEGY_ORDERS];
     bool passed = ledger_has_room(&engine->ledger, count);
@@ -202,7 +212,7 @@ static void send_group(struct engine *engine, const struct tw_order *wishes, uin
         if (legs[i].verdict == RISK_PASSED)
             legs[i].verdict = ledger_has_room(&engine->ledger, count) ? judge(engine, &legs[i], legs, i) : RISK_full;
         for (uint32_t j = 0; j < i; j++) /* two legs of one call cannot share a tag */
-            if (legs[i].order.tag != TW_NO_TAG && legs[j].order.tag == legs[i].order.tag)
+            if (legs[i].order->tag != TW_NO_TAG && legs[j].order->tag == legs[i].order->tag)
                 legs[i].verdict = RISK_tag;
         passed = passed && legs[i].verdict == RISK_PASSED;
     }
@@ -215,7 +225,7 @@ static void send_group(struct engine *engine, const struct tw_order *wishes, uin
     }
     if (UNLIKELY(!passed)) {
         for (uint32_t i = 0; i < staged; i++)
-            ledger_unsent(&engine->ledger, legs[i].reference, legs[i].order.action);
+            ledger_unsent(&engine->ledger, legs[i].reference, legs[i].order->action);
         for (uint32_t i = 0; i < count; i++) {
             if (legs[i].verdict == RISK_PASSED)
                 legs[i].verdict = RISK_leg;
@@ -261,12 +271,13 @@ void engine_ask(struct engine *engine, const struct tw_order *orders, uint32_t c
 void engine_warm(struct engine *engine)
 {
     uint16_t locate = engine->warm_locate;
-    struct request request = {.order = {.price = 1, .shares = 1, .tag = TW_NO_TAG, .locate = locate, .side = 'B'}};
-    request.order.action = TW_ENTER;
+    const struct tw_order order = {
+        .price = 1, .shares = 1, .tag = TW_NO_TAG, .locate = locate, .side = 'B', .action = TW_ENTER};
+    struct request request = {.order = &order};
     request.verdict = judge(engine, &request, NULL, 0);
     /* The bytes lie in the template until the next order overwrites them. */
-    request.length = ouch_enter(&engine->staged[0], request.verdict, request.order.side, request.order.shares,
-                                engine->book.instruments[locate].stock, request.order.price, TW_IOC);
+    request.length = ouch_enter(&engine->staged[0], request.verdict, order.side, order.shares,
+                                engine->book.instruments[locate].stock, order.price, TW_IOC);
     ledger_warm(&engine->ledger);
     if (engine->transport.warm != NULL)
         engine->transport.warm(engine->transport.self, engine->staged[0].enter, request.length);

@@ -131,7 +131,9 @@ __attribute__((always_inline)) static inline void journal_append(struct journal 
     w[6] = record->tag | (uint64_t)record->kind << 32 | (uint64_t)record->answer << 40 | (uint64_t)record->side << 48 |
            (uint64_t)record->time_in_force << 56;
     record->checksum = journal_mix(w);
-    memcpy((uint8_t *)at + sizeof w[0], &w[1], sizeof w - sizeof w[0]);
+    uint8_t *words = (uint8_t *)at;
+    for (unsigned i = 1; i < JOURNAL_WORDS; i++) /* each from its register: copied together they would go through memory */
+        memcpy(words + i * sizeof w[0], &w[i], sizeof w[0]);
     at->checksum = record->checksum;
     __atomic_store_n(&at->sequence, w[0], __ATOMIC_RELEASE);
     __atomic_store_n(&journal->count, count + 1, __ATOMIC_RELAXED); /* journal_sync reads it from another thread */

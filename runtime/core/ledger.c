@@ -115,8 +115,10 @@ void ledger_skip_to(struct ledger *ledger, uint32_t next_reference)
 void ledger_warm(const struct ledger *ledger)
 {
     if (ledger->journal->map != NULL)
-        __builtin_prefetch(&ledger->journal->records[ledger->journal->count], 1);
-    __builtin_prefetch(&ledger->orders[(ledger->last_reference + 1) & ledger->order_mask], 1);
+        prefetch(&ledger->journal->records[ledger->journal->count]);
+    const struct ledger_order *next = &ledger->orders[ledger_home(ledger, ledger->last_reference + 1)];
+    prefetch(next);
+    prefetch((const uint8_t *)(next + 1) - 1); /* it may straddle two lines */
 }
 
 /* Inline like journal_append: a record just made need not be in memory at all. */

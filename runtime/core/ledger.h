@@ -61,7 +61,7 @@ struct ledger_position {
     uint8_t symbol[8];
     uint32_t locate;      /* UINT32_MAX: not bound in this feed session */
     uint32_t reserved;
-};
+} __attribute__((aligned(64))); /* a line of its own: one that straddles two is missed twice */
 
 struct ledger_settings {
     uint32_t max_open_orders; /* and as many replacements on their way */

@@ -279,6 +279,14 @@ struct ouch_staged {
 /* `firm` of up to 4 characters; "" stands for the port's default firm. */
 void ouch_stage(struct ouch_staged *staged, enum ouch_version version, const char *firm);
 
+/* Ask for the lines of the template ouch_enter writes into. */
+static inline void ouch_warm(const struct ouch_staged *staged)
+{
+    prefetch(staged->enter);
+    prefetch(staged->enter + 64);
+    prefetch(&staged->version);
+}
+
 /* Each writes only what changes and returns the bytes of the whole packet. Side 'B' or 'S'; symbol: 8 bytes as on the feed; price
  * in 1/10000 dollar; time_in_force: tw_time_in_force of strategy.h. A reference is the UserRefNum of 5.0 and the token of 4.2
  * (ouch42.h); ClOrdID of 5.0 carries that token too. */

@@ -1,51 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The checks stand in the order of RISK_REASONS, each a comparison whose branch is not taken by an order that passes; what depends
- * on the market or the side is computed without branches. So an order that passes meets no branch that could be guessed wrong. */
-#include "risk.h"
+ * Limits, names and time; the check is in risk_check.h. */
+#include "risk_check.h"
 
 #define NS_PER_S 1000000000ULL
 #define COLLAR_MAX INT32_MAX /* bps; with more its product with a mid would not fit in 64 bits */
-#define SYMBOL_SLOTS 512u    /* a power of two, twice RISK_RESTRICTED_MAX */
-#define REMEMBERED 4u        /* orders per side of an instrument */
-
-/* What was sent last on one side of an instrument. The first cache line is what the check reads. */
-struct recent_orders {
-    struct {
-        uint64_t time_ns; /* of the message */
-        uint32_t price, shares;
-    } order[REMEMBERED];
-    uint64_t ticked_ns[REMEMBERED]; /* risk->ticked_ns when it was sent */
-    uint64_t next;
-    uint64_t padding[3];
-};
-
-struct risk {
-    struct risk_limits limits;
-    uint64_t duplicate_ns;
-    uint64_t ticked_ns; /* time the ticks have counted: only goes forward, whatever the clock does */
-    uint64_t last_tick_ns;
-    uint64_t credit; /* of the next order, in orders times ns per second */
-    uint32_t orders; /* in the bucket */
-    uint32_t max_instruments;
-    uint32_t restricted_count;
-    uint32_t used; /* locates from here on were neither named nor sent to */
-    bool killed;
-    bool ticking;
-    uint8_t *off_limits;               /* per locate: restricted, or without a name while there is a list */
-    uint64_t *symbols;                 /* per locate, as on the feed; 0: not named */
-    struct recent_orders *recent;      /* two per locate: buys, sells */
-    uint64_t restricted[SYMBOL_SLOTS]; /* open addressing; 0: free */
-};
-
-_Static_assert(SYMBOL_SLOTS >= 2 * RISK_RESTRICTED_MAX, "the restricted list must leave slots free");
-_Static_assert(sizeof(struct recent_orders) == 128, "two cache lines");
 
 size_t risk_footprint(uint32_t max_instruments)
 {
     return arena_footprint(sizeof(struct risk)) + arena_footprint(max_instruments) +
            arena_footprint(max_instruments * sizeof(uint64_t)) +
-           arena_footprint(2 * (size_t)max_instruments * sizeof(struct recent_orders));
+           arena_footprint(2 * (size_t)max_instruments * sizeof(struct risk_recent));
 }
 
 struct risk *risk_init(struct arena *arena, const struct risk_limits *limits, uint32_t max_instruments)
@@ -53,7 +18,7 @@ struct risk *risk_init(struct arena *arena, const struct risk_limits *limits, ui
     struct risk *risk = arena_take(arena, sizeof *risk);
     uint8_t *off_limits = arena_take(arena, max_instruments);
     uint64_t *symbols = arena_take(arena, max_instruments * sizeof *symbols);
-    struct recent_orders *recent = arena_take(arena, 2 * (size_t)max_instruments * sizeof *recent);
+    struct risk_recent *recent = arena_take(arena, 2 * (size_t)max_instruments * sizeof *recent);
     if (risk == NULL || off_limits == NULL || symbols == NULL || recent == NULL)
         return NULL;
     risk->off_limits = off_limits;
@@ -93,7 +58,7 @@ static uint64_t symbol_of(const uint8_t stock[8])
 
 static uint32_t slot_of(uint64_t symbol)
 {
-    return (uint32_t)(symbol * 0x9E3779B97F4A7C15ULL >> 32) % SYMBOL_SLOTS;
+    return (uint32_t)(symbol * 0x9E3779B97F4A7C15ULL >> 32) % RISK_SYMBOL_SLOTS;
 }
 
 /* Under a list, an instrument whose name is not known cannot be told from one that is on it. */
@@ -103,7 +68,7 @@ static bool is_off_limits(const struct risk *risk, uint64_t symbol)
     if (symbol == 0)
         return risk->restricted_count > 0;
     while (risk->restricted[slot] != 0 && risk->restricted[slot] != symbol)
-        slot = (slot + 1) % SYMBOL_SLOTS;
+        slot = (slot + 1) % RISK_SYMBOL_SLOTS;
     return risk->restricted[slot] == symbol;
 }
 
@@ -115,7 +80,7 @@ void risk_set_restricted(struct risk *risk, const uint8_t symbols[][8], uint32_t
         uint64_t symbol = symbol_of(symbols[i]);
         uint32_t slot = slot_of(symbol);
         while (risk->restricted[slot] != 0 && risk->restricted[slot] != symbol)
-            slot = (slot + 1) % SYMBOL_SLOTS;
+            slot = (slot + 1) % RISK_SYMBOL_SLOTS;
         risk->restricted[slot] = symbol;
     }
     for (uint32_t locate = 0; locate < risk->used; locate++)
@@ -162,18 +127,18 @@ void risk_tick(struct risk *risk, uint64_t now_ns)
     risk->credit = orders < most ? credit % NS_PER_S : 0;
 }
 
-static struct recent_orders *recent_of(const struct risk *risk, const struct tw_order *order)
+static struct risk_recent *recent_of(const struct risk *risk, const struct tw_order *order)
 {
     return &risk->recent[2 * (size_t)order->locate + (order->side == 'S')];
 }
 
 /* Message time decides. While it is behind that of the order remembered, which happens when it was wrong or went back, the time the
  * ticks have counted decides instead: the check goes on, and ends. */
-__attribute__((noinline)) static bool is_duplicate(const struct risk *risk, const struct tw_order *order, uint64_t time_ns)
+bool risk_is_duplicate(const struct risk *risk, const struct tw_order *order, uint64_t time_ns)
 {
-    const struct recent_orders *recent = recent_of(risk, order);
+    const struct risk_recent *recent = recent_of(risk, order);
     bool found = false;
-    for (uint32_t i = 0; i < REMEMBERED; i++) {
+    for (uint32_t i = 0; i < RISK_REMEMBERED; i++) {
         if (LIKELY(recent->order[i].price != order->price || recent->order[i].shares != order->shares))
             continue;
         uint64_t sent_ns = recent->order[i].time_ns;
@@ -181,6 +146,13 @@ __attribute__((noinline)) static bool is_duplicate(const struct risk *risk, cons
         found |= since < risk->duplicate_ns;
     }
     return found;
+}
+
+void risk_warm(const struct risk *risk, uint16_t locate)
+{
+    prefetch(&risk->limits);
+    prefetch(&risk->killed);
+    prefetch(&risk->off_limits[locate]);
 }
 
 void risk_sent(struct risk *risk, const struct tw_order *order, uint64_t time_ns)
@@ -191,8 +163,8 @@ void risk_sent(struct risk *risk, const struct tw_order *order, uint64_t time_ns
         risk->orders--;
     if (LIKELY(risk->duplicate_ns == 0) || order->locate >= risk->max_instruments)
         return;
-    struct recent_orders *recent = recent_of(risk, order);
-    uint32_t at = (uint32_t)(recent->next++ % REMEMBERED);
+    struct risk_recent *recent = recent_of(risk, order);
+    uint32_t at = (uint32_t)(recent->next++ % RISK_REMEMBERED);
     recent->order[at].time_ns = time_ns;
     recent->order[at].price = order->price;
     recent->order[at].shares = order->shares;
@@ -203,67 +175,9 @@ void risk_sent(struct risk *risk, const struct tw_order *order, uint64_t time_ns
 
 /* --- the check --- */
 
-/* |price - mid| over mid beyond the collar, in halves so that the mid of an odd sum is exact. */
-static bool outside_collar(uint32_t price, const struct book_top *top, uint32_t collar_bps)
-{
-    uint64_t twice_mid = (uint64_t)top->bid + top->ask;
-    uint64_t twice_price = 2 * (uint64_t)price;
-    uint64_t away = twice_price > twice_mid ? twice_price - twice_mid : twice_mid - twice_price;
-    return away * 10000 > twice_mid * collar_bps;
-}
-
-/* The position as if this and all open orders of its side were filled. Each side for itself: an order that leads back towards zero
- * passes also from beyond the limit. For a sell the position counts with its sign turned, as ~position + 1 because -position may
- * not exist. */
-static bool outside_position(const struct tw_order *order, const struct risk_view *view, uint32_t max_position)
-{
-    uint64_t sells = order->side == 'S', all = 0 - sells;
-    uint64_t open = (view->open_buys & ~all) | (view->open_sells & all);
-    uint64_t turned = (uint64_t)view->position ^ all, wanted;
-    open -= view->replaced_open < open ? view->replaced_open : open;
-    if (UNLIKELY((int64_t)turned > (int64_t)max_position))
-        return true;
-    if (UNLIKELY(__builtin_add_overflow(open, order->shares + sells, &wanted)))
-        return true;
-    return wanted > max_position - turned; /* not below zero by now, and exact modulo 2^64 */
-}
-
 enum risk_verdict risk_check_nth(const struct risk *risk, const struct tw_order *order, const struct risk_view *view, uint32_t nth)
 {
-    const struct risk_limits *limits = &risk->limits;
-    if (UNLIKELY(order->action == TW_CANCEL))
-        return RISK_PASSED;
-    if (UNLIKELY(order->locate >= risk->max_instruments))
-        return RISK_restricted;
-    if (UNLIKELY(order->shares == 0 || order->shares > limits->max_size))
-        return RISK_size;
-    if (UNLIKELY((uint64_t)order->price * order->shares > limits->max_notional))
-        return RISK_notional;
-    if (UNLIKELY(view->top.bid == 0 || view->top.ask == 0 || order->price == 0)) /* no telling how far it is from the mid */
-        return RISK_collar;
-    if (UNLIKELY(outside_collar(order->price, &view->top, limits->collar_bps)))
-        return RISK_collar;
-    if (UNLIKELY((order->side != 'B') & (order->side != 'S'))) /* no side to have a position on */
-        return RISK_position;
-    if (UNLIKELY(outside_position(order, view, limits->max_position)))
-        return RISK_position;
-    if (UNLIKELY((uint64_t)view->open_orders + nth + (view->replaced_open == 0) > limits->max_open_orders))
-        return RISK_open_orders;
-    if (UNLIKELY(risk->orders <= nth))
-        return RISK_rate;
-    if (UNLIKELY(risk->duplicate_ns != 0) && UNLIKELY(is_duplicate(risk, order, view->time_ns)))
-        return RISK_duplicate;
-    if (UNLIKELY(risk->off_limits[order->locate] != 0))
-        return RISK_restricted;
-    if (UNLIKELY(risk->killed))
-        return RISK_killed;
-    if (UNLIKELY(view->stale != 0))
-        return RISK_stale;
-    if (UNLIKELY(view->trading_state != 'T'))
-        return RISK_halted;
-    if (UNLIKELY((order->price < view->lower_band) | ((view->upper_band != 0) & (order->price > view->upper_band))))
-        return RISK_band;
-    return RISK_PASSED;
+    return risk_judge(risk, order, view, nth);
 }
 
 enum risk_verdict risk_check(const struct risk *risk, const struct tw_order *order, const struct risk_view *view)

@@ -74,6 +74,9 @@ void risk_tick(struct risk *risk, uint64_t now_ns);
  * name while there is a restricted list. A position from executions beyond the limit refuses only what leads further away. */
 enum risk_verdict risk_check(const struct risk *risk, const struct tw_order *order, const struct risk_view *view);
 
+/* Ask for the lines a check of an order for that instrument will read. */
+void risk_warm(const struct risk *risk, uint16_t locate);
+
 /* The order goes out: take it from the bucket and remember it. Cancels count for nothing. */
 void risk_sent(struct risk *risk, const struct tw_order *order, uint64_t time_ns);
 

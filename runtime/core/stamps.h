@@ -27,6 +27,13 @@ void stamps_init(struct stamps *stamps, struct block *block);
 /* An order has been sent; `last_byte` is the stream offset of its last byte, modulo 2^32 as the kernel counts. */
 void stamps_sent(struct stamps *stamps, uint32_t last_byte, uint64_t receive_ns);
 
+/* Ask for the lines the next stamps_sent will touch. */
+static inline void stamps_warm(const struct stamps *stamps)
+{
+    prefetch(stamps);
+    prefetch(&stamps->waiting[stamps->tail & (STAMPS_RING - 1)]);
+}
+
 /* A transmit stamp has come back. */
 void stamps_transmitted(struct stamps *stamps, uint32_t last_byte, uint64_t transmit_ns);
 
