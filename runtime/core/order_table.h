@@ -109,11 +109,12 @@ static inline void order_table_erase(struct order_table *table, struct order_slo
         order_second_erase(table, order, reference);
 }
 
-/* Ask for the line of the reference's slot in the window. The counts of orders elsewhere are only read for new references, which are
- * neighbours, and for the few that are elsewhere. */
+/* Ask for the lines of the reference's slot in the window and of its count of orders elsewhere. */
 static inline void order_table_prefetch(const struct order_table *table, uint64_t reference)
 {
-    prefetch(&table->window[order_window_slot(table, reference)]);
+    uint32_t at = order_window_slot(table, reference);
+    prefetch(&table->window[at]);
+    prefetch(&table->elsewhere[at]);
 }
 
 #endif
