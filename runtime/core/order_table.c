@@ -10,12 +10,12 @@ _Static_assert(sizeof(struct order_second) == 24, "24 bytes where the whole refe
 #define WINDOW_BITS_MIN ORDER_PLACE_BITS
 #define WINDOW_BITS_AMPLE 24u
 
-/* The window: at most a third full, so that few new orders find their slot taken; but beyond WINDOW_BITS_AMPLE, where the window
+/* The window: at most a sixth full, so that few new orders find their slot taken; but beyond WINDOW_BITS_AMPLE, where the window
  * spans millions of references, at most three quarters, since memory takes time to be had at start. */
 static uint32_t window_bits_for(uint32_t max_orders)
 {
     uint32_t bits = WINDOW_BITS_MIN;
-    while (UINT64_C(1) << bits < UINT64_C(3) * max_orders && bits < WINDOW_BITS_AMPLE)
+    while (UINT64_C(1) << bits < UINT64_C(6) * max_orders && bits < WINDOW_BITS_AMPLE)
         bits++;
     while ((UINT64_C(3) << bits) / 4 < max_orders)
         bits++;
