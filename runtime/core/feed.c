@@ -17,6 +17,7 @@ struct feed {
     bool gap;     /* messages below `furthest` are missing */
     bool silent;
     bool stale;
+    bool late; /* joined in the middle, and what was before is still being asked for */
     uint8_t hand;      /* transport_line of the packet being walked */
     uint32_t promised; /* its new messages */
     uint64_t heard_ns; /* the last packet of the session */
@@ -59,7 +60,7 @@ static bool since(uint64_t then_ns, uint64_t now_ns, uint32_t limit_ms)
 
 static void close_gap(struct feed *feed)
 {
-    feed->gap = false;
+    feed->gap = feed->late = false;
     feed->counts.gaps_closed += !feed->gap_lost;
 }
 
@@ -148,6 +149,7 @@ static void begin(struct feed *feed, const uint8_t *packet, uint64_t now_ns, str
     feed->gap = feed->end_pending = false;
     feed->ended_lines = 0;
     feed->stale = late && !recovers && feed->policy.strict_join;
+    feed->late = late && recovers;
     feed->running = true;
     mold_begin(&feed->mold, packet, late && recovers ? 1 : sequence);
     view->new_session = true;
@@ -391,7 +393,7 @@ bool feed_tick(struct feed *feed, const struct transport *transport, uint64_t no
 
 bool feed_is_stale(const struct feed *feed)
 {
-    return feed->stale;
+    return feed->stale || feed->late;
 }
 
 bool feed_is_silent(const struct feed *feed)

@@ -13,8 +13,9 @@
  * Lines. A and B may be far apart. A session begins with the first packet of it on either, never with a requested one; its id may
  * begin again only on a line that has said its end, because elsewhere the packet with sequence 1 is that line running behind.
  *
- * Joining late. With a re-request server the messages before the first packet are a gap like any other. Without, the session
- * begins where the feed is; nothing is counted as lost, and the feed is stale only under `strict_join`.
+ * Joining late. With a re-request server the messages before the first packet are a gap like any other, except that the feed is
+ * stale until it has closed: nobody should act on tops of an hour ago. Without, the session begins where the feed is, nothing is
+ * counted as lost, and under `strict_join` the feed is stale, because books that miss their beginning are wrong.
  *
  * Trust. Nothing a packet says about itself is believed: a packet begins a session only when all its messages are whole and the id
  * is printable; behind a gap only whole messages count; sequences above FEED_SEQUENCE_LAST are damage, so that no sum wraps and a

@@ -60,6 +60,7 @@ class Model:
             self.previous = self.day
         self.day, self.running, self.stale, self.gap, self.end = day, True, False, False, None
         self.next = 1 if self.request else sequence
+        self.late = self.request and sequence > 1
         self.held, self.ended_lines = {}, set()
         self.sessions += 1
 
@@ -72,7 +73,7 @@ class Model:
             self.furthest, self.furthest_ns = end, now
 
     def close(self) -> None:
-        self.gap = False
+        self.gap = self.late = False
         self.gaps_closed += not self.gap_lost
 
     def hole_end(self) -> int:

@@ -140,6 +140,19 @@ def test_a_new_feed_session_starts_samples_and_books_anew(exchange: Exchange, ru
     assert running.read()["book_errors"] == 0, "orders of the first day were still there"
 
 
+def test_an_engine_that_joins_late_does_not_trade_on_half_a_book(exchange: Exchange, running: Running) -> None:
+    messages = imbalance(first=1, count=6)
+    for sequence, message in enumerate(messages, 1):
+        exchange.send_feed(_core.mold_encode("DAY1", 1000 + sequence, [message]))
+    exchange.send_feed(_core.mold_end_of_session("DAY1", 1001 + len(messages)))
+    block = running.wait_for("feed_ended", True)
+    assert block["stale"] and block["messages"] == len(messages)
+    assert block["orders_sent"] == 0 and block["risk_stale"] > 0
+    exchange.send_feed(_core.mold_encode("DAY2", 1, messages[:1]))
+    until(lambda: running.read()["feed_session"] == "DAY2", "the next session")
+    running.wait_for("stale", False)
+
+
 def test_login_request_is_what_the_specification_says(exchange: Exchange, running: Running) -> None:
     assert exchange.login == b"TRADE1" + b"tickwire  " + b" " * 10 + b"1".rjust(20)
 

@@ -210,6 +210,16 @@ def test_strict_join_makes_a_late_session_stale() -> None:
         assert feed.state()["stale"] is False
 
 
+def test_a_late_session_is_stale_until_all_of_it_has_come() -> None:
+    feed = _core.Feed(request=True, request_ms=1)
+    assert feed.packet(packet(3, 1)) == [] and feed.state()["stale"]
+    (request,) = feed.tick(MS)
+    assert _core.mold_request_decode(request) == (DAY, 1, 2)
+    assert feed.packet(packet(1, 1), "R") == [body(DAY, 1)] and feed.state()["stale"]
+    assert feed.packet(packet(2, 1), "R") == [body(DAY, 2), body(DAY, 3)]
+    assert not feed.state()["stale"]
+
+
 def test_wrong_arguments_are_named() -> None:
     for keep_packets in (0, 65537):
         with pytest.raises(ValueError, match=f"keep_packets {keep_packets} must be 1 to 65536"):
@@ -302,7 +312,7 @@ class FeedAndModel(RuleBasedStateMachine):
         model = {
             "next_sequence": self.model.next,
             "gap_open": self.model.gap,
-            "stale": self.model.stale,
+            "stale": self.model.stale or self.model.late,
             "gaps": self.model.gaps,
             "gaps_closed": self.model.gaps_closed,
             "messages_lost": self.model.messages_lost,

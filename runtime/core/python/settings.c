@@ -162,7 +162,8 @@ static bool read_feed(const struct section *s, bool network, struct feed_setting
                                       .request_ms = (uint32_t)request_ms,
                                       .silent_ms = network ? (uint32_t)silent_ms : 0,
                                       .keep_packets = (uint32_t)keep,
-                                      .request = network && to->request_host[0] != '\0'};
+                                      .request = network && to->request_host[0] != '\0',
+                                      .strict_join = true};
     return true;
 }
 
