@@ -57,6 +57,7 @@ void orders_login(struct orders *orders, struct transport *transport, uint64_t n
     strcpy(orders->session, resume ? ledger->session : settings->session);
     orders->next_sequence = resume ? ledger->answered + 1 : 1;
     orders->held = orders->quiet = 0;
+    orders->query_answered_ns = 0;
     orders->opened_ns = orders->last_sent_ns = orders->last_received_ns = now_ns;
     set_state(orders, ORDERS_LOGGING_IN);
     atomic_fetch_add_explicit(&orders->logins, 1, memory_order_release);
@@ -170,10 +171,20 @@ static void on_answer(struct orders *orders, const uint8_t *message, uint32_t le
     }
     if (ledger_answer(orders->ledger, sequence, &answer, &update))
         orders->on_update(orders->context, &update);
-    if (orders->settings->version == OUCH_50 && message[0] == 'Q' && orders->state == ORDERS_SETTLING) {
+    if (orders->settings->version == OUCH_50 && message[0] == 'Q') {
         ledger_skip_to(orders->ledger, get32(message + OUCH_OUT_Q_next_user_ref_num));
-        settle(orders);
+        if (orders->state == ORDERS_SETTLING && orders->query_answered_ns == 0)
+            orders->query_answered_ns = orders->last_received_ns;
     }
+}
+
+/* The answer to an Account Query looks like those to the queries of logins before, which a replay from the first message brings
+ * again. Ours is the last of what is replayed, so nothing may follow for a while; yet own orders may be filled all the time. */
+static void settle_when_quiet(struct orders *orders, uint64_t now_ns)
+{
+    bool quiet = now_ns - orders->last_received_ns >= ORDERS_QUIET_MS * NS_PER_MS / 10;
+    if (orders->query_answered_ns != 0 && (quiet || now_ns - orders->query_answered_ns >= ORDERS_QUIET_MS * NS_PER_MS))
+        settle(orders);
 }
 
 static void on_heartbeat(struct orders *orders)
@@ -222,8 +233,11 @@ void orders_receive(struct orders *orders, struct transport *transport, uint64_t
         return;
     int got = transport->receive_orders(transport->self, orders->buffer + orders->held,
                                         (uint32_t)sizeof orders->buffer - orders->held);
-    if (got == 0)
+    if (got == 0) {
+        if (orders->state == ORDERS_SETTLING)
+            settle_when_quiet(orders, now_ns);
         return;
+    }
     if (got < 0) {
         lose(orders, transport, -got, "the order connection %s%s", got == -ECONNRESET ? "was closed" : "broke: ",
              got == -ECONNRESET ? "" : strerror(-got));

@@ -6,7 +6,8 @@
  * Resuming. The login asks for the session of the ledger from the message after the last one answered, so that what came while
  * nobody listened, or was lost with a killed process, is sent again. Until all of that has come no order may go out: the session is
  * `settling`. When is it over? With OUCH 5.0 an Account Query is sent right after the login; its answer is sequenced, so it comes
- * after everything older, and says which number the exchange expects next. 4.2 has no such request: the first server heartbeat
+ * after everything older, and says which number the exchange expects next. A replay from the first message brings the answers to
+ * older queries too, so nothing may follow it for a moment. 4.2 has no such request: the first server heartbeat
  * after the login says that the exchange had nothing to send for a second. Then the ledger is told that what it is still unsure of
  * never arrived. A session that is gone (the exchange began a new one) is refused with 'S' and the running one asked for next. */
 #ifndef TICKWIRE_ORDERS_H
@@ -18,6 +19,7 @@
 #include "transport/transport.h"
 
 #define ORDERS_LOGIN_TIMEOUT_MS 5000
+#define ORDERS_QUIET_MS 100 /* after the answer to the Account Query the session is settled even if more keeps coming */
 #define ORDERS_QUIET_HEARTBEATS 2 /* an exchange that leaves the Account Query unanswered for so many is taken as settled */
 
 struct orders_settings {
@@ -53,6 +55,7 @@ struct orders {
     uint32_t quiet;         /* server heartbeats while settling */
     char session[SOUP_SESSION + 1]; /* asked for, then logged in to */
     uint64_t next_sequence; /* of the exchange's messages */
+    uint64_t query_answered_ns;  /* when the first answer to an Account Query came, ours or one replayed; 0: none yet */
     uint64_t opened_ns;
     uint64_t last_sent_ns;
     uint64_t last_received_ns;
