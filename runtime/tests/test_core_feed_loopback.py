@@ -126,17 +126,21 @@ def test_each_line_fills_the_gaps_of_the_other(exchange: Exchange, tmp_path: Pat
     lines.stop()
 
 
-def test_what_both_lines_lose_comes_from_the_server(exchange: Exchange, tmp_path: Path) -> None:
-    """Joined late as well: the first ten messages were sent before."""
+@pytest.mark.parametrize("late", [False, True])
+def test_what_both_lines_lose_comes_from_the_server(exchange: Exchange, tmp_path: Path, late: bool) -> None:
+    """Joined late: ten messages were sent before anything was heard of the session; no order goes out on old tops."""
     server = Server(per_reply=4)
     ask = {"request_host": "127.0.0.1", "request_port": server.socket.getsockname()[1], "request_ms": 5}
     lines = Lines(exchange, tmp_path / "block", gap_timeout_ms=60_000, **ask)
+    if not late:
+        lines.send("A", _core.mold_encode("DAY", 1, []))
     for sequence in (*range(11, 20), *range(40, 50), *range(60, LAST)):
         lines.send("AB"[sequence % 2], _core.mold_encode("DAY", sequence, [BODIES[sequence - 1]]))
     lines.send("B", _core.mold_end_of_session("DAY", LAST + 1))
     block = lines.wait_for("feed_ended", True)
     assert (block["messages"], block["messages_lost"], block["stale"]) == (LAST, 0, False)
-    assert block["book_errors"] == 0 and block["orders_sent"] == 30
+    assert block["book_errors"] == 0
+    assert (block["orders_sent"], block["risk_stale"]) == ((0, 30) if late else (30, 0))
     assert block["requests"] >= len(server.asked) > 10
     assert block["packets_requested"] >= 11  # 10 + 20 + 10 + 1 messages in fours
     assert {first for first, _ in server.asked} >= {1, 20, 50, LAST}
