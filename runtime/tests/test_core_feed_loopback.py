@@ -134,6 +134,7 @@ def test_what_both_lines_lose_comes_from_the_server(exchange: Exchange, tmp_path
     lines = Lines(exchange, tmp_path / "block", gap_timeout_ms=60_000, **ask)
     if not late:
         lines.send("A", _core.mold_encode("DAY", 1, []))
+        lines.wait_for("feed_session", "DAY")  # the other line may be read first
     for sequence in (*range(11, 20), *range(40, 50), *range(60, LAST)):
         lines.send("AB"[sequence % 2], _core.mold_encode("DAY", sequence, [BODIES[sequence - 1]]))
     lines.send("B", _core.mold_end_of_session("DAY", LAST + 1))
