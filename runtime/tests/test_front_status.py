@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import pty
@@ -256,6 +257,22 @@ def test_paint_moves_nothing() -> None:
     assert re.sub(r"\x1b\[[0-9;]*m", "", painted) == line
 
 
+def test_a_machine_too_slow_for_the_interval_never_sleeps_less_than_nothing(tmp_path: Path) -> None:
+    """Every look at the clock is later than a whole interval: time.sleep would refuse what is left of it."""
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise KeyboardInterrupt
+
+    ticks = itertools.count(0.0, 10.0)
+    view = live.View(str(tmp_path / "none.block"), clock=lambda: next(ticks))
+    with pytest.raises(KeyboardInterrupt):
+        live.follow(view, 0.05, io.StringIO(), sleep)
+    assert min(slept) >= 0
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_on_a_terminal_it_draws_in_place_and_leaves_it_as_it_was(trader: Trader, block: Path, signum: int) -> None:
     leader, follower = pty.openpty()
@@ -281,7 +298,7 @@ def test_on_a_terminal_it_draws_in_place_and_leaves_it_as_it_was(trader: Trader,
 
     try:
         while drawn.count(b"\x1b[H") < 3:
-            assert read()
+            assert read(), drawn
         process.send_signal(signum)
         while read():
             pass

@@ -146,7 +146,7 @@ def follow(
             out.write("\n".join(lines) + "\n\n")
         out.flush()
         due = max(due + interval_s, view.clock())  # a machine that slept is not owed the pictures it missed
-        sleep(due - view.clock())
+        sleep(max(0.0, due - view.clock()))
 
 
 def run(path: str, interval_s: float) -> int:
