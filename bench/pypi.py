@@ -20,7 +20,7 @@ def _slice(path: str, messages: int) -> tuple[Path, int]:
 
 
 def itchfeed_ns(path: Path) -> int:
-    from itchfeed import MessageParser  # type: ignore[import-untyped]
+    from itchfeed import MessageParser
 
     with path.open("rb") as stream:
         parser = MessageParser()
@@ -31,7 +31,7 @@ def itchfeed_ns(path: Path) -> int:
 
 
 def meatpy_ns(path: Path) -> int:
-    from meatpy.itch50 import ITCH50MessageReader  # type: ignore[import-untyped]
+    from meatpy.itch50 import ITCH50MessageReader
 
     with ITCH50MessageReader(str(path)) as reader:
         started = time.perf_counter_ns()

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.contest import BenchError, Metrics, json_line
@@ -168,9 +168,9 @@ class Rig:
         )
         time.sleep(0.5)
 
-    def _wait(self, what: str, ready: object) -> None:
+    def _wait(self, what: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_S
-        while not ready():  # type: ignore[operator]
+        while not ready():
             if time.monotonic() > deadline:
                 raise BenchError(f"{what} is not ready after {START_S:g} s: {self.log.read_text()[-300:]}")
             time.sleep(0.05)
