@@ -6,7 +6,7 @@
  * Whenever a top changes a function is called through a pointer, which reads both sides' best levels. All tops and their order go
  * into the checksum: it is the same for every way to walk the same file. */
 #include "bench.h"
-#include "book.h"
+#include "book_walk.h"
 
 #define PER_PACKET_MAX 64
 
@@ -33,7 +33,7 @@ struct walk {
 };
 
 /* The pointers to a packet's good messages; returns where the packet ends. */
-static inline const uint8_t *take_packet(struct walk *walk, const uint8_t *at, const uint8_t *end, const uint8_t **message,
+static inline const uint8_t *take_packet(struct walk *walk, const struct book *book, const uint8_t *at, const uint8_t *end, const uint8_t **message,
                                          uint32_t *count)
 {
     uint32_t n = 0;
@@ -44,7 +44,7 @@ static inline const uint8_t *take_packet(struct walk *walk, const uint8_t *at, c
         __builtin_prefetch(at + 1024); /* a packet comes from a network card into the cache, a file does not */
         at += 2 + length;
         if (LIKELY(expected == length)) {
-            n++;
+            book_look(book, message[n++]);
             continue;
         }
         walk->unknown += expected == 0;
@@ -59,18 +59,17 @@ static void run(struct walk *walk, struct book *book, const struct bench_file *f
 {
     const uint8_t *message[PER_PACKET_MAX];
     const uint8_t *end = file->bytes + file->size;
-    on_top callback = walk->callback ? callback_in_use : NULL;
+    on_top callback = callback_in_use;
     for (const uint8_t *at = file->bytes; at < end;) {
         uint32_t count;
-        at = take_packet(walk, at, end, message, &count);
+        at = take_packet(walk, book, at, end, message, &count);
+        struct book_walk ahead;
+        book_walk_begin(&ahead, book, message, walk->look_ahead ? count : 0);
         for (uint32_t i = 0; i < count; i++) {
-            if (walk->look_ahead)
-                book_look_ahead(book, message, count, i);
-            int32_t changed = book_apply(book, message[i]);
-            if (changed >= 0 && callback != NULL)
+            int32_t changed = walk->look_ahead ? book_walk_next(&ahead) : book_apply(book, message[i]);
+            if (changed >= 0)
                 callback(watcher, book, (uint16_t)changed);
-            if (UNLIKELY(book->news != 0))
-                book->news = 0;
+            book->news = 0;
         }
     }
 }
@@ -80,8 +79,7 @@ static uint32_t deepest_side(const struct book *book)
     uint32_t deepest = 0;
     for (uint32_t locate = 0; locate < book->max_instruments; locate++)
         for (int side = BOOK_BID; side <= BOOK_ASK; side++) {
-            uint32_t count;
-            book_side_best(book, (uint16_t)locate, side, &count);
+            uint32_t count = book_level_count(book, locate, side);
             deepest = count > deepest ? count : deepest;
         }
     return deepest;

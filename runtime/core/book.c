@@ -3,22 +3,32 @@
 
 #include <assert.h>
 
-_Static_assert(sizeof(struct book_instrument) == 64, "an instrument takes one cache line");
+#include "book_walk.h"
+#include "far.h"
 
-const uint8_t book_reference_offsets[256] = {
-    ['A'] = ITCH_A_order_reference, ['F'] = ITCH_F_order_reference, ['E'] = ITCH_E_order_reference, ['C'] = ITCH_C_order_reference,
-    ['X'] = ITCH_X_order_reference, ['D'] = ITCH_D_order_reference, ['U'] = ITCH_U_original_reference,
+#define REFERENCE(type) ITCH_##type##_order_reference
+const uint8_t book_ways[256] = {
+    ['A'] = REFERENCE(A) | BOOK_WAY_ADD, ['F'] = REFERENCE(F) | BOOK_WAY_ADD, ['D'] = REFERENCE(D) | BOOK_WAY_DELETE,
+    ['E'] = REFERENCE(E), ['C'] = REFERENCE(C), ['X'] = REFERENCE(X), ['U'] = ITCH_U_original_reference | BOOK_WAY_DELETE | BOOK_WAY_REPLACE,
 };
+
+const uint8_t book_no_message[ITCH_MESSAGE_MAX];
 
 static uint32_t levels_needed(uint32_t max_orders, uint32_t max_instruments)
 {
     return 2 * max_orders + 2 * POOL_UNIT * max_instruments;
 }
 
+static size_t near_bytes(uint32_t max_instruments)
+{
+    return (size_t)max_instruments * 2 * SIDE_NEAR * sizeof(struct tw_level);
+}
+
 size_t book_footprint(uint32_t max_orders, uint32_t max_instruments)
 {
-    return order_table_footprint(max_orders) + pool_footprint(levels_needed(max_orders, max_instruments)) +
-           arena_footprint((size_t)max_instruments * sizeof(struct book_instrument));
+    return order_table_footprint(max_orders) + arena_footprint(2 * (size_t)max_instruments * sizeof(struct side)) + pool_footprint(levels_needed(max_orders, max_instruments)) +
+           arena_footprint((size_t)max_instruments * sizeof(struct book_instrument)) + arena_footprint(near_bytes(max_instruments)) +
+           arena_footprint((size_t)max_instruments * 8);
 }
 
 static void empty_books(struct book *book)
@@ -30,11 +40,13 @@ static void empty_books(struct book *book)
     book->spin = false;
     pool_clear(&book->pool);
     memset(book->instruments, 0, (size_t)book->max_instruments * sizeof *book->instruments);
-    const struct ladder empty = {.best = book->pool.levels - 1, .class = LADDER_NO_BLOCK};
-    for (uint32_t i = 0; i < book->max_instruments; i++) {
-        book->instruments[i].side[BOOK_BID] = book->instruments[i].side[BOOK_ASK] = empty;
-        book->instruments[i].trading_state = 'T';
-    }
+    memset(book->near, 0, near_bytes(book->max_instruments));
+    memset(book->stocks, 0, (size_t)book->max_instruments * sizeof *book->stocks);
+    const struct side empty = {.first = SIDE_UNUSED, .far_best = -1, .far_class = SIDE_NO_BLOCK};
+    for (uint32_t place = 0; place < 2 * book->max_instruments; place++)
+        book->sides[place] = empty;
+    for (uint32_t locate = 0; locate < book->max_instruments; locate++)
+        book->instruments[locate].trading_state = 'T';
 }
 
 bool book_init(struct book *book, struct arena *arena, uint32_t max_orders, uint32_t max_instruments)
@@ -45,9 +57,12 @@ bool book_init(struct book *book, struct arena *arena, uint32_t max_orders, uint
     book->max_orders = max_orders;
     book->max_instruments = max_instruments;
     bool tabled = order_table_init(&book->orders, arena, max_orders);
+    book->sides = arena_take(arena, 2 * (size_t)max_instruments * sizeof *book->sides);
     book->instruments = arena_take(arena, (size_t)max_instruments * sizeof *book->instruments);
+    book->near = arena_take(arena, near_bytes(max_instruments));
+    book->stocks = arena_take(arena, (size_t)max_instruments * sizeof *book->stocks);
     bool pooled = pool_init(&book->pool, arena, levels_needed(max_orders, max_instruments));
-    if (!tabled || book->instruments == NULL || !pooled)
+    if (!tabled || book->sides == NULL || book->instruments == NULL || book->near == NULL || book->stocks == NULL || !pooled)
         return false;
     empty_books(book);
     return true;
@@ -71,57 +86,53 @@ static void note_opened(struct book *book, uint16_t locate)
         book->opened[book->opened_count++] = locate;
 }
 
-static bool insert_level(struct book *book, uint16_t locate, uint8_t side, uint32_t n, uint32_t price, uint32_t shares)
+/* An order at a price that is not near. Returns whether the best level was touched, -1 when there is no room for a new level. */
+static __attribute__((noinline)) int add_far(struct book *book, uint32_t place, uint32_t price, uint32_t shares)
 {
-    struct ladder *ladder = &book->instruments[locate].side[side];
-    if (UNLIKELY(ladder->class == LADDER_NO_BLOCK))
-        note_opened(book, locate);
-    if (UNLIKELY(!ladder_insert(ladder, &book->pool, n))) {
-        book->errors.overflow_levels++;
-        return false;
-    }
-    struct tw_level *level = &ladder->best[-(int64_t)n];
-    level->price = price;
-    level->orders = 1;
-    level->shares = shares;
-    return true;
+    struct side *side = &book->sides[place];
+    struct tw_level *levels = book_near(book, place);
+    if (UNLIKELY(side->first == SIDE_UNUSED))
+        note_opened(book, (uint16_t)(place >> 1));
+    if (UNLIKELY(!side_admit(side, levels, &book->pool, place & 1, price)))
+        return -1;
+    uint32_t rank = side_rank(place & 1, price);
+    if (side_is_near(side, rank))
+        return side_change(side, &levels[rank % SIDE_NEAR], rank, price, shares, 1);
+    int64_t better = far_add(side, &book->pool, place & 1, price, shares);
+    return better < 0 ? -1 : better == 0 && side->width == 0;
 }
 
-/* How many levels are better than the order's; -1 when there is no room for a new one. */
-static inline int64_t level_add(struct book *book, uint16_t locate, uint8_t side, uint32_t price, uint32_t shares)
+static __attribute__((noinline)) bool take_far(struct book *book, uint32_t place, uint32_t price, uint32_t shares, bool order_gone)
 {
-    struct ladder *ladder = &book->instruments[locate].side[side];
-    uint32_t n = 0;
-    if (LIKELY(ladder->count > 0) && ladder_key(side, price) < ladder_key(side, ladder->best->price))
-        n = ladder_behind(ladder, side, price);
-    struct tw_level *level = ladder->best - n;
-    if (n < ladder->count && level->price == price) {
-        level->shares += shares;
-        level->orders++;
-        return n;
-    }
-    return insert_level(book, locate, side, n, price, shares) ? (int64_t)n : -1;
+    struct side *side = &book->sides[place];
+    return far_take(side, &book->pool, place & 1, price, shares, order_gone) && side->width == 0;
 }
 
-/* Returns whether the best level was touched. */
+static inline int level_add(struct book *book, uint32_t place, uint32_t price, uint32_t shares)
+{
+    struct side *side = &book->sides[place];
+    uint32_t rank = side_rank(place & 1, price);
+    if (LIKELY(side_is_near(side, rank)))
+        return side_change(side, &book_near(book, place)[rank % SIDE_NEAR], rank, price, shares, 1);
+    return add_far(book, place, price, shares);
+}
+
+/* Shares off the level of an order. Returns whether the best level was touched. */
 static inline bool level_take(struct book *book, const struct order_slot *order, uint32_t shares, bool order_gone)
 {
-    uint8_t side = order_side(order);
-    struct ladder *ladder = &book->instruments[order_locate(order)].side[side];
-    uint32_t n = 0;
-    if (ladder->best->price != order->price)
-        n = ladder_behind(ladder, side, order->price);
-    struct tw_level *level = ladder->best - n;
-    assert(n < ladder->count && level->price == order->price && level->shares >= shares && level->orders >= 1);
-    level->shares -= shares;
-    level->orders -= order_gone;
-    if (level->orders == 0)
-        ladder_remove(ladder, &book->pool, n);
-    return n == 0;
+    uint32_t place = order_place(order->key), rank = side_rank(place & 1, order->price);
+    struct side *side = &book->sides[place];
+    if (UNLIKELY(!side_is_near(side, rank)))
+        return take_far(book, place, order->price, shares, order_gone);
+    struct tw_level *levels = book_near(book, place);
+    bool top = side_change(side, &levels[rank % SIDE_NEAR], rank, order->price, -(int64_t)shares, -(int32_t)order_gone);
+    if (UNLIKELY(side_starved(side)))
+        side_feed(side, levels, &book->pool, place & 1);
+    return top;
 }
 
-/* Each returns whether the top of the book changed. */
-static inline bool add_order(struct book *book, uint16_t locate, uint8_t side, uint64_t reference, uint32_t shares, uint32_t price)
+/* Returns whether the top of the book changed. */
+static inline bool add_order(struct book *book, uint32_t place, uint64_t reference, uint32_t shares, uint32_t price)
 {
     if (UNLIKELY(shares == 0)) {
         book->errors.bad_quantities++;
@@ -135,17 +146,20 @@ static inline bool add_order(struct book *book, uint16_t locate, uint8_t side, u
         book->errors.duplicate_orders++;
         return false;
     }
-    int64_t better = level_add(book, locate, side, price, shares);
-    if (UNLIKELY(better < 0))
+    int top = level_add(book, place, price, shares);
+    if (UNLIKELY(top < 0)) {
+        book->errors.overflow_levels++;
         return false;
-    order_table_put(&book->orders, reference, locate, side, price, shares);
+    }
+    order_table_put(&book->orders, reference, place, price, shares);
     book->live_orders++;
-    return better == 0;
+    return top;
 }
 
 static void name_instrument(struct book *book, uint16_t locate, const uint8_t *stock)
 {
-    uint8_t *name = book->instruments[locate].stock;
+    uint8_t *name = book->stocks[locate];
+    book->instruments[locate].named = true;
     if (memcmp(name, stock, 8) == 0)
         return;
     memcpy(name, stock, 8);
@@ -160,10 +174,10 @@ static inline int32_t apply_add(struct book *book, const uint8_t *message)
         book->errors.overflow_instruments++;
         return -1;
     }
-    if (UNLIKELY(book->instruments[locate].stock[0] == 0)) /* a feed joined after its stock directory */
+    if (UNLIKELY(!book->instruments[locate].named)) /* a feed joined after its stock directory */
         name_instrument(book, locate, message + ITCH_A_stock);
-    uint8_t side = message[ITCH_A_side] == 'B' ? BOOK_BID : BOOK_ASK;
-    bool top = add_order(book, locate, side, get64(message + ITCH_A_order_reference), get32(message + ITCH_A_shares),
+    uint32_t place = book_place(locate, message[ITCH_A_side] == 'B' ? BOOK_BID : BOOK_ASK);
+    bool top = add_order(book, place, get64(message + ITCH_A_order_reference), get32(message + ITCH_A_shares),
                          get32(message + ITCH_A_price));
     return top ? locate : -1;
 }
@@ -196,6 +210,11 @@ static inline int32_t apply_take(struct book *book, uint64_t reference, uint32_t
     return apply_delete(book, reference);
 }
 
+bool book_put_instead(struct book *book, uint32_t place, const uint8_t *message)
+{
+    return add_order(book, place, get64(message + ITCH_U_new_reference), get32(message + ITCH_U_shares), get32(message + ITCH_U_price));
+}
+
 static inline int32_t apply_replace(struct book *book, const uint8_t *message)
 {
     uint64_t reference = get64(message + ITCH_U_original_reference);
@@ -204,14 +223,12 @@ static inline int32_t apply_replace(struct book *book, const uint8_t *message)
         book->errors.unknown_orders++;
         return -1;
     }
-    uint16_t locate = order_locate(order);
-    uint8_t side = order_side(order);
+    uint32_t place = order_place(order->key);
     bool top = level_take(book, order, order->shares, true);
     order_table_erase(&book->orders, order, reference);
     book->live_orders--;
-    top |= add_order(book, locate, side, get64(message + ITCH_U_new_reference), get32(message + ITCH_U_shares),
-                     get32(message + ITCH_U_price));
-    return top ? locate : -1;
+    top |= book_put_instead(book, place, message);
+    return top ? (int32_t)(place >> 1) : -1;
 }
 
 /* --- status --- */
@@ -319,16 +336,6 @@ int32_t book_apply(struct book *book, const uint8_t *message)
 }
 
 /* --- reading --- */
-
-bool book_level_at(const struct book *book, uint16_t locate, enum book_side_index side, uint32_t nth, struct tw_level *level)
-{
-    uint32_t count;
-    const struct tw_level *best = book_side_best(book, locate, side, &count);
-    if (nth >= count)
-        return false;
-    *level = best[-(int64_t)nth];
-    return true;
-}
 
 const struct order_slot *book_order(const struct book *book, uint64_t reference)
 {

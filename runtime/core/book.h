@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Full-depth books of all instruments, by order: live orders in an order_table, each side of a book a ladder of levels.
+ * Full-depth books of all instruments, by order: live orders in an order_table, each side of a book as in side.h.
  *
  * Limits: `max_orders` live orders, `max_instruments` (stock locates 0 to max_instruments - 1), and a pool of twice as many
  * levels as orders. What does not fit is dropped and counted, never written past the end; such a book is wrong from there on,
  * as it is after lost messages.
  *
- * Walking a packet. What a message needs is a few cache lines that are far away, and its bytes tell which. Whoever has several
- * messages in hand asks for the lines of later ones before it works on earlier ones:
- *
- *     for (uint32_t i = 0; i < count; i++) {
- *         book_look_ahead(book, message, count, i);
- *         int32_t changed = book_apply(book, message[i]);
- *         ...
- *     }
- *
- * `message` holds pointers to `count` messages of known type and right length, best a packet's, at most a few dozen. It goes in two
- * stages, since the second follows pointers out of the lines of the first. It changes nothing and never fails; without it, as for
- * the only message of a packet, everything gives the same answers.
+ * Whoever has several messages in hand does not call book_apply for each but walks them together: book_walk.h.
  *
  * News. What a message changed besides a book is left in `news` for the caller, who looks after every book_apply and, when it is
  * not zero, reads `news_locate` and sets `news` to zero: */
@@ -26,8 +15,8 @@
 
 #include "arena.h"
 #include "itch.h"
-#include "ladder.h"
 #include "order_table.h"
+#include "side.h"
 
 enum book_news {
     BOOK_NEWS_NAMED = 1,  /* instrument `news_locate` has a name, or another one (R, H; A or F of a feed joined late) */
@@ -38,12 +27,10 @@ enum book_news {
 #define BOOK_ORDERS_LIMIT ORDER_TABLE_LIMIT
 #define BOOK_INSTRUMENTS_LIMIT 65536u /* a stock locate is 16 bits */
 #define BOOK_OPENED 8
-#define BOOK_AHEAD_ORDER 8u /* messages from the first stage to book_apply */
-#define BOOK_AHEAD_LEVEL 4u /* messages from the second stage to book_apply */
 
 enum book_side_index { BOOK_BID, BOOK_ASK };
 
-/* All of an instrument that the path needs, in one cache line.
+/* What else is known of an instrument.
  *
  * trading_state is 'T' trading, 'H' halted, 'P' paused or 'Q' quotation only, from H messages; 'H' also while an operational halt
  * (h) of any market is in force. Before the feed has said anything about an instrument it counts as trading: files without H
@@ -56,14 +43,13 @@ enum book_side_index { BOOK_BID, BOOK_ASK };
  * limit on prices an engine can know here; it stays in force until the next J or the end of the session, and an order outside of it
  * is refused by risk. */
 struct book_instrument {
-    struct ladder side[2];
-    uint8_t stock[8]; /* as on the feed; blank-padded; all zero until seen */
     uint32_t lower_band, upper_band;
     uint8_t trading_state;
     uint8_t said_state; /* by the last H; 0: none */
     uint8_t halts;      /* operational halts in force, a bit for each market */
     bool listed;        /* in the stock directory of this session */
-} __attribute__((aligned(64)));
+    bool named;         /* its name is known */
+};
 
 struct book_top {
     uint32_t bid, ask; /* 0: that side is empty */
@@ -88,7 +74,10 @@ struct book_trades {
 
 struct book {
     struct order_table orders;
+    struct side *sides;    /* by place: 2 * stock locate + side */
+    struct tw_level *near; /* SIDE_NEAR for each of them */
     struct book_instrument *instruments;
+    uint8_t (*stocks)[8];  /* per instrument: as on the feed; blank-padded; all zero until seen */
     uint32_t max_instruments;
     uint32_t max_orders;
     uint32_t live_orders;
@@ -116,73 +105,41 @@ void book_clear(struct book *book);
  * or -1. */
 int32_t book_apply(struct book *book, const uint8_t *message);
 
-/* Where a message's order reference stands; types without one have eight other bytes there. */
-extern const uint8_t book_reference_offsets[256];
-
-static inline const struct book_instrument *book_instrument_of(const struct book *book, const uint8_t *message)
+static inline uint32_t book_place(uint32_t locate, enum book_side_index which)
 {
-    uint32_t locate = get16(message + ITCH_A_stock_locate);
-    return &book->instruments[locate < book->max_instruments ? locate : 0];
+    return 2 * locate + which;
 }
 
-/* First stage: the order's slot and the instrument. */
-static inline void book_prefetch_order(const struct book *book, const uint8_t *message)
+static inline struct tw_level *book_near(const struct book *book, uint32_t place)
 {
-    order_table_prefetch(&book->orders, get64(message + book_reference_offsets[message[0]]));
-    prefetch(book_instrument_of(book, message));
+    return &book->near[place * SIDE_NEAR];
 }
 
-/* Second stage: the best levels of both sides. */
-static inline void book_prefetch_level(const struct book *book, const uint8_t *message)
+/* The best level of a side; one of price 0 without orders when the side is empty. Good until the next book_apply. */
+static inline const struct tw_level *book_best(const struct book *book, uint32_t locate, enum book_side_index which)
 {
-    const struct ladder *side = book_instrument_of(book, message)->side;
-    prefetch(side[BOOK_BID].best);
-    prefetch(side[BOOK_ASK].best);
-    prefetch(side[BOOK_BID].best - 4);
-    prefetch(side[BOOK_ASK].best - 4);
+    uint32_t place = book_place(locate, which);
+    return side_best(&book->sides[place], book_near(book, place), &book->pool);
 }
 
-static inline void book_look_ahead(const struct book *book, const uint8_t *const *message, uint32_t count, uint32_t i)
+static inline struct book_top book_top(const struct book *book, uint32_t locate)
 {
-    if (i == 0 && count > 1) {
-        for (uint32_t first = 0; first < count && first < BOOK_AHEAD_ORDER; first++)
-            book_prefetch_order(book, message[first]);
-        for (uint32_t first = 0; first < count && first < BOOK_AHEAD_LEVEL; first++)
-            book_prefetch_level(book, message[first]);
-    }
-    if (i + BOOK_AHEAD_ORDER < count)
-        book_prefetch_order(book, message[i + BOOK_AHEAD_ORDER]);
-    if (i + BOOK_AHEAD_LEVEL < count)
-        book_prefetch_level(book, message[i + BOOK_AHEAD_LEVEL]);
+    const struct tw_level *bid = book_best(book, locate, BOOK_BID), *ask = book_best(book, locate, BOOK_ASK);
+    return (struct book_top){.bid = bid->price, .ask = ask->price, .bid_shares = bid->shares, .ask_shares = ask->shares};
 }
 
-/* The best level of a side, the nth behind it is at [-n], n below `count`; no level may be looked at when `count` is 0. Good until
- * the next book_apply. */
-static inline const struct tw_level *book_side_best(const struct book *book, uint16_t locate, enum book_side_index side,
-                                                    uint32_t *count)
+/* How many levels a side has. */
+static inline uint32_t book_level_count(const struct book *book, uint32_t locate, enum book_side_index which)
 {
-    const struct ladder *ladder = &book->instruments[locate].side[side];
-    *count = ladder->count;
-    return ladder->best;
+    return side_count(&book->sides[book_place(locate, which)]);
 }
 
-static inline struct book_top book_top(const struct book *book, uint16_t locate)
+/* The level `nth` from the best of a side, or NULL past the last. Good until the next book_apply. */
+static inline const struct tw_level *book_level(const struct book *book, uint32_t locate, enum book_side_index which, uint32_t nth)
 {
-    const struct ladder *bids = &book->instruments[locate].side[BOOK_BID], *asks = &book->instruments[locate].side[BOOK_ASK];
-    struct book_top top = {0};
-    if (bids->count > 0) {
-        top.bid = bids->best->price;
-        top.bid_shares = bids->best->shares;
-    }
-    if (asks->count > 0) {
-        top.ask = asks->best->price;
-        top.ask_shares = asks->best->shares;
-    }
-    return top;
+    uint32_t place = book_place(locate, which);
+    return side_level(&book->sides[place], book_near(book, place), &book->pool, nth);
 }
-
-/* The level `nth` from the best of a side; false past the last. */
-bool book_level_at(const struct book *book, uint16_t locate, enum book_side_index side, uint32_t nth, struct tw_level *level);
 
 /* The live order of this reference, or NULL. Good until the next book_apply. */
 const struct order_slot *book_order(const struct book *book, uint64_t reference);

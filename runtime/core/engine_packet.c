@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "book_walk.h"
 #include "clock.h"
 #include "engine.h"
 #include "itch.h"
 
-#define HAND 64u /* messages of a packet looked at together */
 #define END_GRACE_NS (200 * NS_PER_MS) /* for transmit stamps after the end of a feed session */
 
 /* --- instruments --- */
@@ -48,6 +48,11 @@ static inline void prefetch_order_way(const struct engine *engine, uint16_t loca
     prefetch(&engine->orders->sent);
 }
 
+static const struct tw_level *level_of(const void *books, uint32_t locate, uint32_t side, uint32_t nth)
+{
+    return book_level(books, locate, side, nth);
+}
+
 static void decide(struct engine *engine, uint16_t locate, uint64_t receive_ns)
 {
     struct tw_order orders[TW_STRATEGY_ORDERS];
@@ -55,12 +60,15 @@ static void decide(struct engine *engine, uint16_t locate, uint64_t receive_ns)
     const struct ledger_position *position = ledger_position(&engine->ledger, locate);
     struct tw_event event;
     prefetch_order_way(engine, locate);
-    event.bids = book_side_best(&engine->book, locate, BOOK_BID, &event.bid_levels);
-    event.asks = book_side_best(&engine->book, locate, BOOK_ASK, &event.ask_levels);
-    event.bid = event.bid_levels > 0 ? event.bids->price : 0;
-    event.ask = event.ask_levels > 0 ? event.asks->price : 0;
-    event.bid_shares = event.bid_levels > 0 ? event.bids->shares : 0;
-    event.ask_shares = event.ask_levels > 0 ? event.asks->shares : 0;
+    const struct tw_level *bid = book_best(&engine->book, locate, BOOK_BID), *ask = book_best(&engine->book, locate, BOOK_ASK);
+    event.books = &engine->book;
+    event.level = level_of;
+    event.bid = bid->price;
+    event.ask = ask->price;
+    event.bid_shares = bid->shares;
+    event.ask_shares = ask->shares;
+    event.bid_levels = book_level_count(&engine->book, locate, BOOK_BID);
+    event.ask_levels = book_level_count(&engine->book, locate, BOOK_ASK);
     event.time_ns = engine->time_ns;
     event.position = position != NULL ? position->shares : 0;
     event.locate = locate;
@@ -71,13 +79,14 @@ static void decide(struct engine *engine, uint16_t locate, uint64_t receive_ns)
         engine_ask(engine, orders, count, receive_ns);
 }
 
-static void apply(struct engine *engine, const uint8_t *message, uint64_t receive_ns)
+static inline void apply(struct engine *engine, struct book_walk *walk, uint64_t receive_ns)
 {
     struct book *book = &engine->book;
-    int32_t changed = book_apply(book, message);
+    const uint8_t *message = walk->messages[walk->at];
+    int32_t changed = book_walk_next(walk);
     if (UNLIKELY(book->news != 0)) {
         if (book->news & BOOK_NEWS_NAMED)
-            name_instrument(engine, book->news_locate, book->instruments[book->news_locate].stock);
+            name_instrument(engine, book->news_locate, book->stocks[book->news_locate]);
         book->news = 0;
     }
     if (changed < 0 || engine->instruments[changed] != ENGINE_WATCHED || UNLIKELY(!engine->trading))
@@ -86,30 +95,12 @@ static void apply(struct engine *engine, const uint8_t *message, uint64_t receiv
     decide(engine, (uint16_t)changed, receive_ns);
 }
 
-/* A message alone: its locate and reference say which lines it will need, so all of them are asked for at once instead of missed
- * one after the other. */
-static inline void apply_alone(struct engine *engine, const uint8_t *message, uint64_t receive_ns)
-{
-    book_prefetch_order(&engine->book, message);
-    book_prefetch_level(&engine->book, message);
-    apply(engine, message, receive_ns);
-}
-
-/* With several messages in hand, what the later ones need is fetched while the earlier ones are worked on; see book.h. */
 static void apply_all(struct engine *engine, const uint8_t *const messages[], uint32_t count, uint64_t receive_ns)
 {
-    if (LIKELY(count == 1)) {
-        apply_alone(engine, messages[0], receive_ns);
-        return;
-    }
-    for (uint32_t i = 0; i < count + BOOK_AHEAD_ORDER; i++) {
-        if (i < count)
-            book_prefetch_order(&engine->book, messages[i]);
-        if (i >= BOOK_AHEAD_LEVEL && i - BOOK_AHEAD_LEVEL < count)
-            book_prefetch_level(&engine->book, messages[i - BOOK_AHEAD_LEVEL]);
-        if (i >= BOOK_AHEAD_ORDER)
-            apply(engine, messages[i - BOOK_AHEAD_ORDER], receive_ns);
-    }
+    struct book_walk walk;
+    book_walk_begin(&walk, &engine->book, messages, count);
+    while (walk.at < count)
+        apply(engine, &walk, receive_ns);
 }
 
 /* Nothing that has not the length of its type goes any further. */
@@ -129,7 +120,7 @@ static bool is_whole(struct engine *engine, const uint8_t *message, uint32_t len
 
 static uint32_t walk(struct engine *engine, const struct transport_packet *packet, const struct mold_view *view)
 {
-    const uint8_t *messages[HAND];
+    const uint8_t *messages[BOOK_HAND];
     const uint8_t *at = packet->bytes + MOLD_HEADER, *end = packet->bytes + packet->length;
     uint32_t taken = 0, held = 0;
     for (uint32_t i = 0; i < view->count; i++) {
@@ -138,9 +129,11 @@ static uint32_t walk(struct engine *engine, const struct transport_packet *packe
         uint32_t length = get16(at);
         if (LIKELY(i >= view->duplicates)) {
             taken++;
-            if (is_whole(engine, at + 2, length))
+            if (is_whole(engine, at + 2, length)) {
+                book_look(&engine->book, at + 2);
                 messages[held++] = at + 2;
-            if (UNLIKELY(held == HAND)) {
+            }
+            if (UNLIKELY(held == BOOK_HAND)) {
                 apply_all(engine, messages, held, packet->receive_ns);
                 held = 0;
             }

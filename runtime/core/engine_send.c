@@ -147,7 +147,7 @@ ALWAYS_INLINE bool stage(struct engine *engine, struct request *request, struct 
         request->reference = ledger_enter(&engine->ledger, order);
         request->bytes = staged->enter;
         request->length = ouch_enter(staged, request->reference, order->side, order->shares,
-                                     engine->book.instruments[order->locate].stock, order->price, order->time_in_force);
+                                     engine->book.stocks[order->locate], order->price, order->time_in_force);
     } else {
         stage_change(engine, request, staged);
     }
@@ -277,7 +277,7 @@ void engine_warm(struct engine *engine)
     request.verdict = judge(engine, &request, NULL, 0);
     /* The bytes lie in the template until the next order overwrites them. */
     request.length = ouch_enter(&engine->staged[0], request.verdict, order.side, order.shares,
-                                engine->book.instruments[locate].stock, order.price, TW_IOC);
+                                engine->book.stocks[locate], order.price, TW_IOC);
     ledger_warm(&engine->ledger);
     if (engine->transport.warm != NULL)
         engine->transport.warm(engine->transport.self, engine->staged[0].enter, request.length);

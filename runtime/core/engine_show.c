@@ -14,7 +14,7 @@ static void show_tops(struct engine *engine)
                                      .bid_shares = top.bid_shares,
                                      .ask_shares = top.ask_shares,
                                      .locate = locate};
-        memcpy(tops[i].stock, book->instruments[locate].stock, sizeof tops[i].stock);
+        memcpy(tops[i].stock, book->stocks[locate], sizeof tops[i].stock);
     }
     block_put_tops(engine->block, tops, count);
     BLOCK_SET(engine->block, book_errors, book_errors_total(&book->errors));

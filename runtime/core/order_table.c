@@ -6,8 +6,8 @@
 _Static_assert(sizeof(struct order_slot) == 16, "four orders a cache line");
 _Static_assert(sizeof(struct order_second) == 24, "24 bytes where the whole reference is needed");
 
-/* The reference's other bits must fit above ORDER_PLACE_BITS. */
-#define WINDOW_BITS_MIN ORDER_PLACE_BITS
+/* The reference's bits above the window's have their place above the others of a key. */
+#define WINDOW_BITS_MIN ORDER_KEY_BITS
 #define WINDOW_BITS_AMPLE 24u
 
 /* The window: at most a sixth full, so that few new orders find their slot taken; but beyond WINDOW_BITS_AMPLE, where the window
@@ -43,11 +43,10 @@ bool order_table_init(struct order_table *table, struct arena *arena, uint32_t m
     assert(max_orders >= 1 && max_orders <= ORDER_TABLE_LIMIT);
     uint32_t window_bits = window_bits_for(max_orders), second_bits = second_bits_for(max_orders);
     size_t window = (size_t)1 << window_bits, second = (size_t)1 << second_bits;
-    table->window_bits = window_bits;
     table->window_mask = (uint32_t)(window - 1);
     table->second_shift = 64 - second_bits;
     table->second_mask = (uint32_t)(second - 1);
-        table->window = arena_take(arena, window * sizeof *table->window);
+    table->window = arena_take(arena, window * sizeof *table->window);
     table->elsewhere = arena_take(arena, window);
     table->second = arena_take(arena, second * sizeof *table->second);
     return table->window != NULL && table->elsewhere != NULL && table->second != NULL;
@@ -59,7 +58,7 @@ void order_table_clear(struct order_table *table)
     memset(table->window, 0, window * sizeof *table->window);
     memset(table->elsewhere, 0, window);
     memset(table->second, 0, second * sizeof *table->second);
-    }
+}
 
 /* --- the second table: linear probing, deletion by shifting back --- */
 
@@ -82,6 +81,7 @@ struct order_slot *order_second_put(struct order_table *table, uint64_t referenc
     table->second[at].reference = reference;
     uint8_t *elsewhere = &table->elsewhere[order_window_slot(table, reference)];
     *elsewhere += *elsewhere != ORDER_ELSEWHERE_MANY;
+    order_table_slot(table, reference)->key |= ORDER_ELSEWHERE;
     return &table->second[at].order;
 }
 
@@ -99,4 +99,6 @@ void order_second_erase(struct order_table *table, struct order_slot *order, uin
     table->second[hole].order.shares = 0;
     uint8_t *elsewhere = &table->elsewhere[order_window_slot(table, reference)];
     *elsewhere -= *elsewhere != ORDER_ELSEWHERE_MANY;
+    if (*elsewhere == 0)
+        order_table_slot(table, reference)->key &= ~(uint64_t)ORDER_ELSEWHERE;
 }

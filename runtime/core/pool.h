@@ -12,6 +12,7 @@
 #define POOL_CLASSES 28
 
 struct pool {
+    struct tw_level none; /* no orders, price 0: the best level of an empty side */
     struct tw_level *levels;
     uint8_t *free_class;           /* per unit: 1 + class when a free block begins there, else 0 */
     uint32_t units;

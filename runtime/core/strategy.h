@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TW_STRATEGY_ABI 2
+#define TW_STRATEGY_ABI 3
 #define TW_STRATEGY_ORDERS 8    /* most orders one call may ask for */
 #define TW_STRATEGY_SYMBOLS 64  /* most instruments a configuration may name */
 #define TW_STRATEGY_LEGS 4
@@ -23,13 +23,16 @@ struct tw_level {
     uint64_t shares;
 };
 
+enum tw_side { TW_BIDS, TW_ASKS };
+
 /* What a strategy sees: the top of one watched book just changed. */
 struct tw_event {
     uint64_t time_ns;
     uint64_t bid_shares;
     uint64_t ask_shares;
-    const struct tw_level *bids; /* the best level; the nth behind it is bids[-n], n < bid_levels; valid during the call */
-    const struct tw_level *asks;
+    const void *books;           /* for `level` */
+    /* The level `nth` from the best (0) of a side (TW_BIDS, TW_ASKS), NULL past the last; call tw_level_of. Valid during the call. */
+    const struct tw_level *(*level)(const void *books, uint32_t locate, uint32_t side, uint32_t nth);
     int64_t position;            /* own shares of this instrument, from executions; short is negative */
     uint32_t bid;
     uint32_t ask;
@@ -39,6 +42,11 @@ struct tw_event {
     uint8_t trading_state;       /* 'T' trading, 'H' halted, 'P' paused, 'Q' quotation only */
     uint8_t reserved[5];
 };
+
+static inline const struct tw_level *tw_level_of(const struct tw_event *event, enum tw_side side, uint32_t nth)
+{
+    return event->level(event->books, event->locate, side, nth);
+}
 
 enum tw_action {
     TW_ENTER = 'E',

@@ -10,7 +10,7 @@ static size_t trial_footprint(const struct tw_strategy *strategy, const struct t
     return book_footprint(max_orders, settings->max_instruments) + arena_footprint(strategy->footprint(settings)) +
            arena_footprint(strategy->tags(settings) * sizeof(struct trial_order)) + arena_footprint(n * sizeof(uint32_t)) +
            arena_footprint(n * sizeof(int64_t)) + 2 * arena_footprint(n) + arena_footprint(TRIAL_BATCH * sizeof(struct tw_event)) +
-           arena_footprint(2 * TRIAL_LEVELS * TRIAL_BATCH * sizeof(struct tw_level));
+           arena_footprint(TRIAL_BATCH * sizeof(struct trial_levels));
 }
 
 bool trial_open(struct trial *trial, const struct tw_strategy *strategy, const struct tw_strategy_settings *settings,
@@ -30,7 +30,7 @@ bool trial_open(struct trial *trial, const struct tw_strategy *strategy, const s
     trial->watched = arena_take(&trial->arena, n);
     trial->trading_states = arena_take(&trial->arena, n);
     trial->events = arena_take(&trial->arena, TRIAL_BATCH * sizeof *trial->events);
-    trial->levels = arena_take(&trial->arena, 2 * TRIAL_LEVELS * TRIAL_BATCH * sizeof *trial->levels);
+    trial->levels = arena_take(&trial->arena, TRIAL_BATCH * sizeof *trial->levels);
     if (trial->arena.used > trial->arena.capacity) { /* footprint and use disagree: a defect, yet no overrun */
         trial_close(trial);
         return false;
@@ -195,36 +195,46 @@ static void fill_resting(struct trial *trial, struct wave *wave, uint16_t locate
 
 /* --- events --- */
 
-static struct tw_level *copy_levels(const struct trial *trial, uint16_t locate, enum book_side_index side, struct tw_level *levels,
-                                    uint32_t *count)
+/* An event's levels are copied, since the book goes on before its call. */
+static const struct tw_level *level_of(const void *books, uint32_t locate, uint32_t side, uint32_t nth)
 {
+    (void)locate;
+    const struct trial_levels *levels = books;
+    return nth < levels->count[side] ? &levels->level[side][nth] : NULL;
+}
+
+static uint32_t copy_levels(const struct trial *trial, uint16_t locate, enum book_side_index side, struct trial_levels *levels)
+{
+    const struct tw_level *level;
     uint32_t n = 0;
-    while (n < TRIAL_LEVELS && book_level_at(&trial->book, locate, side, n, &levels[TRIAL_LEVELS - 1 - n]))
-        n++;
-    *count = n;
-    return &levels[TRIAL_LEVELS - 1];
+    while (n < TRIAL_LEVELS && (level = book_level(&trial->book, locate, side, n)) != NULL)
+        levels->level[side][n++] = *level;
+    levels->count[side] = n;
+    return n;
 }
 
 static void put_event(struct trial *trial, uint32_t slot, uint16_t locate, uint64_t time_ns)
 {
     struct tw_event *event = &trial->events[slot];
-    struct tw_level *levels = &trial->levels[2 * TRIAL_LEVELS * slot];
+    struct trial_levels *levels = &trial->levels[slot];
     struct book_top top = book_top(&trial->book, locate);
     *event = (struct tw_event){.time_ns = time_ns,
                                .bid_shares = top.bid_shares,
                                .ask_shares = top.ask_shares,
+                               .books = levels,
+                               .level = level_of,
                                .position = trial->positions[locate],
                                .bid = top.bid,
                                .ask = top.ask,
+                               .bid_levels = copy_levels(trial, locate, BOOK_BID, levels),
+                               .ask_levels = copy_levels(trial, locate, BOOK_ASK, levels),
                                .locate = locate,
                                .trading_state = trial->trading_states[locate]};
-    event->bids = copy_levels(trial, locate, BOOK_BID, levels, &event->bid_levels);
-    event->asks = copy_levels(trial, locate, BOOK_ASK, levels + TRIAL_LEVELS, &event->ask_levels);
 }
 
 static void name(struct trial *trial, uint16_t locate)
 {
-    const uint8_t *stock = trial->book.instruments[locate].stock;
+    const uint8_t *stock = trial->book.stocks[locate];
     trial->watched[locate] = trial->strategy->on_instrument(trial->state, locate, stock) != 0 ? 2 : 1;
 }
 

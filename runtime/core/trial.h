@@ -32,6 +32,11 @@ struct trial_counts {
     uint64_t overhead_ns; /* of the same loop with an empty function in the strategy's place */
 };
 
+struct trial_levels {
+    uint32_t count[2];
+    struct tw_level level[2][TRIAL_LEVELS]; /* best first */
+};
+
 struct trial_order {
     uint32_t price, shares; /* shares 0: none open */
     uint32_t next;          /* tag of the next one in this instrument, TW_NO_TAG: last */
@@ -51,7 +56,7 @@ struct trial {
     uint8_t *watched;           /* per locate: 0 not named, 1 no, 2 yes */
     uint8_t *trading_states;
     struct tw_event *events;    /* the batch */
-    struct tw_level *levels;    /* 2 * TRIAL_LEVELS per event */
+    struct trial_levels *levels; /* an event's each */
     uint32_t batched;
     uint32_t reference;
     struct trial_counts counts;

@@ -3,7 +3,7 @@
  * ITCH messages, one after the other, into small books and into a model that is a plain list of orders. References, locates and
  * prices are folded into few values, so that orders meet; bytes that are no type's are stepped over. After every message the book's
  * levels must be the sums over the list, sorted, and the answer of book_apply must be whether the best level changed. */
-#include "book.h"
+#include "book_walk.h"
 #include "fuzz.h"
 
 #define ORDERS 24
@@ -129,13 +129,13 @@ static struct tw_level sum(const struct model *model, uint16_t locate, uint8_t s
 
 static uint32_t check_side(const struct book *book, const struct model *model, uint16_t locate, uint8_t side)
 {
-    struct tw_level level, last = {0};
+    const struct tw_level *level, *last = NULL;
     uint32_t orders = 0;
-    for (uint32_t n = 0; book_level_at(book, locate, side, n, &level); n++) {
-        struct tw_level wanted = sum(model, locate, side, level.price);
-        MUST(level.orders == wanted.orders && level.shares == wanted.shares && level.orders > 0);
-        MUST(n == 0 || (side == BOOK_BID ? level.price < last.price : level.price > last.price));
-        orders += level.orders;
+    for (uint32_t n = 0; (level = book_level(book, locate, side, n)) != NULL; n++) {
+        struct tw_level wanted = sum(model, locate, side, level->price);
+        MUST(level->orders == wanted.orders && level->shares == wanted.shares && level->orders > 0);
+        MUST(n == 0 || (side == BOOK_BID ? level->price < last->price : level->price > last->price));
+        orders += level->orders;
         last = level;
     }
     return orders;
@@ -169,31 +169,76 @@ static void fold(uint8_t *m, unsigned offset)
     put64(m + offset, (value & 15) | (value >> 4 & 3) << 12 | (value >> 6 & 1) << 40);
 }
 
+/* Few prices, of the kinds a side treats in its own ways: near each other, far away, at both ends, of fractions of a cent. */
+static uint32_t fold_price(uint32_t value)
+{
+    uint32_t cents = value & 15;
+    switch (value >> 4 & 7) {
+    case 0:
+        return 100 * (cents * 40);
+    case 1:
+        return 100 * (SIDE_LAST - cents * 8);
+    case 2:
+        return (value >> 7 & 7) == 0 ? 50000 + value % 100 : 100 * (480 + cents * 4);
+    default:
+        return 100 * (500 + cents);
+    }
+}
+
 static void fold_fields(uint8_t *m)
 {
     put16(m + ITCH_A_stock_locate, get16(m + ITCH_A_stock_locate) % (INSTRUMENTS + 1));
     if (strchr("AFECXDU", m[0]) != NULL)
         fold(m, ITCH_A_order_reference);
     if (m[0] == 'A' || m[0] == 'F')
-        put32(m + ITCH_A_price, 1 + get32(m + ITCH_A_price) % 40);
+        put32(m + ITCH_A_price, fold_price(get32(m + ITCH_A_price)));
     if (m[0] == 'U') {
         fold(m, ITCH_U_new_reference);
-        put32(m + ITCH_U_price, 1 + get32(m + ITCH_U_price) % 40);
+        put32(m + ITCH_U_price, fold_price(get32(m + ITCH_U_price)));
     }
+}
+
+/* --- the same messages in packets --- */
+
+#define HAND 7
+
+struct hand {
+    const uint8_t *messages[HAND];
+    int32_t touched[HAND];
+    uint32_t count;
+};
+
+static void walk_hand(struct book *walked, struct hand *hand)
+{
+    struct book_walk walk;
+    for (uint32_t i = 0; i < hand->count; i++)
+        book_look(walked, hand->messages[i]);
+    book_walk_begin(&walk, walked, hand->messages, hand->count);
+    while (walk.at < hand->count) {
+        int32_t touched = hand->touched[walk.at];
+        MUST(book_walk_next(&walk) == touched);
+    }
+    for (uint32_t i = 0; i < hand->count; i++)
+        free((void *)(uintptr_t)hand->messages[i]);
+    hand->count = 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    static struct book book;
+    static struct book book, walked;
     static struct arena arena;
     static bool ready;
     if (!ready) {
-        MUST(arena_open(&arena, book_footprint(ORDERS, INSTRUMENTS)) && book_init(&book, &arena, ORDERS, INSTRUMENTS));
+        MUST(arena_open(&arena, 2 * book_footprint(ORDERS, INSTRUMENTS)) && book_init(&book, &arena, ORDERS, INSTRUMENTS) &&
+             book_init(&walked, &arena, ORDERS, INSTRUMENTS));
         ready = true;
     }
     struct model model = {0};
+    struct hand hand = {0};
     book_clear(&book);
+    book_clear(&walked);
     memset(&book.errors, 0, sizeof book.errors);
+    memset(&walked.errors, 0, sizeof walked.errors);
     struct input input = {bytes, size};
     while (input.left > 0) {
         size_t length = itch_lengths[input.at[0]];
@@ -206,14 +251,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         struct book_top before[INSTRUMENTS];
         for (uint16_t locate = 0; locate < INSTRUMENTS; locate++)
             before[locate] = book_top(&book, locate);
-        book_prefetch_order(&book, message);
-        book_prefetch_level(&book, message);
         int32_t touched = book_apply(&book, message);
         apply(&model, message);
         check_book(&book, &model);
         for (uint16_t locate = 0; locate < INSTRUMENTS; locate++)
             MUST(touched == locate || same_top(before[locate], book_top(&book, locate)));
-        free(message);
+        hand.touched[hand.count] = touched;
+        hand.messages[hand.count++] = message;
+        if (hand.count == HAND) {
+            walk_hand(&walked, &hand);
+            check_book(&walked, &model);
+        }
     }
+    walk_hand(&walked, &hand);
+    check_book(&walked, &model);
     return 0;
 }

@@ -25,6 +25,7 @@ LEG = 1
 NO_TAG = 0xFFFFFFFF
 MAX_ORDERS = 8
 FAILED = 0xFFFFFFFF
+_BIDS, _ASKS = 0, 1
 
 # struct tw_update.kind
 ACCEPTED, REPLACED, EXECUTED, CANCELED = ord("A"), ord("U"), ord("E"), ord("C")
@@ -36,8 +37,8 @@ _FIELDS: dict[str, dict[str, str]] = {
         "time_ns": "i8",
         "bid_shares": "i8",
         "ask_shares": "i8",
-        "bids": "u8",  # addresses, for bid_level and ask_level
-        "asks": "u8",
+        "books": "u8",  # addresses, for bid_level and ask_level
+        "level": "u8",
         "position": "i8",
         "bid": "u4",
         "ask": "u4",
@@ -115,16 +116,22 @@ def _outweighs(typingctx: Any, a: Any, x: Any, b: Any, y: Any) -> Any:
     return types.boolean(types.int64, types.int64, types.int64, types.int64), codegen
 
 
-def _pointer_to(typingctx: Any, address: Any) -> Any:
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+def _level_at(typingctx: Any, level: Any, books: Any, locate: Any, side: Any, nth: Any) -> Any:
+    """Calls the function of an event that gives its levels: the address of the nth of a side."""
 
-    return types.voidptr(types.uint64), codegen
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        function = ir.FunctionType(pointer, [pointer, number, number, number]).as_pointer()
+        return builder.call(
+            builder.inttoptr(arguments[0], function), [builder.inttoptr(arguments[1], pointer), *arguments[2:]]
+        )
+
+    return types.voidptr(types.uint64, types.uint64, types.uint32, types.uint32, types.uint32), codegen
 
 
 # Called without the first argument, which a checker of types cannot know.
 outweighs: Any = numba.extending.intrinsic(_outweighs)
-_pointer: Any = numba.extending.intrinsic(_pointer_to)
+_level: Any = numba.extending.intrinsic(_level_at)
 
 
 @numba.njit(**_HELPER)
@@ -132,7 +139,7 @@ def bid_level(event, n):
     """The bid level n behind the best (0: the best): a record with price, shares, orders. n < event.bid_levels."""
     if n < 0 or n >= event.bid_levels:
         raise IndexError("bid_level: n must be below event.bid_levels")
-    return numba.carray(_pointer(event.bids - np.uint64(n * 16)), (1,), LEVEL)[0]
+    return numba.carray(_level(event.level, event.books, event.locate, _BIDS, n), (1,), LEVEL)[0]
 
 
 @numba.njit(**_HELPER)
@@ -140,7 +147,7 @@ def ask_level(event, n):
     """The ask level n behind the best (0: the best): a record with price, shares, orders. n < event.ask_levels."""
     if n < 0 or n >= event.ask_levels:
         raise IndexError("ask_level: n must be below event.ask_levels")
-    return numba.carray(_pointer(event.asks - np.uint64(n * 16)), (1,), LEVEL)[0]
+    return numba.carray(_level(event.level, event.books, event.locate, _ASKS, n), (1,), LEVEL)[0]
 
 
 @numba.njit(**_HELPER)

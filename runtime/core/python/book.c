@@ -117,11 +117,11 @@ static PyObject *top(PyObject *self, PyObject *arguments)
 
 PyObject *book_depth(const struct book *book, uint16_t locate, enum book_side_index side, Py_ssize_t n)
 {
-    struct tw_level level;
+    const struct tw_level *level;
     PyObject *levels = PyList_New(0);
-    for (uint32_t i = 0; levels != NULL && i < n && book_level_at(book, locate, side, i, &level); i++) {
-        PyObject *row = Py_BuildValue("(kKk)", (unsigned long)level.price, (unsigned long long)level.shares,
-                                      (unsigned long)level.orders);
+    for (uint32_t i = 0; levels != NULL && i < n && (level = book_level(book, locate, side, i)) != NULL; i++) {
+        PyObject *row = Py_BuildValue("(kKk)", (unsigned long)level->price, (unsigned long long)level->shares,
+                                      (unsigned long)level->orders);
         if (row == NULL || PyList_Append(levels, row) != 0)
             Py_CLEAR(levels);
         Py_XDECREF(row);
@@ -167,7 +167,7 @@ static PyObject *status(PyObject *self, PyObject *arguments)
     if (!PyArg_ParseTuple(arguments, "k:status", &locate) || !known_locate(book, locate))
         return NULL;
     const struct book_instrument *instrument = &book->instruments[locate];
-    return Py_BuildValue("{s:N,s:N,s:k,s:k,s:N}", "stock", text_from_alpha(instrument->stock, instrument->stock[0] != 0 ? 8 : 0),
+    return Py_BuildValue("{s:N,s:N,s:k,s:k,s:N}", "stock", text_from_alpha(book->stocks[locate], instrument->named ? 8 : 0),
                          "trading_state", one_character(instrument->trading_state), "lower_band",
                          (unsigned long)instrument->lower_band, "upper_band", (unsigned long)instrument->upper_band,
                          "system_event", one_character(book->system_event));

@@ -119,7 +119,7 @@ static PyObject *orders_as_list(const struct tw_order *orders, uint32_t count)
     return list;
 }
 
-/* The levels under `key`, (price, shares, orders) with the best first, into the end of `levels`. */
+/* The levels under `key`, (price, shares, orders) with the best first. */
 static uint32_t read_levels(PyObject *dict, const char *key, struct tw_level levels[SHOWN_LEVELS])
 {
     PyObject *list = PyMapping_GetItemString(dict, key);
@@ -131,7 +131,7 @@ static uint32_t read_levels(PyObject *dict, const char *key, struct tw_level lev
         unsigned long price, orders;
         unsigned long long shares;
         if (PyArg_ParseTuple(PyList_GetItem(list, i), "kKk;levels are (price, shares, orders)", &price, &shares, &orders))
-            levels[SHOWN_LEVELS - 1 - i] = (struct tw_level){(uint32_t)price, (uint32_t)orders, shares};
+            levels[i] = (struct tw_level){(uint32_t)price, (uint32_t)orders, shares};
     }
     Py_XDECREF(list);
     return (uint32_t)count;
@@ -156,10 +156,22 @@ static PyObject *name(PyObject *object, PyObject *arguments)
     return PyBool_FromLong(self->strategy->on_instrument(self->state, (uint16_t)locate, stock) != 0);
 }
 
+struct shown {
+    uint32_t count[2];
+    struct tw_level level[2][SHOWN_LEVELS];
+};
+
+static const struct tw_level *level_of(const void *books, uint32_t locate, uint32_t side, uint32_t nth)
+{
+    (void)locate;
+    const struct shown *shown = books;
+    return nth < shown->count[side] ? &shown->level[side][nth] : NULL;
+}
+
 static PyObject *event(PyObject *object, PyObject *dict)
 {
     struct strategy_object *self = (struct strategy_object *)object;
-    struct tw_level bids[SHOWN_LEVELS], asks[SHOWN_LEVELS];
+    struct shown shown;
     struct tw_order orders[TW_STRATEGY_ORDERS] = {0};
     struct tw_event now = {.time_ns = (uint64_t)field(dict, "time_ns", 0, INT64_MAX),
                            .bid_shares = (uint64_t)field(dict, "bid_shares", 0, INT64_MAX),
@@ -169,12 +181,12 @@ static PyObject *event(PyObject *object, PyObject *dict)
                            .ask = (uint32_t)field(dict, "ask", 0, UINT32_MAX),
                            .locate = (uint16_t)field(dict, "locate", 0, self->settings.max_instruments - 1),
                            .trading_state = letter(dict, "trading_state", 'T'),
-                           .bids = &bids[SHOWN_LEVELS - 1],
-                           .asks = &asks[SHOWN_LEVELS - 1]};
+                           .books = &shown,
+                           .level = level_of};
     if (PyErr_Occurred() == NULL)
-        now.bid_levels = read_levels(dict, "bids", bids);
+        now.bid_levels = shown.count[TW_BIDS] = read_levels(dict, "bids", shown.level[TW_BIDS]);
     if (PyErr_Occurred() == NULL)
-        now.ask_levels = read_levels(dict, "asks", asks);
+        now.ask_levels = shown.count[TW_ASKS] = read_levels(dict, "asks", shown.level[TW_ASKS]);
     if (PyErr_Occurred() != NULL)
         return NULL;
     return orders_as_list(orders, self->strategy->on_top(self->state, &now, orders));
@@ -295,8 +307,8 @@ static const struct {
     size_t offset, size;
 } layout[] = {
     WHOLE(tw_level), FIELD(tw_level, price), FIELD(tw_level, orders), FIELD(tw_level, shares),
-    WHOLE(tw_event), FIELD(tw_event, time_ns), FIELD(tw_event, bid_shares), FIELD(tw_event, ask_shares), FIELD(tw_event, bids),
-    FIELD(tw_event, asks), FIELD(tw_event, position), FIELD(tw_event, bid), FIELD(tw_event, ask), FIELD(tw_event, bid_levels),
+    WHOLE(tw_event), FIELD(tw_event, time_ns), FIELD(tw_event, bid_shares), FIELD(tw_event, ask_shares), FIELD(tw_event, books),
+    FIELD(tw_event, level), FIELD(tw_event, position), FIELD(tw_event, bid), FIELD(tw_event, ask), FIELD(tw_event, bid_levels),
     FIELD(tw_event, ask_levels), FIELD(tw_event, locate), FIELD(tw_event, trading_state),
     WHOLE(tw_order), FIELD(tw_order, price), FIELD(tw_order, shares), FIELD(tw_order, tag), FIELD(tw_order, locate),
     FIELD(tw_order, side), FIELD(tw_order, action), FIELD(tw_order, time_in_force), FIELD(tw_order, flags),

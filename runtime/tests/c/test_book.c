@@ -2,7 +2,7 @@
  *
  * Books against a naive one under the sanitizers: 200,000 events, valid and not, over several days, with every limit hit. */
 #include "check.h"
-#include "book.h"
+#include "book_walk.h"
 #include "itch.h"
 
 #define REFERENCES 400
@@ -42,12 +42,32 @@ static void naive_add(unsigned reference, uint16_t locate, uint8_t side, uint32_
     }
 }
 
-static void step(struct book *book, uint64_t *seed)
+/* Prices of all kinds: around a level that drifts, so that the near levels must follow; far from it; at both ends of what a price can
+ * be; and, in the last instrument from the second day on, of fractions of a cent. */
+static uint32_t draw_price(uint64_t *seed, int day, uint16_t locate)
+{
+    static uint32_t around = 1000;
+    around += (uint32_t)(chance(seed) % 3) - 1;
+    if (chance(seed) % 1000 == 0)
+        around = 200 + (uint32_t)(chance(seed) % 3000);
+    if (day > 0 && locate == INSTRUMENTS - 1 && chance(seed) % 500 == 0)
+        return around * 100 + 1 + (uint32_t)(chance(seed) % 99);
+    switch (chance(seed) % 20) {
+    case 0:
+        return 100 * (1 + (uint32_t)(chance(seed) % 4000));
+    case 1:
+        return day == 2 ? 100 * (SIDE_LAST - (uint32_t)(chance(seed) % 100)) : 100 * (uint32_t)(chance(seed) % 100);
+    default:
+        return 100 * (around + (uint32_t)(chance(seed) % 40) - 20);
+    }
+}
+
+static void step(struct book *book, uint64_t *seed, int day)
 {
     uint8_t out[ITCH_MESSAGE_MAX];
     unsigned reference = (unsigned)(chance(seed) % REFERENCES);
     uint16_t locate = (uint16_t)(chance(seed) % (INSTRUMENTS + 1));
-    uint32_t shares = (uint32_t)(chance(seed) % 50), price = 100 * (uint32_t)(1 + chance(seed) % 60);
+    uint32_t shares = (uint32_t)(chance(seed) % 50), price = draw_price(seed, day, locate);
     uint8_t side = chance(seed) % 2 ? BOOK_BID : BOOK_ASK;
     switch (chance(seed) % 8) {
     case 0:
@@ -109,9 +129,10 @@ static void compare(const struct book *book)
     for (uint16_t locate = 0; locate < INSTRUMENTS; locate++)
         for (int side = BOOK_BID; side <= BOOK_ASK; side++) {
             uint32_t last = side == BOOK_BID ? UINT32_MAX : 0, total = 0;
-            struct tw_level level;
-            for (uint32_t n = 0; book_level_at(book, locate, side, n, &level); n++) {
-                uint32_t price = level.price;
+            const struct tw_level *level;
+            uint32_t n = 0;
+            for (; (level = book_level(book, locate, side, n)) != NULL; n++) {
+                uint32_t price = level->price;
                 uint64_t shares = 0;
                 uint32_t count = 0;
                 for (unsigned r = 0; r < REFERENCES; r++)
@@ -119,11 +140,12 @@ static void compare(const struct book *book)
                         shares += orders[r].shares;
                         count++;
                     }
-                CHECK(count == level.orders && shares == level.shares && count > 0);
+                CHECK(count == level->orders && shares == level->shares && count > 0);
                 CHECK(side == BOOK_BID ? price < last : price > last);
                 last = price;
                 total += count;
             }
+            CHECK(n == book_level_count(book, locate, side));
             for (unsigned r = 0; r < REFERENCES; r++)
                 total -= orders[r].shares > 0 && orders[r].locate == locate && orders[r].side == side;
             CHECK(total == 0);
@@ -139,7 +161,7 @@ static void random_days(void)
     CHECK(book_init(&book, &arena, MAX_ORDERS, INSTRUMENTS));
     for (int day = 0; day < 4; day++) {
         for (int i = 0; i < 50000; i++) {
-            step(&book, &seed);
+            step(&book, &seed, day);
             if (i % 100 == 0)
                 compare(&book);
         }
@@ -152,8 +174,8 @@ static void random_days(void)
     arena_close(&arena);
 }
 
-/* Every type at its exact length, in packets: looking ahead reads nothing past a message and changes nothing. */
-static void looking_ahead_changes_nothing(void)
+/* Every type at its exact length, in packets: a walk reads nothing past a message, and does what book_apply does. */
+static void a_walk_gives_the_same_answers(void)
 {
     struct arena arena;
     struct book plain, ahead;
@@ -171,9 +193,12 @@ static void looking_ahead_changes_nothing(void)
                 out[at] = (uint8_t)(chance(&seed) % 40);
             messages[i] = exactly(out, itch_lengths[out[0]]);
         }
+        struct book_walk walk;
+        for (uint32_t i = 0; i < count; i++)
+            book_look(&ahead, messages[i]);
+        book_walk_begin(&walk, &ahead, messages, count);
         for (uint32_t i = 0; i < count; i++) {
-            book_look_ahead(&ahead, messages, count, i);
-            CHECK(book_apply(&ahead, messages[i]) == book_apply(&plain, messages[i]));
+            CHECK(book_walk_next(&walk) == book_apply(&plain, messages[i]));
             CHECK(ahead.news == plain.news);
             ahead.news = plain.news = 0;
         }
@@ -229,7 +254,7 @@ static void halts_and_names_are_news(void)
     CHECK(news_of(&book, 'h', 1, ITCH_h_stock, "ONE     BT") == BOOK_NEWS_STATUS && one->trading_state == 'T');
     CHECK(news_of(&book, 'H', 4, ITCH_H_stock, "FOUR    H") == 0 && book.errors.overflow_instruments == 1);
     book_clear(&book);
-    CHECK(one->trading_state == 'T' && one->upper_band == 0 && book.system_event == 0 && one->stock[0] == 0);
+    CHECK(one->trading_state == 'T' && one->upper_band == 0 && book.system_event == 0 && !one->named);
     arena_close(&arena);
 }
 
@@ -298,7 +323,7 @@ static void a_pool_without_room_drops_the_order(void)
 int main(void)
 {
     random_days();
-    looking_ahead_changes_nothing();
+    a_walk_gives_the_same_answers();
     halts_and_names_are_news();
     empty_sides_give_their_levels_back();
     a_pool_without_room_drops_the_order();

@@ -38,7 +38,7 @@ static void toggle(struct naive *order, uint64_t *seed)
     order->shares = 1 + (uint32_t)(chance(seed) % 1000);
     order->locate = (uint16_t)chance(seed);
     order->side = (uint8_t)(chance(seed) >> 63);
-    order_table_put(&table, order->reference, order->locate, order->side, order->price, order->shares);
+    order_table_put(&table, order->reference, 2u * order->locate + order->side, order->price, order->shares);
 }
 
 static void forgets_nothing(uint64_t seed)
