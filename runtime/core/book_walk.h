@@ -99,8 +99,12 @@ static inline int32_t book_take(struct book *book, const uint8_t *message, const
     uint64_t in_the_way = slot->shares | (slot->key & ORDER_ELSEWHERE); /* of an order to be added */
     uint64_t another = (slot->key ^ key) | (slot->price ^ price);       /* than the one to be deleted */
     uint32_t shares = (uint32_t)book_either(adding, found->shares, slot->shares);
-    if (UNLIKELY((found->way == 0) | (book_either(adding, in_the_way, another) != 0) | (shares == 0) | !side_is_near(side, rank) |
-                 (live == book->max_orders)))
+    uint32_t unusual = book_either(adding, in_the_way, another) != 0;
+    unusual |= found->way == 0;
+    unusual |= shares == 0;
+    unusual |= !side_is_near(side, rank);
+    unusual |= live == book->max_orders;
+    if (UNLIKELY(unusual))
         return book_apply(book, message);
     slot->key = key;
     slot->price = price;

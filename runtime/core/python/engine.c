@@ -219,8 +219,7 @@ static PyObject *books_of(const struct book *book)
 {
     PyObject *books = PyDict_New();
     for (uint32_t locate = 0; books != NULL && locate < book->max_instruments; locate++) {
-        const struct ladder *side = book->instruments[locate].side;
-        if (side[BOOK_BID].count == 0 && side[BOOK_ASK].count == 0)
+        if (book_level_count(book, locate, BOOK_BID) == 0 && book_level_count(book, locate, BOOK_ASK) == 0)
             continue;
         PyObject *bids = book_depth(book, (uint16_t)locate, BOOK_BID, PY_SSIZE_T_MAX);
         PyObject *asks = book_depth(book, (uint16_t)locate, BOOK_ASK, PY_SSIZE_T_MAX);
