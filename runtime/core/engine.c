@@ -163,7 +163,8 @@ static void look_at_feed(struct engine *engine, uint64_t now)
 
 static void tick(struct engine *engine, bool login, uint64_t now)
 {
-    risk_tick(engine->risk, now);
+    if (LIKELY(!engine->feed_clock))
+        risk_tick(engine->risk, now);
     look_at_feed(engine, now);
     engine_show(engine);
     if (login) {
@@ -241,6 +242,7 @@ enum engine_reason engine_run(struct engine *engine, bool login, struct failure 
     uint64_t now = clock_now();
     engine->next_tick_ns = engine->next_warm_ns = 0;
     engine->last_packet_ns = now;
+    engine->feed_clock = !login;
     if (!login)
         orders_open_unasked(engine->orders);
     look_around(engine, login, false, now); /* limits and the kill switch before the first packet */

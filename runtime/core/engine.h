@@ -89,6 +89,7 @@ struct engine {
     uint64_t messages;       /* taken from the feed; the block gets them every tick */
     uint64_t malformed;      /* messages; the feed counts packets */
     bool trading;            /* orders may be sent: the order session is live and nobody is stopping */
+    bool feed_clock;         /* replay: the order rate goes by the feed's time, so that it refuses the same orders every time */
     bool feed_ending;        /* the end of the feed session came; stamps of its last orders may still be on their way */
     uint32_t orders_unread;  /* orders sent since stamps and answers were collected */
     uint32_t telling;        /* depth of refusals told for orders that answered refusals */
