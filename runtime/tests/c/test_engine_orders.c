@@ -175,13 +175,24 @@ static void test_tags(void)
     CHECK(COUNTER(orders_sent) == 1 && engine.ledger.open_orders == 1 && told[0].kind == TW_ACCEPTED && told[0].tag == 0);
     ask(&order, 1); /* the tag is taken */
     CHECK(COUNTER(risk_tag) == 1 && told_count == 1 && told[0].kind == TW_REFUSED && told[0].reference == 0);
+    CHECK(told[0].open_shares == 100); /* of the order that has it */
     order.action = TW_REPLACE;
     order.price = 9980;
     order.locate = 7; /* what the order is for is the ledger's word */
     ask(&order, 1);
     hear();
     CHECK(COUNTER(replaces_sent) == 1 && told[0].kind == TW_REPLACED && told[0].price == 9980 && told[0].locate == 1);
+    order.shares = 5000; /* too large: what is there stays */
+    ask(&order, 1);
+    CHECK(told_count == 1 && told[0].kind == TW_REFUSED && told[0].shares == 5000 && told[0].open_shares == 100);
+    order.shares = 100;
+    sends_left = 0;
+    ask(&order, 1);
+    CHECK(told_count == 1 && told[0].kind == TW_REFUSED && told[0].open_shares == 100);
     order.action = TW_CANCEL;
+    ask(&order, 1);
+    CHECK(told_count == 1 && told[0].kind == TW_REFUSED && told[0].open_shares == 100);
+    sends_left = -1;
     ask(&order, 1);
     ask(&order, 1); /* on its way already: nothing */
     CHECK(COUNTER(cancels_sent) == 1 && told_count == 0);
@@ -198,11 +209,11 @@ static void test_tags(void)
 
 static void test_groups(void)
 {
-    uint64_t before = COUNTER(orders_sent), taken = replay.order_count;
+    uint64_t before = COUNTER(orders_sent), taken = replay.order_count, too_large = COUNTER(risk_size);
     struct tw_order legs[] = {enter(1, 100, 1, TW_LEG), enter(2, 2000, 2, TW_LEG)};
     ask(legs, 2); /* the second is too large: none goes */
     CHECK(COUNTER(orders_sent) == before && replay.order_count == taken && engine.ledger.open_orders == 0);
-    CHECK(COUNTER(risk_leg) == 1 && COUNTER(risk_size) == 1 && told_count == 2);
+    CHECK(COUNTER(risk_leg) == 1 && COUNTER(risk_size) == too_large + 1 && told_count == 2);
     legs[1].shares = 200;
     ask(legs, 2);
     CHECK(COUNTER(orders_sent) == before + 2 && COUNTER(legs_sent) == 2 && COUNTER(leg_groups) == 1);
@@ -216,6 +227,37 @@ static void test_groups(void)
     struct tw_order twins[] = {enter(1, 1, 3, TW_LEG), enter(2, 1, 3, TW_LEG)};
     ask(twins, 2);
     CHECK(COUNTER(risk_leg) == 3 && COUNTER(orders_sent) == before + 2);
+    engine_cancel_all(&engine);
+    hear();
+    CHECK(engine.ledger.open_orders == 0);
+}
+
+static void set_duplicate_ms(uint32_t duplicate_ms)
+{
+    struct risk_limits limits = engine.settings.risk_limits;
+    limits.duplicate_ms = duplicate_ms;
+    risk_set_limits(engine.risk, &limits);
+}
+
+static void test_a_group_that_repeats_itself(void)
+{
+    uint64_t before = COUNTER(orders_sent), refused = COUNTER(risk_leg);
+    struct tw_order other = enter(1, 100, TW_NO_TAG, TW_LEG), sell = enter(1, 100, TW_NO_TAG, TW_LEG);
+    other.price--;
+    sell.side = 'S';
+    struct tw_order legs[] = {enter(1, 100, TW_NO_TAG, TW_LEG), other, enter(2, 100, TW_NO_TAG, TW_LEG), sell,
+                              enter(1, 100, TW_NO_TAG, TW_LEG)};
+    set_duplicate_ms(1000);
+    ask(legs, 5); /* the last is the first once more */
+    CHECK(COUNTER(risk_duplicate) == 1 && COUNTER(risk_leg) == refused + 4 && COUNTER(orders_sent) == before);
+    CHECK(told_count == 5 && engine.ledger.open_orders == 0);
+    ask(legs, 4);
+    CHECK(COUNTER(risk_duplicate) == 1 && COUNTER(orders_sent) == before + 4);
+    set_duplicate_ms(0);
+    legs[1] = legs[0];
+    ask(legs, 2); /* without the rule it is the strategy's business */
+    CHECK(COUNTER(risk_duplicate) == 1 && COUNTER(orders_sent) == before + 6);
+    hear();
     engine_cancel_all(&engine);
     hear();
     CHECK(engine.ledger.open_orders == 0);
@@ -305,6 +347,7 @@ int main(void)
     begin();
     test_tags();
     test_groups();
+    test_a_group_that_repeats_itself();
     test_a_peer_that_does_not_read();
     test_killed_and_not_trading();
     test_refusals_that_are_answered_end();
