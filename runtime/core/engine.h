@@ -78,6 +78,8 @@ struct engine {
     struct feed *feed;
     uint8_t *instruments; /* engine_instrument per stock locate */
     void *strategy_state;
+    uint8_t *untold;      /* per tag: has an order from before the start that the strategy has not been told of */
+    uint32_t untold_count;
     struct risk *risk;
     struct control *control;
     struct ledger ledger;
@@ -147,6 +149,9 @@ void engine_warm(struct engine *engine);
 
 /* An update for the strategy; what it asks for in turn is sent. */
 void engine_tell(struct engine *engine, const struct tw_update *update);
+
+/* Orders of the journal whose instruments the feed has named: tell the strategy. */
+void engine_tell_recovered(struct engine *engine);
 
 /* Ask for the cancel of every open order that has none under way. Call again until none is open: the connection may be full. */
 void engine_cancel_all(struct engine *engine);

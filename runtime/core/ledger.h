@@ -125,6 +125,9 @@ const struct ledger_order *ledger_find(const struct ledger *ledger, uint32_t ref
 /* The open order with this tag, or NULL; while replacements are on their way the last of them. */
 const struct ledger_order *ledger_tagged(const struct ledger *ledger, uint32_t tag);
 
+/* What an update says of an order besides the kind and the shares of it. */
+void ledger_tell(const struct ledger *ledger, const struct ledger_order *order, struct tw_update *update);
+
 /* Before the send: journal the request and book it. Return the reference to send under (for a cancel that of the order), 0 when
  * there is no room (orders, journal) or nothing to change: no such tag or (enter) one that is taken, a locate that is not bound, no
  * shares; a cancel already on its way; a replacement of an order that is unsure or being canceled. `quantity` is the one OUCH's

@@ -3,6 +3,8 @@
  * From wishes to orders, with a strategy that asks for what the test says and a connection that takes as much as the test says:
  * groups, tags, refusals that are told, a peer that does not read, the kill switch, stale books, and the sums of the counters. */
 #include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "clock.h"
@@ -18,6 +20,7 @@ static struct tw_update told[64];
 static uint32_t told_count;
 static int sends_left = -1; /* -1: all are taken */
 static bool answer_refusals;
+static uint32_t told_before_top; /* updates before the last on_top */
 
 /* --- the strategy --- */
 
@@ -58,6 +61,7 @@ static uint32_t give(struct tw_order orders[TW_STRATEGY_ORDERS])
 static uint32_t on_top(void *state, const struct tw_event *event, struct tw_order orders[TW_STRATEGY_ORDERS])
 {
     (void)state, (void)event;
+    told_before_top = told_count;
     uint32_t count = give(orders);
     if (!answer_refusals)
         script_count = 0;
@@ -143,7 +147,7 @@ static struct tw_order enter(uint16_t locate, uint32_t shares, uint32_t tag, uin
 
 #define COUNTER(name) BLOCK_GET(engine.block, name)
 
-static void begin(void)
+static void start(const char *journal)
 {
     struct failure failure;
     static struct engine_settings s = {.cpu = -1, .max_orders = 1024, .max_instruments = 8, .max_samples = 8};
@@ -155,11 +159,19 @@ static void begin(void)
                                          .max_open_orders = 20,
                                          .max_orders_per_s = 1000};
     s.feed.policy.keep_packets = 4;
+    s.journal_records = 64;
+    snprintf(s.journal_path, sizeof s.journal_path, "%s", journal);
+    snprintf(s.journal_name, sizeof s.journal_name, "test");
     CHECK(engine_init(&engine, &s, &failure) && engine_attach(&engine, &failure));
     engine.transport = replay_transport_interface(&replay);
     replay_send = engine.transport.send;
     engine.transport.send = send_some;
     orders_open_unasked(engine.orders);
+}
+
+static void begin(void)
+{
+    start("");
     engine.trading = true;
     for (uint16_t locate = 1; locate <= 2; locate++) {
         add(locate, 'B', 9000);
@@ -342,6 +354,46 @@ static void test_stale_books(void)
     CHECK(BLOCK_GET(engine.block, stale) == 1 && COUNTER(messages_lost) == 5);
 }
 
+static void test_orders_of_before_are_told(void)
+{
+    char directory[] = "/tmp/tickwire-orders-XXXXXX", path[64];
+    CHECK(mkdtemp(directory) != NULL);
+    snprintf(path, sizeof path, "%s/journal", directory);
+    start(path);
+    engine.trading = true;
+    for (uint16_t locate = 1; locate <= 2; locate++) {
+        add(locate, 'B', 9000);
+        add(locate, 'S', 10000);
+    }
+    struct tw_order orders[] = {enter(1, 100, 0, 0), enter(1, 200, 1, 0), enter(2, 300, 2, 0), enter(1, 400, TW_NO_TAG, 0)};
+    ask(orders, 4);
+    hear();
+    struct tw_order cancel = {.tag = 0, .action = TW_CANCEL};
+    ask(&cancel, 1);
+    hear();
+    uint32_t first = ledger_tagged(&engine.ledger, 1)->reference;
+    engine_release(&engine);
+
+    start(path);
+    CHECK(engine.ledger.open_orders == 3 && engine.untold_count == 2);
+    script_count = told_count = 0;
+    add(2, 'B', 9000); /* named while there is no order session: not yet */
+    CHECK(told_count == 0);
+    engine.trading = true;
+    engine_tell_recovered(&engine); /* as the loop does when the session is live */
+    CHECK(told_count == 1 && told[0].kind == TW_ACCEPTED && told[0].tag == 2 && told[0].locate == 2);
+    CHECK(told[0].shares == 300 && told[0].open_shares == 300 && told[0].side == 'B' && told[0].price == 9990);
+    add(1, 'B', 9000); /* named by the message that is its first top */
+    CHECK(told_count == 2 && told_before_top == 2 && told[1].kind == TW_ACCEPTED && told[1].tag == 1 && told[1].locate == 1);
+    CHECK(told[1].open_shares == 200 && told[1].reference == first && engine.untold_count == 0);
+    engine_tell_recovered(&engine);
+    add(1, 'S', 10000);
+    CHECK(told_count == 2);
+    engine_release(&engine);
+    unlink(path);
+    rmdir(directory);
+}
+
 int main(void)
 {
     begin();
@@ -353,7 +405,8 @@ int main(void)
     test_refusals_that_are_answered_end();
     test_stale_books();
     CHECK(COUNTER(orders_sent) + COUNTER(replaces_sent) + COUNTER(cancels_sent) == replay.order_count);
-    replay_transport_free(&replay);
     engine_release(&engine);
+    test_orders_of_before_are_told();
+    replay_transport_free(&replay);
     return DONE();
 }
