@@ -25,7 +25,8 @@ static struct ledger_settings ledger_settings(const struct engine_settings *sett
     uint64_t orders = most < LEAST_OPEN_ORDERS ? LEAST_OPEN_ORDERS : most > MOST_OPEN_ORDERS ? MOST_OPEN_ORDERS : most;
     return (struct ledger_settings){.max_open_orders = (uint32_t)orders,
                                     .max_instruments = settings->max_instruments + OTHER_INSTRUMENTS,
-                                    .max_tags = settings->strategy->tags(&settings->strategy_settings)};
+                                    .max_tags = settings->strategy->tags(&settings->strategy_settings),
+                                    .self_match_is_unused = settings->orders.version == OUCH_42};
 }
 
 static size_t engine_footprint(const struct engine_settings *settings)

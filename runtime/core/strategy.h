@@ -75,10 +75,10 @@ enum tw_update_kind {
 
 /* What became of an order.
  *
- * After a restart a strategy is told of every order with a tag that is open from before, as TW_ACCEPTED with the shares open now, so
- * that it manages what it has instead of ordering twice: when the order session has been resumed and the feed has named the
- * instrument, after on_instrument and before the first on_top of it. What the exchange says of such orders before that, while missed
- * answers are sent again, is told as it comes, with locate 0 as long as the feed has not named the instrument. */
+ * After a restart a strategy is told of every order with a tag that is open from before, as TW_ACCEPTED with the shares open now,
+ * so that it manages what it has instead of ordering twice: when the order session has been resumed and the feed has named the
+ * instrument, after on_instrument and before the first on_top of it. What the exchange says of such orders before that, while
+ * missed answers are sent again, is told as it comes, with locate 0 as long as the feed has not named the instrument. */
 struct tw_update {
     uint64_t time_ns;
     int64_t position;     /* after it */

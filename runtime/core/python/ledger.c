@@ -42,7 +42,7 @@ static PyObject *ledger_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     char *text = PyBytes_AsString(path);
     bool good = false;
     if (self != NULL && text != NULL) {
-        struct ledger_settings settings = {(uint32_t)max_open_orders, (uint32_t)max_instruments, (uint32_t)max_tags};
+        struct ledger_settings settings = {(uint32_t)max_open_orders, (uint32_t)max_instruments, (uint32_t)max_tags, false};
         if (max_open_orders > 1u << 20 || max_instruments > 65536 || max_tags > 1u << 20)
             failure_set(&failure, EINVAL, "Ledger: max_open_orders and max_tags may be 1048576, max_instruments 65536");
         else
