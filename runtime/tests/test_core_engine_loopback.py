@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core_exchange import Exchange, soup
-from core_messages import imbalance
+from core_exchange import Exchange, accept_order, soup
+from core_messages import add, imbalance
 
 from tickwire import _core
 
@@ -287,6 +287,31 @@ def test_what_was_missed_is_asked_for_once_the_end_of_the_session_is_known(tmp_p
     exchange.send_orders(query)
     engine.wait_for("state", "live")
     engine.stop()
+    exchange.close()
+
+
+def test_quotes_from_before_a_restart_are_managed_and_not_sent_again(tmp_path: Path) -> None:
+    def answer(message: bytes) -> list[bytes]:
+        return accept_order(message) if message[:1] == b"O" else []  # it stops while its cancels are unanswered
+
+    exchange = Exchange(answer=answer)
+    sections = {
+        "strategy": {"name": "market_maker", "size": 100, "max_position": 1000, "edge_bps": 5.0, "symbols": ["TICK"]},
+        "risk": {"collar_bps": 500, "max_position": 10_000},
+    }
+    journal = {"journal": str(tmp_path / "journal"), "journal_name": "loop", "journal_records": 1024}
+    book = [add(1, "B", 100, 1_000_000), add(2, "S", 100, 1_000_200)]
+    for day, sequence in (("DAY1", 1), ("DAY2", 5)):
+        exchange.login_answer = soup(b"A", b"LOOP".rjust(10) + str(sequence).encode().rjust(20))
+        engine = Running(exchange, tmp_path / "b", engine=journal, **sections).start()
+        engine.wait_for("state", "live")
+        exchange.send_feed(_core.mold_encode(day, 1, [*book, add(3, "B", 50, 1_000_000)]))
+        engine.wait_for("messages", 3)
+        block = engine.wait_for("open_orders", 2)
+        assert block["risk_tag"] == block["replaces_sent"] == 0
+        engine.stop()
+        del engine  # with it, it lets go of the journal
+    assert [order["user_ref_num"] for order in exchange.orders()] == [1, 2]
     exchange.close()
 
 

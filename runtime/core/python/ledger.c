@@ -273,7 +273,7 @@ static PyObject *read_journal(struct journal *journal)
     struct failure failure = {0};
     struct ledger ledger;
     for (uint32_t room = 1024; room <= 1u << 26; room *= 8) {
-        struct ledger_settings settings = {room, room < 65536 ? room : 65536, 0};
+        struct ledger_settings settings = {room, room < 65536 ? room : 65536, 0, false};
         struct arena arena;
         bool good = start_ledger(&arena, &ledger, &settings, journal, &failure);
         PyObject *result = good ? state_of(&ledger) : NULL;
