@@ -119,7 +119,7 @@ static void accept(struct orders *orders, struct transport *transport, const str
     bool first = orders->end == 0, other = !first && strcmp(session, orders->end_session) != 0;
     if (first || other) { /* or a session that began in between */
         strcpy(orders->end_session, session);
-        orders->end = other ? 0 : next;
+        orders->end = other ? 0 : next + (next == 0);
         if (other || next != orders->wanted) {
             connect_again(orders, transport);
             return;
