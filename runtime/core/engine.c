@@ -25,7 +25,8 @@ static struct ledger_settings ledger_settings(const struct engine_settings *sett
     uint64_t orders = most < LEAST_OPEN_ORDERS ? LEAST_OPEN_ORDERS : most > MOST_OPEN_ORDERS ? MOST_OPEN_ORDERS : most;
     return (struct ledger_settings){.max_open_orders = (uint32_t)orders,
                                     .max_instruments = settings->max_instruments + OTHER_INSTRUMENTS,
-                                    .max_tags = settings->strategy->tags(&settings->strategy_settings)};
+                                    .max_tags = settings->strategy->tags(&settings->strategy_settings),
+                                    .self_match_is_unused = settings->orders.version == OUCH_42};
 }
 
 static size_t engine_footprint(const struct engine_settings *settings)
@@ -33,7 +34,7 @@ static size_t engine_footprint(const struct engine_settings *settings)
     struct ledger_settings ledger = ledger_settings(settings);
     return book_footprint(settings->max_orders, settings->max_instruments) + feed_footprint(&settings->feed.policy) +
            arena_footprint(settings->max_instruments) +
-           arena_footprint(settings->strategy->footprint(&settings->strategy_settings)) +
+           arena_footprint(settings->strategy->footprint(&settings->strategy_settings)) + arena_footprint(ledger.max_tags) +
            risk_footprint(settings->max_instruments) + ledger_footprint(&ledger) +
            arena_footprint(TW_STRATEGY_ORDERS * sizeof(struct ouch_staged)) + arena_footprint(sizeof(struct stamps)) +
            arena_footprint(sizeof(struct orders)) + arena_footprint(MOLD_PACKET_MAX);
@@ -56,6 +57,7 @@ bool engine_init(struct engine *engine, const struct engine_settings *settings, 
     engine->feed = feed_init(arena, &settings->feed.policy);
     engine->instruments = arena_take(arena, settings->max_instruments);
     engine->strategy_state = arena_take(arena, settings->strategy->footprint(&settings->strategy_settings));
+    engine->untold = arena_take(arena, ledger.max_tags);
     engine->risk = risk_init(arena, &settings->risk_limits, settings->max_instruments);
     fits = ledger_init(&engine->ledger, arena, &ledger, &engine->journal) && fits;
     engine->staged = arena_take(arena, TW_STRATEGY_ORDERS * sizeof *engine->staged);
@@ -70,6 +72,14 @@ bool engine_init(struct engine *engine, const struct engine_settings *settings, 
     for (unsigned i = 0; i < TW_STRATEGY_ORDERS; i++)
         ouch_stage(&engine->staged[i], settings->orders.version, settings->orders.firm);
     return true;
+}
+
+static void note_recovered(struct engine *engine)
+{
+    for (uint32_t tag = 0; tag < engine->ledger.settings.max_tags; tag++) {
+        engine->untold[tag] = ledger_tagged(&engine->ledger, tag) != NULL;
+        engine->untold_count += engine->untold[tag];
+    }
 }
 
 static void on_update(void *context, const struct tw_update *update)
@@ -95,6 +105,7 @@ bool engine_attach(struct engine *engine, struct failure *failure)
         (!journal_open(&engine->journal, settings->journal_path, settings->journal_name, settings->journal_records, failure) ||
          !ledger_recover(&engine->ledger, failure)))
         return false;
+    note_recovered(engine);
     BLOCK_SET(engine->block, hugepages, engine->arena.hugepages);
     stamps_init(engine->stamps, engine->block);
     orders_init(engine->orders, &settings->orders, engine->block, &engine->ledger, on_update, engine);
@@ -151,6 +162,8 @@ static void look_at_orders(struct engine *engine, bool login, uint64_t now)
     }
     orders_receive(orders, transport, now);
     engine->trading = orders->state == ORDERS_LIVE && !engine->closing;
+    if (UNLIKELY(engine->untold_count > 0) && engine->trading)
+        engine_tell_recovered(engine);
 }
 
 static void look_at_feed(struct engine *engine, uint64_t now)
@@ -163,7 +176,8 @@ static void look_at_feed(struct engine *engine, uint64_t now)
 
 static void tick(struct engine *engine, bool login, uint64_t now)
 {
-    risk_tick(engine->risk, now);
+    if (LIKELY(!engine->feed_clock))
+        risk_tick(engine->risk, now);
     look_at_feed(engine, now);
     engine_show(engine);
     if (login) {
@@ -241,6 +255,7 @@ enum engine_reason engine_run(struct engine *engine, bool login, struct failure 
     uint64_t now = clock_now();
     engine->next_tick_ns = engine->next_warm_ns = 0;
     engine->last_packet_ns = now;
+    engine->feed_clock = !login;
     if (!login)
         orders_open_unasked(engine->orders);
     look_around(engine, login, false, now); /* limits and the kill switch before the first packet */

@@ -78,6 +78,8 @@ struct engine {
     struct feed *feed;
     uint8_t *instruments; /* engine_instrument per stock locate */
     void *strategy_state;
+    uint8_t *untold;      /* per tag: has an order from before the start that the strategy has not been told of */
+    uint32_t untold_count;
     struct risk *risk;
     struct control *control;
     struct ledger ledger;
@@ -89,6 +91,7 @@ struct engine {
     uint64_t messages;       /* taken from the feed; the block gets them every tick */
     uint64_t malformed;      /* messages; the feed counts packets */
     bool trading;            /* orders may be sent: the order session is live and nobody is stopping */
+    bool feed_clock;         /* replay: the order rate goes by the feed's time, so that it refuses the same orders every time */
     bool feed_ending;        /* the end of the feed session came; stamps of its last orders may still be on their way */
     uint32_t orders_unread;  /* orders sent since stamps and answers were collected */
     uint32_t telling;        /* depth of refusals told for orders that answered refusals */
@@ -146,6 +149,9 @@ void engine_warm(struct engine *engine);
 
 /* An update for the strategy; what it asks for in turn is sent. */
 void engine_tell(struct engine *engine, const struct tw_update *update);
+
+/* Orders of the journal whose instruments the feed has named: tell the strategy. */
+void engine_tell_recovered(struct engine *engine);
 
 /* Ask for the cancel of every open order that has none under way. Call again until none is open: the connection may be full. */
 void engine_cancel_all(struct engine *engine);

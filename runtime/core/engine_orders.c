@@ -12,6 +12,26 @@ void engine_tell(struct engine *engine, const struct tw_update *update)
         engine_ask(engine, orders, count, ENGINE_NO_PACKET);
 }
 
+void engine_tell_recovered(struct engine *engine)
+{
+    for (uint32_t tag = 0; tag < engine->ledger.settings.max_tags && engine->untold_count > 0; tag++) {
+        const struct ledger_order *order = ledger_tagged(&engine->ledger, tag);
+        if (!engine->untold[tag])
+            continue;
+        struct tw_update update = {.time_ns = engine->time_ns, .kind = TW_ACCEPTED};
+        if (order != NULL) {
+            if (engine->ledger.positions[order->instrument].locate > UINT16_MAX)
+                continue; /* the feed has yet to name it */
+            ledger_tell(&engine->ledger, order, &update);
+            update.shares = update.open_shares;
+        }
+        engine->untold[tag] = 0;
+        engine->untold_count--;
+        if (order != NULL) /* the cancel of one that went in the meantime was told */
+            engine_tell(engine, &update);
+    }
+}
+
 void engine_cancel_all(struct engine *engine)
 {
     for (uint32_t at = 0; at <= engine->ledger.order_mask; at++) {

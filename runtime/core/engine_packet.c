@@ -16,6 +16,8 @@ static void name_instrument(struct engine *engine, uint16_t locate, const uint8_
     ledger_bind(&engine->ledger, locate, stock); /* without room for it its orders will be refused as `full` */
     bool watched = strategy->on_instrument(engine->strategy_state, locate, stock) != 0;
     engine->instruments[locate] = watched ? ENGINE_WATCHED : ENGINE_NAMED;
+    if (UNLIKELY(engine->untold_count > 0) && engine->trading)
+        engine_tell_recovered(engine);
 }
 
 static void begin_feed_session(struct engine *engine)

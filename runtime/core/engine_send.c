@@ -25,11 +25,13 @@ __attribute__((cold, noinline)) static void tell_refused(struct engine *engine, 
     if (engine->telling == TW_STRATEGY_ORDERS) /* it answers every refusal with a wish that is refused */
         return;
     const struct ledger_position *position = ledger_position(&engine->ledger, order->locate);
+    const struct ledger_order *stands = ledger_tagged(&engine->ledger, order->tag);
     struct tw_update update = {.time_ns = engine->time_ns,
                                .position = position != NULL ? position->shares : 0,
                                .tag = order->tag,
                                .price = order->price,
                                .shares = order->shares,
+                               .open_shares = stands != NULL ? stands->open_shares : 0,
                                .locate = order->locate,
                                .side = order->side,
                                .kind = TW_REFUSED};
@@ -201,6 +203,20 @@ ALWAYS_INLINE void send_single(struct engine *engine, const struct tw_order *wis
         refuse(engine, &request);
 }
 
+/* Nothing of a group is out yet, so what risk remembers as sent does not have the legs before this one. */
+static bool repeats(const struct engine *engine, const struct tw_order *order, const struct request *before, uint32_t count)
+{
+    if (LIKELY(engine->risk->duplicate_ns == 0) || order->action == TW_CANCEL)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct tw_order *other = before[i].order;
+        if (other->action != TW_CANCEL && other->locate == order->locate && other->side == order->side &&
+            other->price == order->price && other->shares == order->shares)
+            return true;
+    }
+    return false;
+}
+
 /* All or none: every leg has passed risk and is journalled and staged before the first one is sent. */
 __attribute__((noinline)) static void send_group(struct engine *engine, const struct tw_order *wishes, uint32_t count,
                                                  uint64_t receive_ns)
@@ -214,6 +230,8 @@ __attribute__((noinline)) static void send_group(struct engine *engine, const st
         for (uint32_t j = 0; j < i; j++) /* two legs of one call cannot share a tag */
             if (legs[i].order->tag != TW_NO_TAG && legs[j].order->tag == legs[i].order->tag)
                 legs[i].verdict = RISK_tag;
+        if (legs[i].verdict == RISK_PASSED && UNLIKELY(repeats(engine, legs[i].order, legs, i)))
+            legs[i].verdict = RISK_duplicate;
         passed = passed && legs[i].verdict == RISK_PASSED;
     }
     uint32_t staged = 0;
@@ -254,6 +272,8 @@ void engine_ask(struct engine *engine, const struct tw_order *orders, uint32_t c
     uint32_t legs = 0;
     if (UNLIKELY(count > TW_STRATEGY_ORDERS))
         count = TW_STRATEGY_ORDERS;
+    if (UNLIKELY(engine->feed_clock))
+        risk_tick(engine->risk, engine->time_ns);
     for (uint32_t i = 0; i < count; i++) {
         if (UNLIKELY(!engine->trading)) { /* not logged in, settled and running: nothing can go out */
             BLOCK_COUNT(engine->block, orders_unsent, 1);

@@ -13,8 +13,8 @@
  * first is answered) are one chain of which at most one is live at the exchange. What the chain can execute at most counts as open:
  * the largest of them, not their sum. When the first goes, those behind it go with it, because the exchange ignores the
  * replacement of an order that is gone and says nothing. The quantity of OUCH's Replace is what the whole chain may come to,
- * shares already executed (and those self-match prevention took) included, in 5.0 as in 4.2; strategies say what shall be open,
- * and ledger_replace gives the quantity to send.
+ * shares already executed included, and in 5.0 those self-match prevention took (ouch.h, ouch42.h); strategies say what shall be
+ * open, and ledger_replace gives the quantity to send.
  *
  * When the journal runs full no order and no replacement goes out any more while there is still room for a cancel and the usual
  * answers of every open order (LEDGER_RESERVE each). When even that is gone, ledger_exhausted: an answer that cannot be written
@@ -45,7 +45,7 @@ struct ledger_order {
     uint32_t tag;
     uint32_t price;
     uint32_t open_shares;
-    uint32_t used;       /* executed or lost to self-match prevention, by it and by those it replaced */
+    uint32_t used;       /* executed, and in 5.0 lost to self-match prevention, by it and by those it replaced */
     uint32_t instrument; /* of the ledger */
     uint8_t side;
     uint8_t state;       /* ledger_state */
@@ -67,6 +67,7 @@ struct ledger_settings {
     uint32_t max_open_orders; /* and as many replacements on their way */
     uint32_t max_instruments; /* with a position or an order of ours, and bound locates */
     uint32_t max_tags;
+    bool self_match_is_unused; /* 4.2: a replacement's quantity does not count what self-match prevention took */
 };
 
 /* An answer of the exchange, the same for both versions of OUCH. */
@@ -124,6 +125,9 @@ static inline struct ledger_position *ledger_position(const struct ledger *ledge
 const struct ledger_order *ledger_find(const struct ledger *ledger, uint32_t reference);
 /* The open order with this tag, or NULL; while replacements are on their way the last of them. */
 const struct ledger_order *ledger_tagged(const struct ledger *ledger, uint32_t tag);
+
+/* What an update says of an order besides the kind and the shares of it. */
+void ledger_tell(const struct ledger *ledger, const struct ledger_order *order, struct tw_update *update);
 
 /* Before the send: journal the request and book it. Return the reference to send under (for a cancel that of the order), 0 when
  * there is no room (orders, journal) or nothing to change: no such tag or (enter) one that is taken, a locate that is not bound, no

@@ -78,7 +78,7 @@ static bool book_known(struct ledger *ledger, const struct journal_record *recor
         break;
     case TW_CANCELED:
         ledger_set_state(ledger, order, LEDGER_LIVE);
-        if (record->tag == LEDGER_SELF_MATCH)
+        if (record->tag == LEDGER_SELF_MATCH && !ledger->settings.self_match_is_unused)
             use_up(ledger, order, record->shares);
         else
             set_open(ledger, order, order->open_shares - least(record->shares, order->open_shares));

@@ -59,7 +59,4 @@ void ledger_book_unsent(struct ledger *ledger, const struct journal_record *reco
 bool ledger_book_answer(struct ledger *ledger, const struct journal_record *record, struct tw_update *update);
 void ledger_book_session(struct ledger *ledger, const struct journal_record *record);
 
-/* What an update says of an order besides the kind and the shares of it. */
-void ledger_tell(const struct ledger *ledger, const struct ledger_order *order, struct tw_update *update);
-
 #endif

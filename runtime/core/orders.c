@@ -54,15 +54,17 @@ void orders_login(struct orders *orders, struct transport *transport, uint64_t n
     uint8_t request[SOUP_LOGIN_BYTES];
     bool resume = !orders->fresh && ledger->session[0] != '\0' &&
                   (settings->session[0] == '\0' || strcmp(settings->session, ledger->session) == 0);
+    if (orders->state != ORDERS_AGAIN)
+        orders->end = 0;
     strcpy(orders->session, resume ? ledger->session : settings->session);
-    orders->next_sequence = resume ? ledger->answered + 1 : 1;
+    orders->wanted = resume ? ledger->answered + 1 : 1;
     orders->held = orders->quiet = 0;
-    orders->query_answered_ns = 0;
     orders->opened_ns = orders->last_sent_ns = orders->last_received_ns = now_ns;
     set_state(orders, ORDERS_LOGGING_IN);
     atomic_fetch_add_explicit(&orders->logins, 1, memory_order_release);
     send_control(orders, transport, request,
-                 soup_login(request, settings->username, settings->password, orders->session, orders->next_sequence));
+                 soup_login(request, settings->username, settings->password, orders->session,
+                            orders->end == 0 ? 0 : orders->wanted));
 }
 
 void orders_open_unasked(struct orders *orders)
@@ -78,7 +80,7 @@ static void reject(struct orders *orders, struct transport *transport, const str
     if (reason == 'S' && strcmp(orders->session, settings->session) != 0) {
         orders->fresh = true;
         lose(orders, transport, EAGAIN, "session \"%s\" from message %llu is gone there; asking for the running one",
-             orders->session, (unsigned long long)orders->next_sequence);
+             orders->session, (unsigned long long)orders->wanted);
         return;
     }
     if (reason == 'S')
@@ -93,18 +95,43 @@ static void reject(struct orders *orders, struct transport *transport, const str
     set_state(orders, ORDERS_REJECTED);
 }
 
+/* Known now: where the session ends. What comes before that takes another login. */
+static void connect_again(struct orders *orders, struct transport *transport)
+{
+    uint8_t goodbye[3];
+    send_control(orders, transport, goodbye, soup_empty(goodbye, SOUP_LOGOUT_REQUEST));
+    if (orders->state == ORDERS_CLOSED) /* it broke before */
+        return;
+    if (transport->drop_connection != NULL)
+        transport->drop_connection(transport->self);
+    set_state(orders, ORDERS_AGAIN);
+}
+
 static void accept(struct orders *orders, struct transport *transport, const struct soup_packet *packet)
 {
-    static const uint8_t query[] = {0, 2, SOUP_UNSEQUENCED, 'Q'};
-    if (orders->state != ORDERS_LOGGING_IN || !soup_accepted(packet, orders->session, &orders->next_sequence)) {
+    static const uint8_t queries[] = {0, 2, SOUP_UNSEQUENCED, 'Q', 0, 2, SOUP_UNSEQUENCED, 'Q'};
+    char session[SOUP_SESSION + 1];
+    uint64_t next;
+    if (orders->state != ORDERS_LOGGING_IN || !soup_accepted(packet, session, &next)) {
         lose(orders, transport, EPROTO, "the exchange accepted a login in a way that is not SoupBinTCP");
         return;
     }
+    bool first = orders->end == 0, other = !first && strcmp(session, orders->end_session) != 0;
+    if (first || other) { /* or a session that began in between */
+        strcpy(orders->end_session, session);
+        orders->end = other ? 0 : next + (next == 0);
+        if (other || next != orders->wanted) {
+            connect_again(orders, transport);
+            return;
+        }
+    }
     orders->fresh = false;
+    strcpy(orders->session, session);
+    orders->next_sequence = next;
     ledger_session(orders->ledger, orders->session, orders->next_sequence);
     set_state(orders, ORDERS_SETTLING);
     if (orders->settings->version == OUCH_50)
-        send_control(orders, transport, query, sizeof query);
+        send_control(orders, transport, queries, sizeof queries);
 }
 
 /* --- answers --- */
@@ -173,24 +200,15 @@ static void on_answer(struct orders *orders, const uint8_t *message, uint32_t le
         orders->on_update(orders->context, &update);
     if (orders->settings->version == OUCH_50 && message[0] == 'Q') {
         ledger_skip_to(orders->ledger, get32(message + OUCH_OUT_Q_next_user_ref_num));
-        if (orders->state == ORDERS_SETTLING && orders->query_answered_ns == 0)
-            orders->query_answered_ns = orders->last_received_ns;
+        if (orders->state == ORDERS_SETTLING && sequence > orders->end)
+            settle(orders);
     }
-}
-
-/* The answer to an Account Query looks like those to the queries of logins before, which a replay from the first message brings
- * again. Ours is the last of what is replayed, so nothing may follow for a while; yet own orders may be filled all the time. */
-static void settle_when_quiet(struct orders *orders, uint64_t now_ns)
-{
-    bool quiet = now_ns - orders->last_received_ns >= ORDERS_QUIET_MS * NS_PER_MS / 10;
-    if (orders->query_answered_ns != 0 && (quiet || now_ns - orders->query_answered_ns >= ORDERS_QUIET_MS * NS_PER_MS))
-        settle(orders);
 }
 
 static void on_heartbeat(struct orders *orders)
 {
     BLOCK_COUNT(orders->block, heartbeats_in, 1);
-    if (orders->state != ORDERS_SETTLING)
+    if (orders->state != ORDERS_SETTLING || orders->next_sequence < orders->end)
         return;
     orders->quiet++;
     if (orders->settings->version == OUCH_42 || orders->quiet >= ORDERS_QUIET_HEARTBEATS)
@@ -224,7 +242,7 @@ static void on_packet(struct orders *orders, struct transport *transport, const 
 
 static bool is_open(const struct orders *orders)
 {
-    return orders->state != ORDERS_CLOSED && orders->state != ORDERS_REJECTED;
+    return orders->state != ORDERS_CLOSED && orders->state != ORDERS_REJECTED && orders->state != ORDERS_AGAIN;
 }
 
 void orders_receive(struct orders *orders, struct transport *transport, uint64_t now_ns)
@@ -233,11 +251,8 @@ void orders_receive(struct orders *orders, struct transport *transport, uint64_t
         return;
     int got = transport->receive_orders(transport->self, orders->buffer + orders->held,
                                         (uint32_t)sizeof orders->buffer - orders->held);
-    if (got == 0) {
-        if (orders->state == ORDERS_SETTLING)
-            settle_when_quiet(orders, now_ns);
+    if (got == 0)
         return;
-    }
     if (got < 0) {
         lose(orders, transport, -got, "the order connection %s%s", got == -ECONNRESET ? "was closed" : "broke: ",
              got == -ECONNRESET ? "" : strerror(-got));

@@ -6,10 +6,16 @@
  * Resuming. The login asks for the session of the ledger from the message after the last one answered, so that what came while
  * nobody listened, or was lost with a killed process, is sent again. Until all of that has come no order may go out: the session is
  * `settling`. When is it over? With OUCH 5.0 an Account Query is sent right after the login; its answer is sequenced, so it comes
- * after everything older, and says which number the exchange expects next. A replay from the first message brings the answers to
- * older queries too, so nothing may follow it for a moment. 4.2 has no such request: the first server heartbeat
- * after the login says that the exchange had nothing to send for a second. Then the ledger is told that what it is still unsure of
- * never arrived. A session that is gone (the exchange began a new one) is refused with 'S' and the running one asked for next. */
+ * after everything older, and says which number the exchange expects next. But the messages sent again hold the answers to older
+ * queries too, and nothing in them tells one from another. Their numbers do: a first login asks for the newest message (sequence 0)
+ * and is told where the session ends. When that is what is wanted, nothing will be sent again and the login is good; otherwise the
+ * connection is given up (ORDERS_AGAIN), and the login of the next one asks for what is wanted. An answer beyond the end told is
+ * ours. SoupBinTCP leaves open whether the number told for 0 is that of the last message or of the one to come, so a message with
+ * that very number counts as old, and two queries are sent: one of the two answers is beyond it for certain.
+ *
+ * 4.2 has no such request: there the first server heartbeat after everything up to the end has come says that the exchange had
+ * nothing more to send for a second. Then the ledger is told that what it is still unsure of never arrived. A session that is gone
+ * (the exchange began a new one) is refused with 'S' and the running one asked for next. */
 #ifndef TICKWIRE_ORDERS_H
 #define TICKWIRE_ORDERS_H
 
@@ -19,7 +25,6 @@
 #include "transport/transport.h"
 
 #define ORDERS_LOGIN_TIMEOUT_MS 5000
-#define ORDERS_QUIET_MS 100 /* after the answer to the Account Query the session is settled even if more keeps coming */
 #define ORDERS_QUIET_HEARTBEATS 2 /* an exchange that leaves the Account Query unanswered for so many is taken as settled */
 
 struct orders_settings {
@@ -40,6 +45,7 @@ enum orders_state {
     ORDERS_SETTLING,  /* logged in; messages missed are still coming */
     ORDERS_LIVE,
     ORDERS_REJECTED,  /* `failure` says why; trying again would not help */
+    ORDERS_AGAIN,     /* closed by us, who know now where the session ends: to be connected again */
 };
 
 struct orders {
@@ -54,8 +60,10 @@ struct orders {
     bool sent;              /* something since the last orders_tick, so no heartbeat is due */
     uint32_t quiet;         /* server heartbeats while settling */
     char session[SOUP_SESSION + 1]; /* asked for, then logged in to */
+    char end_session[SOUP_SESSION + 1]; /* which `end` is of */
+    uint64_t end;           /* messages up to this number may be older than this login; 0: not known, ask for it */
+    uint64_t wanted;        /* the first message that is needed */
     uint64_t next_sequence; /* of the exchange's messages */
-    uint64_t query_answered_ns;  /* when the first answer to an Account Query came, ours or one replayed; 0: none yet */
     uint64_t opened_ns;
     uint64_t last_sent_ns;
     uint64_t last_received_ns;
@@ -75,7 +83,8 @@ void orders_open_unasked(struct orders *orders);
 
 static inline bool orders_are_closed(const struct orders *orders)
 {
-    return atomic_load_explicit(&orders->state, memory_order_relaxed) == ORDERS_CLOSED;
+    uint32_t state = atomic_load_explicit(&orders->state, memory_order_relaxed);
+    return state == ORDERS_CLOSED || state == ORDERS_AGAIN;
 }
 
 /* Read what has come, pass answers on, change state. */

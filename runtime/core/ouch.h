@@ -6,9 +6,9 @@
  * The tables follow Nasdaq's "OUCH 5.0 Order Entry Specification", revision 1.05 of October 2025. Which messages must, may or do
  * not carry an appendage is from the same place; the exchange leaves an optional one out when it has nothing to say in it.
  *
- * Quantities. Enter Order: shares. Replace Order: shares the whole chain of replaces is liable for, those already executed or
- * taken by self-match prevention included. Cancel Order: shares that may execute in total, 0 cancels what is open. Accepted and
- * Replaced tell what is open; Executed and Canceled by how much that shrinks. */
+ * Quantities. Enter Order: shares. Replace Order (section 2.2): shares the whole chain of replaces is liable for, those already
+ * executed or taken by self-match prevention included. Cancel Order: shares that may execute in total, 0 cancels what is open.
+ * Accepted and Replaced tell what is open; Executed and Canceled by how much that shrinks. */
 #ifndef TICKWIRE_OUCH_H
 #define TICKWIRE_OUCH_H
 
@@ -314,8 +314,8 @@ struct ledger_answer;
  *   J Rejected               TW_REJECTED  of an enter or a replace: that reference never lived, and what it was to replace stays as
  *                                         it was; reason: 5.0 a number, 4.2 a letter
  *   M Order Modified         TW_ACCEPTED  shares: open now; comes after a modify of somebody at the exchange, we send none
- *   F Trade Correction (4.2) 0            new price of an execution of before; shares, price and match number are told, position
- *                                         and open shares stay as they are
+ *   F Trade Correction (4.2) 0            new price of an execution of before (see ouch42.h); shares, price and match number are
+ *                                         told, position, cash and open shares stay as they are
  *   P Cancel Pending         0            the order is in a cross: a cancel is taken and done after it
  *   I Cancel Reject          0            the order is in a cross: it stays and the cancel is void
  *   T Order Priority Update  0            price as displayed; open shares stay

@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Nasdaq OUCH 4.2 as tables, from Nasdaq's "O*U*C*H Version 4.2", as updated in October 2025. Trade Correction (F) has been
- * withdrawn since; it is still read, in the layout its successor had in the first updates of 5.0: that of Executed, and a reason.
+ * Nasdaq OUCH 4.2 as tables, from Nasdaq's "O*U*C*H Version 4.2", as updated in October 2025.
+ *
+ * Replace Order, section 2.2: Shares is the total the client is liable for over the whole chain of replaces, executed shares
+ * included. Nasdaq's example: of 500 shares 100 are executed; a replace with 500 leaves 400 open, one with 600 leaves 500. 5.0 has
+ * the same rule and names the shares that self-match prevention took as included too. 4.2 does not, so they are left out here: if
+ * Nasdaq counts them after all, less is open than was wished, never more.
+ *
+ * Broken Trade, section 3.8: names an order and a match number, no shares; the Executed with that number has come before.
+ *
+ * Trade Correction (F) is gone from the list of outbound messages of that update. It told of one thing, the price of an execution
+ * adjusted to a net asset value (reason N, the only one there was): shares, position and what is open are the same before and
+ * after. It is still read, in the layout it had, that of Executed and a reason: 41 bytes, as in public codecs of 4.2 from before.
  *
  * Prices are 4 bytes with 4 decimals, there is no appendage, and orders are named by tokens of 14 characters. Ours are "TW", the
  * reference in 8 hexadecimal digits, and 4 blanks; a token of any other form is not ours. */

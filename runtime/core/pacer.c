@@ -168,7 +168,7 @@ uint64_t pacer_find(const struct pacer *pacer, uint64_t first, uint64_t end, con
         switch (message[0]) {
         case 'R': case 'H':
             return at;
-        case 'A': case 'F': case 'E': case 'C': case 'X': case 'D': case 'U': case 'P':
+        case 'A': case 'F': case 'E': case 'C': case 'X': case 'D': case 'U': case 'P': case 'Q':
             if (locates[locate / 8] >> locate % 8 & 1)
                 return at;
             break;

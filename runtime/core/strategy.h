@@ -81,7 +81,12 @@ enum tw_update_kind {
     TW_REFUSED = 'R', /* by risk, before it was sent */
 };
 
-/* What became of an order. */
+/* What became of an order.
+ *
+ * After a restart a strategy is told of every order with a tag that is open from before, as TW_ACCEPTED with the shares open now,
+ * so that it manages what it has instead of ordering twice: when the order session has been resumed and the feed has named the
+ * instrument, after on_instrument and before the first on_top of it. What the exchange says of such orders before that, while
+ * missed answers are sent again, is told as it comes, with locate 0 as long as the feed has not named the instrument. */
 struct tw_update {
     uint64_t time_ns;
     int64_t position;     /* after it */
@@ -89,7 +94,7 @@ struct tw_update {
     uint32_t tag;
     uint32_t price;       /* of the execution, else of the order */
     uint32_t shares;      /* executed, canceled, ... by this update */
-    uint32_t open_shares; /* of the order, after it */
+    uint32_t open_shares; /* of the order, after it; refused: of the order that stands under the tag, 0 when there is none */
     uint16_t locate;      /* 0: not seen on the feed yet */
     uint8_t side;
     uint8_t kind;         /* tw_update_kind */

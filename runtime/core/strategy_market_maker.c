@@ -258,7 +258,7 @@ static void failed(struct quote *quote, uint32_t open)
         gone(quote, blocked);
         return;
     }
-    quote->doubtful |= quote->phase == REPLACING;
+    quote->doubtful |= quote->phase != CANCELING;
     quote->phase = LIVE;
     quote->open = open;
     quote->blocked = blocked;
@@ -294,9 +294,9 @@ static uint32_t on_update(void *memory, const struct tw_update *update, struct t
     case TW_REJECTED:
         failed(quote, quote->phase == REPLACING || quote->phase == CANCELING ? update->open_shares : 0);
         break;
-    case TW_REFUSED: { /* a cancel is refused for one reason only: there is no such order */
+    case TW_REFUSED: { /* tells what stands under the tag all the same */
         uint8_t doubtful = quote->phase == ENTERING && !quote->known;
-        failed(quote, quote->phase == REPLACING ? quote->open : 0);
+        failed(quote, update->open_shares);
         quote->doubtful |= doubtful;
         break;
     }

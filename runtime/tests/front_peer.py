@@ -64,7 +64,7 @@ class Peer(Exchange):
 
     def _on_packet(self, kind: bytes, payload: bytes) -> None:
         if kind == b"L":
-            wanted = int(payload[-20:])
+            wanted = int(payload[-20:]) or len(self.said) + 1
             self.login_answer = soup(b"A", ACCEPTED[1:11] + str(wanted).rjust(20).encode())
             self.login_answer += b"".join(self.said[wanted - 1 :])
             self.logins += 1

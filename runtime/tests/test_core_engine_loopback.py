@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core_exchange import Exchange, soup
-from core_messages import imbalance
+from core_exchange import Exchange, accept_order, soup
+from core_messages import add, imbalance
 
 from tickwire import _core
 
@@ -154,7 +154,7 @@ def test_an_engine_that_joins_late_does_not_trade_on_half_a_book(exchange: Excha
 
 
 def test_login_request_is_what_the_specification_says(exchange: Exchange, running: Running) -> None:
-    assert exchange.login == b"TRADE1" + b"tickwire  " + b" " * 10 + b"1".rjust(20)
+    assert exchange.login == b"TRADE1" + b"tickwire  " + b" " * 10 + b"0".rjust(20)
 
 
 def test_multicast_feed_is_joined(exchange: Exchange, tmp_path: Path) -> None:
@@ -245,17 +245,73 @@ def test_lost_connection_can_be_made_again_and_order_numbers_go_on(tmp_path: Pat
     exchange.send_feed(_core.mold_encode("DAY1", 7, messages[6:10]))  # nobody trades, the books go on
     engine.wait_for("messages", 10)
 
-    exchange.login_answer = soup(b"A", b"LOOP".rjust(10) + b"4".rjust(20))
+    exchange.login_answer = soup(b"A", b"LOOP".rjust(10) + b"5".rjust(20))
     engine.engine.connect()
     engine.wait_for("state", "live")
-    assert exchange.login.endswith(b"LOOP".ljust(10) + b"4".rjust(20)), (
-        "after two answers and that of the Account Query"
-    )
+    assert exchange.login.endswith(b"LOOP".ljust(10) + b"0".rjust(20)), "nothing is missing, so the first login is good"
     exchange.send_feed(_core.mold_encode("DAY1", 11, messages[10:]))
     engine.wait_for("orders_accepted", 4)
     assert [order["user_ref_num"] for order in exchange.orders()] == [1, 2, 3, 4]
     assert engine.read()["gaps"] == 0
     engine.stop()
+    exchange.close()
+
+
+def test_what_was_missed_is_asked_for_once_the_end_of_the_session_is_known(tmp_path: Path) -> None:
+    exchange = Exchange()
+    engine = Running(exchange, tmp_path / "b").start()
+    engine.wait_for("state", "live")  # two answers to Account Queries
+    assert exchange.connection is not None
+    exchange.connection.shutdown(2)
+    engine.wait_for("state", "login")
+    exchange.login_answer = soup(b"A", b"LOOP".rjust(10) + b"9".rjust(20))
+    engine.engine.connect()
+    until(lambda: engine.engine.session() == ("again", ""), "the end of the session")
+    assert exchange.login.endswith(b"LOOP".ljust(10) + b"0".rjust(20))
+    until(lambda: (b"O", b"") in exchange.packets, "logout")
+    exchange.login_answer = soup(b"A", b"LOOP".rjust(10) + b"3".rjust(20))
+    engine.engine.connect()
+    until(
+        lambda: exchange.login.endswith(b"LOOP".ljust(10) + b"3".rjust(20)), "the message after the last one answered"
+    )
+    event = soup(b"S", _core.ouch_encode({"type": "S", "timestamp": 1, "event_code": "S"}, False))
+    until(lambda: len([p for p in exchange.packets if p == (b"U", b"Q")]) == 4, "queries")
+    # Their answers had the numbers 3 and 4, so they may be old ones: the end is 9.
+    for _ in range(4):
+        assert engine.read()["state"] == "login"
+        exchange.send_orders(event)
+    query = soup(b"S", _core.ouch_encode({"type": "Q", "timestamp": 1, "next_user_ref_num": 1}, False))
+    exchange.send_orders(query)  # 9: may be the last message there was
+    time.sleep(0.05)
+    assert engine.read()["state"] == "login"
+    exchange.send_orders(query)
+    engine.wait_for("state", "live")
+    engine.stop()
+    exchange.close()
+
+
+def test_quotes_from_before_a_restart_are_managed_and_not_sent_again(tmp_path: Path) -> None:
+    def answer(message: bytes) -> list[bytes]:
+        return accept_order(message) if message[:1] == b"O" else []  # it stops while its cancels are unanswered
+
+    exchange = Exchange(answer=answer)
+    sections = {
+        "strategy": {"name": "market_maker", "size": 100, "max_position": 1000, "edge_bps": 5.0, "symbols": ["TICK"]},
+        "risk": {"collar_bps": 500, "max_position": 10_000},
+    }
+    journal = {"journal": str(tmp_path / "journal"), "journal_name": "loop", "journal_records": 1024}
+    book = [add(1, "B", 100, 1_000_000), add(2, "S", 100, 1_000_200)]
+    for day, sequence in (("DAY1", 1), ("DAY2", 5)):
+        exchange.login_answer = soup(b"A", b"LOOP".rjust(10) + str(sequence).encode().rjust(20))
+        engine = Running(exchange, tmp_path / "b", engine=journal, **sections).start()
+        engine.wait_for("state", "live")
+        exchange.send_feed(_core.mold_encode(day, 1, [*book, add(3, "B", 50, 1_000_000)]))
+        engine.wait_for("messages", 3)
+        block = engine.wait_for("open_orders", 2)
+        assert block["risk_tag"] == block["replaces_sent"] == 0
+        engine.stop()
+        del engine  # with it, it lets go of the journal
+    assert [order["user_ref_num"] for order in exchange.orders()] == [1, 2]
     exchange.close()
 
 
@@ -267,11 +323,11 @@ def test_a_session_that_is_gone_is_replaced_by_the_running_one(tmp_path: Path) -
     exchange.send_orders(soup(b"Z"))
     engine.wait_for("state", "login")
     engine.engine.connect()
-    until(lambda: engine.engine.session()[1].startswith('session "LOOP" from message 2 is gone'), "refusal")
+    until(lambda: engine.engine.session()[1].startswith('session "LOOP" from message 3 is gone'), "refusal")
     exchange.login_answer = soup(b"A", b"NEXT".rjust(10) + b"1".rjust(20))
     engine.engine.connect()
     engine.wait_for("state", "live")
-    assert exchange.login.endswith(b" " * 10 + b"1".rjust(20))
+    assert exchange.login.endswith(b" " * 10 + b"0".rjust(20))
     engine.stop()
     exchange.close()
 

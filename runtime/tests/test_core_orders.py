@@ -135,3 +135,20 @@ def test_extreme_prices_do_not_overflow_the_collar() -> None:
 def test_unstamped_orders_are_counted_as_such() -> None:
     result = process(imbalance(1, 5))
     assert (result["samples"], result["unstamped"], result["timestamp_source"]) == (0, 5, "none")
+
+
+@pytest.mark.parametrize(("apart_ns", "sent"), [(0, 2), (10**9 // 8, 5), (10**9 // 2, 16), (10**9, 16)])
+def test_in_memory_the_order_rate_goes_by_the_feeds_time(apart_ns: int, sent: int) -> None:
+    """16 wishes, two orders a second: two at once, then one every half second, however fast the replay runs."""
+    start = 10**13
+    bodies = [
+        message("A", order_reference=n, side=side, shares=100, stock="TICK", price=price, timestamp=start)
+        for n, side, price in ((1, "B", 10000), (2, "S", 10010))
+    ]
+    for n in range(16):
+        side, price = ("B", 10000) if n % 2 == 0 else ("S", 10010)
+        fields = {"order_reference": 10 + n, "timestamp": start + n * apart_ns}
+        bodies.append(message("A", side=side, shares=1000, stock="TICK", price=price, **fields))
+        bodies.append(message("D", **fields))
+    result = process(bodies, risk={"max_orders_per_s": 2})
+    assert (result["orders_sent"], result["risk_rate"]) == (sent, 16 - sent)

@@ -205,6 +205,29 @@ def test_requests_are_answered_while_the_feed_is_sent_and_never_ahead_of_it(star
     control.ask(command="stop")
 
 
+def test_requests_do_not_wait_for_the_order_side(start, monkeypatch):
+    """A receiver that has lost packets on both lines has little time; orders and books may be busy."""
+    messages = [_core.itch_encode({"type": "D", "order_reference": n}) for n in range(50)]
+    site = start(messages)
+    control = site.ask()
+    session = control.ask(command="replay")["session"].encode()
+    control.answer()
+    busy, over = threading.Event(), threading.Event()
+
+    def work(pace):
+        busy.set()
+        over.wait(TIME_LIMIT_S)
+        return pace
+
+    monkeypatch.setattr(site.server, "_follow", work)
+    assert busy.wait(TIME_LIMIT_S)
+    try:
+        answer = asked(site, struct.pack(">10sQH", session, 7, 1))
+    finally:
+        over.set()
+    assert answer is not None and _core.mold_decode(answer)[1:3] == (7, 1)
+
+
 def test_a_listener_that_loses_packets_gets_all_of_the_feed(start):
     """The gaps of a lossy line A, closed by requests alone."""
     messages = [_core.itch_encode({"type": "D", "order_reference": n}) for n in range(200)]

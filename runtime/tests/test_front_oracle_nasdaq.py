@@ -309,6 +309,11 @@ def test_nasdaqs_ouch_session_trades_replaces_and_cancels(exchange, version, use
         maker.enter(3, "X", 1, 1)
         rejected = await maker.next("J")
         assert rejected.reason == (9 if version == "5.0" else "O")
+        if version == "5.0":
+            for letter, answer, n in (("D", "G", 4), ("E", "K", 5)):
+                taker.send(letter, user_ref_num=n, firm="TICK")
+                told = await taker.next(answer)
+                assert (told.user_ref_num, told.firm) == (n, "TICK")
         for trader in (maker, taker):
             await trader.session.close()
 

@@ -321,7 +321,10 @@ class Engine:
         """
 
     def session(self) -> tuple[str, str]:
-        """("closed" | "login" | "settling" | "live" | "rejected", why it is closed or was rejected)."""
+        """("closed" | "login" | "settling" | "live" | "rejected" | "again", why it is closed or was rejected).
+
+        "again": the engine has learned where the session ends and has logged out; connect once more.
+        """
 
     def sync(self) -> None:
         """Have the kernel write the journal to the disk and wait for it; from any thread. OSError."""

@@ -149,14 +149,15 @@ class Runner:
             try:
                 self.engine.connect()
                 log.info("order connection to %s open, logging in as %s", self.peer, self.config["orders"]["username"])
-                problem = self._until_closed()
+                while (problem := self._until_closed()) is None and not self.stopping.wait(FIRST_PAUSE_S):
+                    self.engine.connect()
             except OSError as error:
                 problem = _os_error_text(error)
                 if not heals(error) and not self.stopping.is_set():
                     self.failure = problem
                     self.finished.set()
                     return
-            if self.stopping.is_set():
+            if self.stopping.is_set() or problem is None:
                 return
             if time.monotonic() - started > LAST_PAUSE_S:
                 pause = FIRST_PAUSE_S  # it had worked
@@ -166,12 +167,15 @@ class Runner:
             self.stopping.wait(pause)
             pause = min(2 * pause, LAST_PAUSE_S)
 
-    def _until_closed(self) -> str:
-        """Why the order session ended; a refused login ends the engine itself, with its own reason."""
+    def _until_closed(self) -> str | None:
+        """Why the order session ended; a refused login ends the engine itself, with its own reason.
+
+        None: the engine has learned where the session ends, and needs another connection to log in for what it missed.
+        """
         while not self.stopping.wait(_SESSION_S):
             state, problem = self.engine.session()
-            if state == "closed":
-                return problem
+            if state in ("closed", "again"):
+                return problem if state == "closed" else None
         return "stopping"
 
     def _write(self) -> None:

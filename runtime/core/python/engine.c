@@ -101,7 +101,7 @@ static PyObject *py_connect(PyObject *object, PyObject *unused)
 
 static PyObject *py_session(PyObject *object, PyObject *unused)
 {
-    static const char *const states[] = {"closed", "login", "settling", "live", "rejected"};
+    static const char *const states[] = {"closed", "login", "settling", "live", "rejected", "again"};
     (void)unused;
     struct engine_object *self = (struct engine_object *)object;
     const struct orders *orders = self->engine.orders;
@@ -109,7 +109,7 @@ static PyObject *py_session(PyObject *object, PyObject *unused)
     if (atomic_load_explicit(&orders->logins, memory_order_acquire) != atomic_load(&self->transport.orders.made))
         return Py_BuildValue("(ss)", "login", "");
     uint32_t state = atomic_load_explicit(&orders->state, memory_order_acquire);
-    return Py_BuildValue("(ss)", states[state % 5], state == ORDERS_CLOSED || state == ORDERS_REJECTED ? orders->failure.text : "");
+    return Py_BuildValue("(ss)", states[state % 6], state == ORDERS_CLOSED || state == ORDERS_REJECTED ? orders->failure.text : "");
 }
 
 static PyObject *py_sync(PyObject *object, PyObject *unused)

@@ -42,7 +42,7 @@ static PyObject *ledger_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     char *text = PyBytes_AsString(path);
     bool good = false;
     if (self != NULL && text != NULL) {
-        struct ledger_settings settings = {(uint32_t)max_open_orders, (uint32_t)max_instruments, (uint32_t)max_tags};
+        struct ledger_settings settings = {(uint32_t)max_open_orders, (uint32_t)max_instruments, (uint32_t)max_tags, false};
         if (max_open_orders > 1u << 20 || max_instruments > 65536 || max_tags > 1u << 20)
             failure_set(&failure, EINVAL, "Ledger: max_open_orders and max_tags may be 1048576, max_instruments 65536");
         else
@@ -273,7 +273,7 @@ static PyObject *read_journal(struct journal *journal)
     struct failure failure = {0};
     struct ledger ledger;
     for (uint32_t room = 1024; room <= 1u << 26; room *= 8) {
-        struct ledger_settings settings = {room, room < 65536 ? room : 65536, 0};
+        struct ledger_settings settings = {room, room < 65536 ? room : 65536, 0, false};
         struct arena arena;
         bool good = start_ledger(&arena, &ledger, &settings, journal, &failure);
         PyObject *result = good ? state_of(&ledger) : NULL;

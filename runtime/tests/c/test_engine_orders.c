@@ -3,6 +3,8 @@
  * From wishes to orders, with a strategy that asks for what the test says and a connection that takes as much as the test says:
  * groups, tags, refusals that are told, a peer that does not read, the kill switch, stale books, and the sums of the counters. */
 #include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "clock.h"
@@ -18,6 +20,7 @@ static struct tw_update told[64];
 static uint32_t told_count;
 static int sends_left = -1; /* -1: all are taken */
 static bool answer_refusals;
+static uint32_t told_before_top; /* updates before the last on_top */
 
 /* --- the strategy --- */
 
@@ -58,6 +61,7 @@ static uint32_t give(struct tw_order orders[TW_STRATEGY_ORDERS])
 static uint32_t on_top(void *state, const struct tw_event *event, struct tw_order orders[TW_STRATEGY_ORDERS])
 {
     (void)state, (void)event;
+    told_before_top = told_count;
     uint32_t count = give(orders);
     if (!answer_refusals)
         script_count = 0;
@@ -143,7 +147,7 @@ static struct tw_order enter(uint16_t locate, uint32_t shares, uint32_t tag, uin
 
 #define COUNTER(name) BLOCK_GET(engine.block, name)
 
-static void begin(void)
+static void start(const char *journal)
 {
     struct failure failure;
     static struct engine_settings s = {.cpu = -1, .max_orders = 1024, .max_instruments = 8, .max_samples = 8};
@@ -155,11 +159,19 @@ static void begin(void)
                                          .max_open_orders = 20,
                                          .max_orders_per_s = 1000};
     s.feed.policy.keep_packets = 4;
+    s.journal_records = 64;
+    snprintf(s.journal_path, sizeof s.journal_path, "%s", journal);
+    snprintf(s.journal_name, sizeof s.journal_name, "test");
     CHECK(engine_init(&engine, &s, &failure) && engine_attach(&engine, &failure));
     engine.transport = replay_transport_interface(&replay);
     replay_send = engine.transport.send;
     engine.transport.send = send_some;
     orders_open_unasked(engine.orders);
+}
+
+static void begin(void)
+{
+    start("");
     engine.trading = true;
     for (uint16_t locate = 1; locate <= 2; locate++) {
         add(locate, 'B', 9000);
@@ -175,13 +187,24 @@ static void test_tags(void)
     CHECK(COUNTER(orders_sent) == 1 && engine.ledger.open_orders == 1 && told[0].kind == TW_ACCEPTED && told[0].tag == 0);
     ask(&order, 1); /* the tag is taken */
     CHECK(COUNTER(risk_tag) == 1 && told_count == 1 && told[0].kind == TW_REFUSED && told[0].reference == 0);
+    CHECK(told[0].open_shares == 100); /* of the order that has it */
     order.action = TW_REPLACE;
     order.price = 9980;
     order.locate = 7; /* what the order is for is the ledger's word */
     ask(&order, 1);
     hear();
     CHECK(COUNTER(replaces_sent) == 1 && told[0].kind == TW_REPLACED && told[0].price == 9980 && told[0].locate == 1);
+    order.shares = 5000; /* too large: what is there stays */
+    ask(&order, 1);
+    CHECK(told_count == 1 && told[0].kind == TW_REFUSED && told[0].shares == 5000 && told[0].open_shares == 100);
+    order.shares = 100;
+    sends_left = 0;
+    ask(&order, 1);
+    CHECK(told_count == 1 && told[0].kind == TW_REFUSED && told[0].open_shares == 100);
     order.action = TW_CANCEL;
+    ask(&order, 1);
+    CHECK(told_count == 1 && told[0].kind == TW_REFUSED && told[0].open_shares == 100);
+    sends_left = -1;
     ask(&order, 1);
     ask(&order, 1); /* on its way already: nothing */
     CHECK(COUNTER(cancels_sent) == 1 && told_count == 0);
@@ -198,11 +221,11 @@ static void test_tags(void)
 
 static void test_groups(void)
 {
-    uint64_t before = COUNTER(orders_sent), taken = replay.order_count;
+    uint64_t before = COUNTER(orders_sent), taken = replay.order_count, too_large = COUNTER(risk_size);
     struct tw_order legs[] = {enter(1, 100, 1, TW_LEG), enter(2, 2000, 2, TW_LEG)};
     ask(legs, 2); /* the second is too large: none goes */
     CHECK(COUNTER(orders_sent) == before && replay.order_count == taken && engine.ledger.open_orders == 0);
-    CHECK(COUNTER(risk_leg) == 1 && COUNTER(risk_size) == 1 && told_count == 2);
+    CHECK(COUNTER(risk_leg) == 1 && COUNTER(risk_size) == too_large + 1 && told_count == 2);
     legs[1].shares = 200;
     ask(legs, 2);
     CHECK(COUNTER(orders_sent) == before + 2 && COUNTER(legs_sent) == 2 && COUNTER(leg_groups) == 1);
@@ -216,6 +239,37 @@ static void test_groups(void)
     struct tw_order twins[] = {enter(1, 1, 3, TW_LEG), enter(2, 1, 3, TW_LEG)};
     ask(twins, 2);
     CHECK(COUNTER(risk_leg) == 3 && COUNTER(orders_sent) == before + 2);
+    engine_cancel_all(&engine);
+    hear();
+    CHECK(engine.ledger.open_orders == 0);
+}
+
+static void set_duplicate_ms(uint32_t duplicate_ms)
+{
+    struct risk_limits limits = engine.settings.risk_limits;
+    limits.duplicate_ms = duplicate_ms;
+    risk_set_limits(engine.risk, &limits);
+}
+
+static void test_a_group_that_repeats_itself(void)
+{
+    uint64_t before = COUNTER(orders_sent), refused = COUNTER(risk_leg);
+    struct tw_order other = enter(1, 100, TW_NO_TAG, TW_LEG), sell = enter(1, 100, TW_NO_TAG, TW_LEG);
+    other.price--;
+    sell.side = 'S';
+    struct tw_order legs[] = {enter(1, 100, TW_NO_TAG, TW_LEG), other, enter(2, 100, TW_NO_TAG, TW_LEG), sell,
+                              enter(1, 100, TW_NO_TAG, TW_LEG)};
+    set_duplicate_ms(1000);
+    ask(legs, 5); /* the last is the first once more */
+    CHECK(COUNTER(risk_duplicate) == 1 && COUNTER(risk_leg) == refused + 4 && COUNTER(orders_sent) == before);
+    CHECK(told_count == 5 && engine.ledger.open_orders == 0);
+    ask(legs, 4);
+    CHECK(COUNTER(risk_duplicate) == 1 && COUNTER(orders_sent) == before + 4);
+    set_duplicate_ms(0);
+    legs[1] = legs[0];
+    ask(legs, 2); /* without the rule it is the strategy's business */
+    CHECK(COUNTER(risk_duplicate) == 1 && COUNTER(orders_sent) == before + 6);
+    hear();
     engine_cancel_all(&engine);
     hear();
     CHECK(engine.ledger.open_orders == 0);
@@ -300,17 +354,59 @@ static void test_stale_books(void)
     CHECK(BLOCK_GET(engine.block, stale) == 1 && COUNTER(messages_lost) == 5);
 }
 
+static void test_orders_of_before_are_told(void)
+{
+    char directory[] = "/tmp/tickwire-orders-XXXXXX", path[64];
+    CHECK(mkdtemp(directory) != NULL);
+    snprintf(path, sizeof path, "%s/journal", directory);
+    start(path);
+    engine.trading = true;
+    for (uint16_t locate = 1; locate <= 2; locate++) {
+        add(locate, 'B', 9000);
+        add(locate, 'S', 10000);
+    }
+    struct tw_order orders[] = {enter(1, 100, 0, 0), enter(1, 200, 1, 0), enter(2, 300, 2, 0), enter(1, 400, TW_NO_TAG, 0)};
+    ask(orders, 4);
+    hear();
+    struct tw_order cancel = {.tag = 0, .action = TW_CANCEL};
+    ask(&cancel, 1);
+    hear();
+    uint32_t first = ledger_tagged(&engine.ledger, 1)->reference;
+    engine_release(&engine);
+
+    start(path);
+    CHECK(engine.ledger.open_orders == 3 && engine.untold_count == 2);
+    script_count = told_count = 0;
+    add(2, 'B', 9000); /* named while there is no order session: not yet */
+    CHECK(told_count == 0);
+    engine.trading = true;
+    engine_tell_recovered(&engine); /* as the loop does when the session is live */
+    CHECK(told_count == 1 && told[0].kind == TW_ACCEPTED && told[0].tag == 2 && told[0].locate == 2);
+    CHECK(told[0].shares == 300 && told[0].open_shares == 300 && told[0].side == 'B' && told[0].price == 9990);
+    add(1, 'B', 9000); /* named by the message that is its first top */
+    CHECK(told_count == 2 && told_before_top == 2 && told[1].kind == TW_ACCEPTED && told[1].tag == 1 && told[1].locate == 1);
+    CHECK(told[1].open_shares == 200 && told[1].reference == first && engine.untold_count == 0);
+    engine_tell_recovered(&engine);
+    add(1, 'S', 10000);
+    CHECK(told_count == 2);
+    engine_release(&engine);
+    unlink(path);
+    rmdir(directory);
+}
+
 int main(void)
 {
     begin();
     test_tags();
     test_groups();
+    test_a_group_that_repeats_itself();
     test_a_peer_that_does_not_read();
     test_killed_and_not_trading();
     test_refusals_that_are_answered_end();
     test_stale_books();
     CHECK(COUNTER(orders_sent) + COUNTER(replaces_sent) + COUNTER(cancels_sent) == replay.order_count);
-    replay_transport_free(&replay);
     engine_release(&engine);
+    test_orders_of_before_are_told();
+    replay_transport_free(&replay);
     return DONE();
 }

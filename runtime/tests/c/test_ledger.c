@@ -124,6 +124,25 @@ static void partly_canceled_by_the_exchange(void)
     stop();
 }
 
+/* 4.2 does not say that these count, and a replacement must not leave more open than was wished. */
+static void self_match_in_4_2(void)
+{
+    struct ledger_settings old = settings;
+    old.self_match_is_unused = true;
+    unlink(path);
+    CHECK(start(64, &old));
+    ledger_session(&ledger, "S1", 1);
+    enter(1, 'B', 100);
+    answer(TW_ACCEPTED, 1, 100);
+    CHECK(answer(TW_EXECUTED, 1, 10) && replace(1, 50) == 2 && quantity == 60);
+    struct ledger_answer self_match = {.kind = TW_CANCELED, .reference = 1, .shares = 20, .reason = LEDGER_SELF_MATCH};
+    CHECK(ledger_answer(&ledger, ++sequence, &self_match, &update) && update.open_shares == 70);
+    CHECK(ledger_find(&ledger, 2)->open_shares == 50 && replace(1, 30) == 3 && original == 2 && quantity == 40);
+    stop();
+    CHECK(start(64, &old) && ledger_find(&ledger, 2)->open_shares == 50 && replace(1, 30) == 0);
+    stop();
+}
+
 /* The specification's example: 500 entered, 100 executed, a Replace of 500 leaves 400 open, of 600 leaves 500. */
 static void a_replacement_names_what_the_chain_may_come_to(void)
 {
@@ -439,6 +458,7 @@ int main(void)
     snprintf(path, sizeof path, "%s/j", directory);
     an_order_from_entry_to_its_end();
     partly_canceled_by_the_exchange();
+    self_match_in_4_2();
     a_replacement_names_what_the_chain_may_come_to();
     replacements_may_follow_each_other();
     a_rejected_cancel_leaves_the_order();

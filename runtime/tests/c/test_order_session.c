@@ -12,13 +12,15 @@
 #define SILENCE_NS (SOUP_SILENCE_S * NS_PER_S)
 #define BEAT_NS (200 * NS_PER_MS)
 
-static uint8_t waiting[256];   /* what the exchange has said and nobody has read */
+static uint8_t waiting[512];   /* what the exchange has said and nobody has read */
 static uint32_t waits, beats, others, drops;
+static uint8_t last[64]; /* packet sent */
 
 static int send_some(void *self, const uint8_t *bytes, uint32_t length, uint32_t *last_byte)
 {
     (void)self;
     *last_byte = length - 1;
+    memcpy(last, bytes, length < sizeof last ? length : sizeof last);
     if (length == 3 && bytes[2] == SOUP_CLIENT_HEARTBEAT)
         beats++;
     else
@@ -56,6 +58,7 @@ static void nobody_hears(void *context, const struct tw_update *update)
 
 static struct transport transport = {.send = send_some, .receive_orders = receive_some, .drop_connection = drop};
 static const struct orders_settings settings = {.username = "T", .password = "p", .version = OUCH_42, .heartbeat_ms = 200};
+static const struct orders_settings settings50 = {.username = "T", .password = "p", .version = OUCH_50, .heartbeat_ms = 200};
 static const struct ledger_settings small = {.max_open_orders = 8, .max_instruments = 4, .max_tags = 8};
 static struct journal journal = {.fd = -1};
 static struct arena arena;
@@ -130,6 +133,94 @@ static void test_heartbeats_go_when_nothing_else_has_gone(uint64_t now)
     CHECK(others == said + 1 && orders.state == ORDERS_CLOSED);
 }
 
+static void accepted(const char *session_and_sequence, uint64_t now)
+{
+    CHECK(strlen(session_and_sequence) == 30);
+    say("\0\37A", 3);
+    say(session_and_sequence, 30);
+    orders_receive(&orders, &transport, now);
+}
+
+static void sequenced(const void *message, uint32_t length, uint64_t now)
+{
+    uint8_t header[] = {0, (uint8_t)(1 + length), SOUP_SEQUENCED};
+    say(header, sizeof header);
+    say(message, length);
+    orders_receive(&orders, &transport, now);
+}
+
+static bool asked_for(char sequence)
+{
+    return last[2] == SOUP_LOGIN_REQUEST && last[SOUP_LOGIN_BYTES - 2] == ' ' && last[SOUP_LOGIN_BYTES - 1] == (uint8_t)sequence;
+}
+
+/* Old answers to queries, however long nothing follows them, settle nothing. */
+static void test_what_is_sent_again_settles_nothing(uint64_t now)
+{
+    static const uint8_t answer[13] = {'Q', [12] = 1}, event[10] = {'S'};
+    orders_init(&orders, &settings50, orders.block, &ledger, nobody_hears, NULL);
+    ledger_session(&ledger, "NONE", 1); /* as a new journal: nothing is known of the session */
+    orders_login(&orders, &transport, now);
+    CHECK(asked_for('0'));
+    uint32_t before = drops;
+    accepted("       DAY                   5", now);
+    CHECK(orders.state == ORDERS_AGAIN && orders_are_closed(&orders) && last[2] == SOUP_LOGOUT_REQUEST && drops == before + 1);
+    orders_login(&orders, &transport, now);
+    CHECK(asked_for('1'));
+    accepted("       OLD                   1", now); /* another session has begun: what was learned is of no use */
+    CHECK(orders.state == ORDERS_AGAIN);
+    orders_login(&orders, &transport, now);
+    CHECK(asked_for('0'));
+    accepted("       DAY                   0", now); /* not a number of a message */
+    CHECK(orders.state == ORDERS_AGAIN);
+    orders_login(&orders, &transport, now);
+    CHECK(asked_for('1'));
+    orders.end = 5;
+    accepted("       DAY                   1", now);
+    CHECK(orders.state == ORDERS_SETTLING && last[3] == 'Q' && last[7] == 'Q');
+    for (unsigned i = 1; i <= 5; i++) {
+        sequenced(i % 2 == 0 ? event : answer, i % 2 == 0 ? sizeof event : sizeof answer, now += NS_PER_S);
+        orders_receive(&orders, &transport, now += 10 * NS_PER_S);
+        CHECK(orders.state == ORDERS_SETTLING);
+    }
+    sequenced(answer, sizeof answer, now);
+    CHECK(orders.state == ORDERS_LIVE);
+    say("\0\1Z", 3); /* the end of the session */
+    orders_receive(&orders, &transport, now);
+    CHECK(orders.state == ORDERS_CLOSED);
+    /* Nothing was missed: the login that asks for the end is good. */
+    orders_login(&orders, &transport, now);
+    CHECK(asked_for('0'));
+    accepted("       DAY                   7", now);
+    CHECK(orders.state == ORDERS_SETTLING && last[3] == 'Q');
+    sequenced(answer, sizeof answer, now); /* 7: the last message there was may have that number */
+    CHECK(orders.state == ORDERS_SETTLING);
+    sequenced(answer, sizeof answer, now);
+    CHECK(orders.state == ORDERS_LIVE);
+    orders_logout(&orders, &transport);
+}
+
+/* Without a query: heartbeats count once all that was there has come. */
+static void test_heartbeats_before_the_end_settle_nothing(uint64_t now)
+{
+    static const uint8_t event[10] = {'S'};
+    orders_init(&orders, &settings, orders.block, &ledger, nobody_hears, NULL);
+    ledger_session(&ledger, "NONE", 1);
+    orders_login(&orders, &transport, now);
+    accepted("       DAY                   3", now);
+    orders_login(&orders, &transport, now);
+    accepted("       DAY                   1", now);
+    for (unsigned i = 1; i <= 2; i++) {
+        beat_of_the_exchange(now);
+        CHECK(orders.state == ORDERS_SETTLING);
+        sequenced(event, sizeof event, now);
+    }
+    CHECK(orders.state == ORDERS_SETTLING);
+    beat_of_the_exchange(now);
+    CHECK(orders.state == ORDERS_LIVE);
+    orders_logout(&orders, &transport);
+}
+
 int main(void)
 {
     struct failure failure;
@@ -141,6 +232,10 @@ int main(void)
         test_a_login_without_an_answer(starts[i]);
         test_an_exchange_that_falls_silent(starts[i]);
         test_heartbeats_go_when_nothing_else_has_gone(starts[i]);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        test_what_is_sent_again_settles_nothing(starts[i]);
+        test_heartbeats_before_the_end_settle_nothing(starts[i]);
     }
     arena_close(&arena);
     block_unmap(block);

@@ -196,8 +196,15 @@ static void test_maker_failures(void)
     CHECK(b.count == 0);
     tell(&b, TW_CANCELED, 2, 999000, 0, 0);
     CHECK(b.count == 0); /* the move of the book is what unblocks it */
+    tell(&b, TW_REFUSED, 3, 997000, 100, 0); /* the cancel could not be sent: the quote stands, and is canceled later */
+    CHECK(b.count == 0);
+    book(&b, 5, 995000, 997100, 0);
+    CHECK(b.count == 2 && b.orders[1].action == TW_CANCEL && b.orders[1].tag == 3);
+    tell(&b, TW_REFUSED, 2, 0, 0, 0);
+    tell(&b, TW_REFUSED, 3, 0, 0, 0); /* there is none any more */
+    CHECK(b.count == 1 && b.orders[0].action == TW_ENTER && b.orders[0].tag == 3);
     tell(&b, TW_REFUSED, 3, 0, 0, 0);
-    book(&b, 5, 995000, 997000, 0);
+    book(&b, 5, 995000, 997100, 0);
     CHECK(b.count == 0);
     book(&b, 5, 995100, 997000, 0);
     CHECK(b.count == 2 && b.orders[0].action == TW_ENTER && b.orders[1].action == TW_ENTER);

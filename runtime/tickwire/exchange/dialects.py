@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _core
-from .resting import BUY, SELL, Order
+from .matching import CROSS_FLAGS
+from .resting import BUY, CONTINUOUS, SELL, Order
 from .soupbin import ProtocolError
 
 MAX_SHARES = 999_999
@@ -22,6 +23,7 @@ SIDES = {"B": BUY, "S": SELL, "T": SELL, "E": SELL}
 REASONS: dict[str, tuple[int, str]] = {
     "halted": (0x0007, "H"),
     "side": (0x0009, "O"),
+    "firm": (0x000C, "L"),
     "minimum": (0x000D, "N"),
     "other": (0x000F, "O"),
     "quantity": (0x0013, "Z"),
@@ -55,6 +57,10 @@ class Dialect:
     def immediate(self, entry: dict[str, Any]) -> bool:
         raise NotImplementedError
 
+    def firm(self, entry: dict[str, Any]) -> str:
+        """The firm that an order without a flaw names; "" stands for the account's own."""
+        raise NotImplementedError
+
     def flaw(self, entry: dict[str, Any]) -> str:
         """Why an order cannot be accepted, a name of REASONS; "" when it can."""
         if entry["side"] not in SIDES:
@@ -65,7 +71,7 @@ class Dialect:
             return "symbol"
         if not 1 <= entry["price"] <= LAST_LIMIT and entry["price"] != MARKET_PRICE:
             return "price"
-        if entry["cross_type"] != "N":
+        if entry["cross_type"] != CONTINUOUS and entry["cross_type"] not in CROSS_FLAGS:
             return "cross"
         return self._own_flaw(entry)
 
@@ -119,6 +125,9 @@ class Ouch50(Dialect):
     def immediate(self, entry: dict[str, Any]) -> bool:
         return bool(entry["time_in_force"] == "3")
 
+    def firm(self, entry: dict[str, Any]) -> str:
+        return str(_core.ouch_appendage_decode(entry.get("appendage", b"")).get("firm", ""))
+
     def _own_flaw(self, entry: dict[str, Any]) -> str:
         if entry["time_in_force"] not in ("0", "3", "5", "6", "E"):
             return "other"
@@ -163,6 +172,9 @@ class Ouch42(Dialect):
 
     def immediate(self, entry: dict[str, Any]) -> bool:
         return bool(entry["time_in_force"] == 0)
+
+    def firm(self, entry: dict[str, Any]) -> str:
+        return str(entry["firm"])
 
     def _own_flaw(self, entry: dict[str, Any]) -> str:
         if entry["minimum_quantity"]:

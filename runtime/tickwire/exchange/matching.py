@@ -16,7 +16,11 @@ A client's order rests behind the shares available at its price when it comes. I
 
 An order never trades with one of its own account: what is left of the incoming one is canceled (reason Q). An
 instrument that the feed has halted (any trading state but T) matches nothing; when it trades again, resting orders
-meet the book as if they had just come. Cross trades (Q) of the feed execute nothing here.
+meet the book as if they had just come.
+
+An order for a cross waits beside the book and touches it in no way. When the feed prints that cross (Q), it is executed
+at the cross price if that is within its limit: on each side as many shares as the feed's own had, market orders first,
+then by price and time. What is left of it is canceled (reason T): its time is over. Resting orders take no part.
 """
 
 from __future__ import annotations
@@ -25,13 +29,14 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from .. import _core
-from .resting import BUY, SELL, TRADING, Instrument, Order
+from .resting import BUY, CONTINUOUS, SELL, TRADING, Instrument, Order
 
 _LETTERS = ("B", "S")
 LOCATES = 65536
 
 CANCEL_REQUESTED, CANCEL_IMMEDIATE, CANCEL_EXPIRED, CANCEL_SELF_MATCH = "U", "I", "T", "Q"
 ADDED, REMOVED = "A", "R"
+CROSS_FLAGS = {"O": "O", "C": "C", "H": "H"}  # cross type -> liquidity flag: opening, closing, halt or IPO
 
 
 class Report(Protocol):
@@ -59,6 +64,9 @@ class Matcher:
             for side in instrument.resting:
                 for order in side.orders():
                     self._cancel(order, CANCEL_EXPIRED)
+            for orders in instrument.crosses.values():
+                for order in orders:
+                    self._cancel(order, CANCEL_EXPIRED)
         self.book, self.applied = book, 0
         self.instruments, self.by_locate = {}, {}
         self.watch[:] = b"\xff" * len(self.watch)
@@ -75,6 +83,17 @@ class Matcher:
         """Whether the feed has halted or paused the instrument; it still quotes in state Q."""
         found = self.instruments.get(symbol)
         return found is not None and found.state in "HP"
+
+    def crossed(self, symbol: str, cross: str) -> bool:
+        """Whether the feed has printed this cross. There may be another after each halt, so H is never over."""
+        found = self.instruments.get(symbol)
+        return found is not None and cross != "H" and cross in found.crossed
+
+    def enter_cross(self, order: Order) -> None:
+        """Keep an order until its cross."""
+        instrument = self.instrument(order.symbol)
+        instrument.crosses.setdefault(order.cross, []).append(order)
+        self._update_watch(instrument)
 
     def enter(self, order: Order, immediate: bool) -> None:
         """Match a new order; what is left of it rests, or is canceled when `immediate`."""
@@ -102,7 +121,13 @@ class Matcher:
     def remove(self, order: Order) -> None:
         """Take a resting order out without a word: it is being replaced, or has no open share."""
         instrument = self.instruments[order.symbol]
-        instrument.resting[order.side].remove(order)
+        if order.cross == CONTINUOUS:
+            instrument.resting[order.side].remove(order)
+        else:
+            waiting = instrument.crosses[order.cross]
+            waiting.remove(order)
+            if not waiting:
+                del instrument.crosses[order.cross]
         self._update_watch(instrument)
 
     # --- matching
@@ -220,7 +245,7 @@ class Matcher:
             order = self.book.order(fields["original_reference"])
         self.book.apply(message)
         instrument = self.by_locate.get(locate)
-        if instrument is None and kind in "RHAFP":
+        if instrument is None and kind in "RHAFPQ":
             instrument = self.instrument(fields["stock"])
             instrument.locate = locate
             self.by_locate[locate] = instrument
@@ -232,6 +257,8 @@ class Matcher:
             self._added(instrument, fields["order_reference"], fields["side"], fields["price"], fields["shares"])
         elif kind == "P":
             self._hidden_trade(instrument, fields["price"], fields["shares"])
+        elif kind == "Q":
+            self._cross(instrument, fields["cross_type"], fields["cross_price"], fields["shares"])
         elif order is not None:
             letter, price, shares = order[1:4]
             side = _LETTERS.index(letter)
@@ -330,3 +357,18 @@ class Matcher:
             for own in list(instrument.resting[side].levels.get(price, ())):
                 if instrument.state == TRADING:
                     shares -= self._fill(instrument, own, shares - own.ahead)
+
+    def _cross(self, instrument: Instrument, cross: str, price: int, shares: int) -> None:
+        instrument.crossed.add(cross)
+        orders = instrument.crosses.pop(cross, [])
+        for side in (BUY, SELL):
+            sign = 1 if side == SELL else -1
+            left = shares
+            for order in sorted((o for o in orders if o.side == side), key=lambda o: o.price * sign):
+                filled = min(order.open, left) if order.price * sign <= price * sign else 0
+                if filled:
+                    left -= filled
+                    self._trade((order,), filled, price, (CROSS_FLAGS[cross],))
+        for order in orders:
+            if order.open:
+                self._cancel(order, CANCEL_EXPIRED)

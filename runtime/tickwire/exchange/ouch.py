@@ -10,6 +10,10 @@ that is kept here of an account. What the specifications say of the odd cases, a
 - Replace with something wrong in it: the order it names is canceled and the new number is not used. In a halt the
   replacement is rejected and the order stays.
 - Quantities of Cancel, Modify and Replace count what the chain has executed; those of answers are what is open.
+- Disable Order Entry (5.0) of a firm: its new orders are rejected (firm not authorized) until Enable Order Entry. Open
+  orders stay, and can be replaced and canceled. A blank firm stands for the orders that name none.
+- An order for a cross that was printed before is rejected (invalid cross order). In a halt only orders for the cross
+  that ends it are taken.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from typing import Any
 from ..errors import TickwireError
 from .dialects import DIALECTS, LAST_LIMIT, SIDES, Dialect
 from .matching import CANCEL_REQUESTED, Matcher
-from .resting import SELL, Order
+from .resting import CONTINUOUS, SELL, Order
 from .soupbin import Account, ProtocolError, Session
 
 _DAY_NS = 24 * 3600 * 10**9
@@ -56,6 +60,7 @@ class Trader:
     dialect: Dialect
     last_reference: int = 0  # 5.0
     tokens: set[str] = field(default_factory=set)  # 4.2
+    disabled: set[str] = field(default_factory=set)  # firms whose order entry is
     orders: dict[int | str, Order] = field(default_factory=dict)  # the open ones
     touched: bool = False  # has messages that were not pumped yet
 
@@ -93,9 +98,11 @@ class OrderEntry:
             "X": self._cancel,
             "M": self._modify,
             "C": self._mass_cancel,
+            "D": self._switch_entry,
+            "E": self._switch_entry,
             "Q": self._account_query,
         }.get(request["type"])
-        if action is None or (self.matcher is None and action not in (self._enter, self._account_query)):
+        if action is None or (self.matcher is None and request["type"] not in "ODEQ"):
             self.counters.ignored += 1
         else:
             action(trader, request)
@@ -134,7 +141,7 @@ class OrderEntry:
             counters.duplicates += 1
             return
         trader.use(key)
-        reason = dialect.flaw(request) or self._halted(request[dialect.symbol])
+        reason = dialect.flaw(request) or self._refusal(trader, request)
         if reason:
             self._reject(trader, key, reason, request)
             return
@@ -143,23 +150,37 @@ class OrderEntry:
         self._say(trader, dialect.accepted(order, _now()))
         self._work(trader, order)
 
+    def _refusal(self, trader: Trader, entry: dict[str, Any]) -> str:
+        """Why a new order without a flaw is not taken now; "" when it is."""
+        if trader.disabled and trader.dialect.firm(entry) in trader.disabled:
+            return "firm"
+        symbol, cross = entry[trader.dialect.symbol], entry["cross_type"]
+        if self.matcher is not None and self.matcher.crossed(symbol, cross):
+            return "cross"
+        return self._halted(symbol, cross)
+
     def _order(self, trader: Trader, key: Any, entry: dict[str, Any], shares: int) -> Order:
         self.last_reference += 1
         symbol, side = entry[trader.dialect.symbol], SIDES[entry["side"]]
         price = entry["price"]
         if price > LAST_LIMIT and side == SELL:
             price = 0  # a market order, which takes any
-        return Order(trader, key, symbol, side, price, shares, reference=self.last_reference, entry=entry)
+        order = Order(trader, key, symbol, side, price, shares, reference=self.last_reference, entry=entry)
+        order.cross = entry["cross_type"]
+        return order
 
     def _work(self, trader: Trader, order: Order) -> None:
         if self.matcher is not None:
             trader.orders[order.key] = order
+            if order.cross != CONTINUOUS:
+                self.matcher.enter_cross(order)
+                return
             # A market order cannot rest: it has no price to rest at.
             market = order.entry["price"] > LAST_LIMIT
             self.matcher.enter(order, market or trader.dialect.immediate(order.entry))
 
-    def _halted(self, symbol: str) -> str:
-        return "halted" if self.matcher is not None and self.matcher.halted(symbol) else ""
+    def _halted(self, symbol: str, cross: str) -> str:
+        return "halted" if cross != "H" and self.matcher is not None and self.matcher.halted(symbol) else ""
 
     def _reject(self, trader: Trader, key: Any, reason: str, entry: dict[str, Any]) -> None:
         self.counters.rejected += 1
@@ -178,7 +199,7 @@ class OrderEntry:
             self.matcher.reduce(original, original.open, CANCEL_REQUESTED)
             return
         trader.use(key)
-        if self._halted(original.symbol):
+        if self._halted(original.symbol, original.cross):
             self._reject(trader, key, "halted", entry)
             return
         self.matcher.remove(original)
@@ -226,6 +247,19 @@ class OrderEntry:
         for order in list(trader.orders.values()):
             if not symbol or order.symbol == symbol:
                 self.matcher.reduce(order, order.open, CANCEL_REQUESTED)
+
+    def _switch_entry(self, trader: Trader, request: dict[str, Any]) -> None:
+        """Disable or Enable Order Entry; both are answered whether or not they change anything."""
+        key, firm = request["user_ref_num"], request["firm"]
+        if not trader.fresh(key):
+            self.counters.ignored += 1
+            return
+        trader.use(key)
+        if request["type"] == "D":
+            trader.disabled.add(firm)
+        else:
+            trader.disabled.discard(firm)
+        self._say(trader, trader.dialect.about("G" if request["type"] == "D" else "K", key, _now(), firm=firm))
 
     def _account_query(self, trader: Trader, request: dict[str, Any]) -> None:
         del request

@@ -5,12 +5,18 @@ A request is session (10), sequence (8) and count (2), without anything behind. 
 feed with the messages from that sequence on: as many as were asked for, have been sent, and fit a packet; who needs
 more asks again. Nothing is answered that the feed has not sent. Requests of another session, of another size, for
 nothing or beyond what was sent are counted and not answered.
+
+The server has a thread of its own. In the exchange's loop a request would wait for the books to follow the feed, tens
+of milliseconds under load, and a receiver that has two lines and loses a packet on both closes its gaps one after the
+other: at some tens of thousands of packets a second it would run out of room behind them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
+import threading
 
 from .. import _core
 from ..errors import TickwireError
@@ -19,11 +25,10 @@ from .feed import Feed
 _REQUEST = struct.Struct(">10sQH")
 _HEADER = 20
 PACKET_MAX = 1472
-_AT_ONCE = 64  # requests before others get their turn
 
 
 class RequestServer:
-    """A socket for the exchange's loop: call `readable` when it is."""
+    """Bound when made; answers between `start` and `close`."""
 
     def __init__(self, feed: Feed, address: str, port: int) -> None:
         self.feed = feed
@@ -39,23 +44,29 @@ class RequestServer:
                 f"feed.request_port: cannot receive on {address}:{port}: {error.strerror}; "
                 f"see who holds it with `ss -lunp sport = :{port}`, or choose another feed.request_port"
             ) from None
-        self.sock.setblocking(False)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="tickwire-requests", daemon=True)
 
-    def readable(self) -> None:
-        for _turn in range(_AT_ONCE):
+    def start(self) -> None:
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
             try:
                 request, peer = self.sock.recvfrom(_REQUEST.size + 1)
-            except OSError:  # nothing more, or the port of an earlier client is closed
+            except OSError:  # the port of an earlier client is closed
+                request, peer = b"", None
+            if self._closing.is_set():
                 return
+            if peer is None:
+                continue
             answer = self.answer(request)
             if answer is None:
                 self.ignored += 1
                 continue
             self.requests += 1
-            try:
+            with contextlib.suppress(OSError):  # whoever missed it asks again
                 self.sock.sendto(answer, peer)
-            except OSError:
-                pass  # whoever missed it asks again
 
     def answer(self, request: bytes) -> bytes | None:
         """The packet that answers a request, None when there is none."""
@@ -76,4 +87,9 @@ class RequestServer:
         return _core.mold_encode(self.feed.session, sequence, messages)
 
     def close(self) -> None:
+        self._closing.set()
+        if self._thread.is_alive():
+            with contextlib.suppress(OSError):  # an unconnected socket says so, and wakes up all the same
+                self.sock.shutdown(socket.SHUT_RDWR)
+            self._thread.join()
         self.sock.close()

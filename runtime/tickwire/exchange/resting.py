@@ -9,6 +9,7 @@ from typing import Any
 
 BUY, SELL = 0, 1
 TRADING = "T"  # a trading state of the feed
+CONTINUOUS = "N"  # the cross type of an order that is for no cross
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +27,7 @@ class Order:
     entry: dict[str, Any] = field(default_factory=dict)  # as it was entered, for the answers that repeat it
     since: int = 0  # feed messages applied when it came to rest
     ahead: int = 0  # shares of the feed ahead of it at its price
+    cross: str = CONTINUOUS  # the cross it waits for
 
 
 class Resting:
@@ -64,7 +66,7 @@ class Resting:
 class Instrument:
     """What is known of one instrument beside the replayed book."""
 
-    __slots__ = ("symbol", "locate", "state", "resting", "taken", "joined")
+    __slots__ = ("symbol", "locate", "state", "resting", "taken", "joined", "crosses", "crossed")
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
@@ -73,7 +75,10 @@ class Instrument:
         self.resting = (Resting(BUY), Resting(SELL))
         self.taken: tuple[dict[int, int], dict[int, int]] = ({}, {})  # of the feed's side: price -> shares
         self.joined: dict[int, int] = {}  # references of the feed that came behind an order of ours -> when
+        self.crosses: dict[str, list[Order]] = {}  # cross type -> the orders that wait for it, by time
+        self.crossed: set[str] = set()  # those the feed has printed
 
     @property
     def watched(self) -> bool:
-        return bool(self.resting[0].keys or self.resting[1].keys or self.taken[0] or self.taken[1])
+        resting, taken = self.resting, self.taken
+        return bool(resting[0].keys or resting[1].keys or taken[0] or taken[1] or self.crosses)

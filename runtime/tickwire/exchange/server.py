@@ -142,7 +142,7 @@ class Exchange:
         for listener in self._listeners:
             self.selector.register(listener, selectors.EVENT_READ)
         if self.requests is not None:
-            self.selector.register(self.requests.sock, selectors.EVENT_READ, self.requests)
+            self.requests.start()
         self.feed.start()
         orders, feed = self.config["orders"], self.config["feed"]
         log.info(
@@ -196,8 +196,6 @@ class Exchange:
     def _event(self, key: selectors.SelectorKey, mask: int, now: float) -> None:
         if key.fileobj is self._wake_in:
             self._wake_in.recv(4096)
-        elif key.data is self.requests and self.requests is not None:
-            self.requests.readable()
         elif key.data is None:
             self._accept(key.fileobj, now)  # type: ignore[arg-type]
         elif key.data in self.clients:  # not dropped by an earlier event of this round
