@@ -23,7 +23,7 @@ setup(
             depends=sorted(str(path) for path in CORE.rglob("*.h")),
             include_dirs=[str(CORE)],
             define_macros=[("Py_LIMITED_API", "0x030B0000"), ("_GNU_SOURCE", "1")],
-            extra_compile_args=["-std=c11", *SPEED, "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", *ACROSS_FILES],
+            extra_compile_args=["-std=c11", *SPEED, *ACROSS_FILES, "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
             extra_link_args=ACROSS_FILES,
             py_limited_api=True,
         )
