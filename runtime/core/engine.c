@@ -45,7 +45,7 @@ bool engine_init(struct engine *engine, const struct engine_settings *settings, 
     engine->journal.fd = -1;
     engine->settings = *settings;
     size_t need = engine_footprint(settings);
-    if (!arena_open(&engine->arena, need))
+    if (!arena_open_near(&engine->arena, need, settings->cpu))
         return failure_set(failure, ENOMEM,
                            "engine memory: %zu MB needed for engine.max_orders %u and engine.max_instruments %u cannot be had: "
                            "%s; lower them or free memory",
