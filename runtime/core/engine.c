@@ -28,7 +28,7 @@ static struct ledger_settings ledger_settings(const struct engine_settings *sett
                                     .max_tags = settings->strategy->tags(&settings->strategy_settings)};
 }
 
-static size_t engine_footprint(const struct engine_settings *settings)
+size_t engine_footprint(const struct engine_settings *settings)
 {
     struct ledger_settings ledger = ledger_settings(settings);
     return book_footprint(settings->max_orders, settings->max_instruments) + feed_footprint(&settings->feed.policy) +
@@ -86,6 +86,7 @@ bool engine_attach(struct engine *engine, struct failure *failure)
     engine->block = block_create(settings->block_path, settings->name, settings->max_samples, failure);
     if (engine->block == NULL)
         return false;
+    memcpy(engine->block->strategy, settings->strategy_name, sizeof engine->block->strategy);
     engine->control = control_create(control_path, &settings->risk_limits, failure);
     if (engine->control == NULL)
         return false;

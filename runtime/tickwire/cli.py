@@ -65,7 +65,7 @@ def _run(args: argparse.Namespace) -> int:
     from . import engine
 
     log.setup(args.verbose)
-    engine.run(strategy.prepare(config.load(args.config, config.ENGINE)))
+    engine.run(config.load(args.config, config.ENGINE))
     return 0
 
 
