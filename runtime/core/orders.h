@@ -53,6 +53,8 @@ struct orders {
     bool fresh;             /* the session to resume is gone: ask for the running one */
     bool sent;              /* something since the last orders_tick, so no heartbeat is due */
     uint32_t quiet;         /* server heartbeats while settling */
+    bool heard;             /* an answer that only the version spoken here has, ever */
+    uint64_t asked_before;  /* requests sent before the login */
     char session[SOUP_SESSION + 1]; /* asked for, then logged in to */
     uint64_t next_sequence; /* of the exchange's messages */
     uint64_t query_answered_ns;  /* when the first answer to an Account Query came, ours or one replayed; 0: none yet */

@@ -111,8 +111,11 @@ def test_orders_are_sent_accepted_and_stamped(exchange: Exchange, running: Runni
     assert (block["orders_sent"], block["orders_unsent"], block["orders_rejected"]) == (20, 0, 0)
     assert block["timestamp_source"] == "software"
     assert block["top"] == [
-        {"locate": 1, "stock": "TICK", "bid": 10000, "bid_size": 100, "ask": 10010, "ask_size": 100}
-    ]
+        {
+            "locate": 1, "stock": "TICK", "bid": 10000, "bid_size": 100, "ask": 10010, "ask_size": 100,
+            "trading_state": "T",
+        }
+    ]  # fmt: skip
     assert (block["samples"], block["unstamped"], block["samples_dropped"]) == (20, 0, 0)
     samples = running.samples()
     assert len(samples) == block["samples"]

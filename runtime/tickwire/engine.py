@@ -36,7 +36,7 @@ FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 5.0
 _WATCH_S = 0.1
 _SESSION_S = 0.02
 _SYNC_S = 1.0
-_STOP_S = 5.0  # for an engine that was told to stop; it takes a second at most for the answers to its cancels
+_STOP_S = 3.0  # for an engine that was told to stop; it takes a second at most for the answers to its cancels
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
 
@@ -96,10 +96,12 @@ class Runner:
         self.finished = threading.Event()
         self.failure: str | None = None
         self.control: _core.Control | None = None
-        path, name = journal_path(config)
+        self.journal, name = journal_path(config)
         if config["strategy"]["file"]:
             log.info("compiling strategy %s", config["strategy"]["file"])
-        settings = strategy.prepare({**config, "engine": {**config["engine"], "journal": path, "journal_name": name}})
+        settings = strategy.prepare(
+            {**config, "engine": {**config["engine"], "journal": self.journal, "journal_name": name}}
+        )
         try:
             log.info(
                 "taking %d MB of memory, for engine.max_orders %d and engine.max_instruments %d",
@@ -224,8 +226,6 @@ class Runner:
             self._thread(*work)
             for work in (("engine", self._trade), ("connect", self._connect), ("write", self._write))
         ]
-        for thread in threads:
-            thread.start()
         taken, pages = self.engine.memory()
         log.info(
             "ready after %.2f s: %d MB on %s; waiting for feed %s:%s and orders %s",
@@ -236,10 +236,12 @@ class Runner:
             self.config["feed"]["port"],
             self.peer,
         )
+        for thread in threads:
+            thread.start()
         try:
             while not self.finished.wait(_WATCH_S):
                 self.failure = watcher.look() or self.failure
-                if self.failure is not None:
+                if self.failure is not None or (self.stopping.is_set() and watcher.stood_s):
                     break
         finally:
             notify("STOPPING=1")
@@ -256,19 +258,17 @@ class Runner:
             block["open_orders"],
         )
 
-
     def _join(self, threads: list[threading.Thread]) -> None:
-        """Wait for all threads; ends the process when the engine's hangs, as a strategy that does not return makes it."""
+        """Wait for all threads. When the engine's hangs (a strategy does not return), the process ends here."""
         deadline = time.monotonic() + _STOP_S
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
             while thread.is_alive():
-                block = _core.block_read(self.block)
-                if status.stands_s(block) > _STOP_S:
+                if status.stands_s(_core.block_read(self.block)) > _STOP_S:
                     log.error(
                         "the engine hangs and is ended as it is: %s orders stay open at the exchange; the next start "
                         "takes them up from the journal",
-                        block["open_orders"],
+                        len(_core.journal_read(self.journal)["orders"]),  # the block may be older
                     )
                     sys.stderr.flush()
                     os._exit(1)

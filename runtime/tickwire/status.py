@@ -72,7 +72,7 @@ def obstacles(block: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     if stands := stands_s(block):
         found["HANGS"] = (
-            f"the engine has not moved for {stands:.0f} s, in strategy {block['strategy']} or without a CPU; see its log"
+            f"the engine has not moved for {stands:.0f} s, in strategy {block['strategy']} or without CPU: see its log"
         )
     if block["killed"]:
         found["KILLED"] = "it is killed until `tickwire kill --revive`"

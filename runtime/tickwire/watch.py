@@ -36,6 +36,7 @@ class Watcher:
         self.gaps_said, self.gaps_due = 0, 0.0
         self.refusals_said: set[str] = set()
         self.room_said = False
+        self.damage_said = False
         self.stood_s = 0.0  # how long an engine that hangs has stood still; 0: it moves
         self.low_room = min(_LOW_ROOM, config["engine"]["journal_records"] // 2)
 
@@ -76,8 +77,8 @@ class Watcher:
             calls, function = _core.strategy_call()
             if function:
                 log.error(
-                    "the engine hangs since %s, in %s of strategy %s (call %d): no order goes out, nor any cancel; end it "
-                    "with SIGTERM, which cancels nothing now, and find out with `tickwire strategy check`",
+                    "the engine hangs since %s, in %s of strategy %s (call %d): no order and no cancel goes out; end "
+                    "it with SIGTERM, which cancels nothing now, and look with `tickwire strategy check`",
                     since,
                     function,
                     self.config["strategy"]["file"],
@@ -85,7 +86,7 @@ class Watcher:
                 )
             else:
                 log.error(
-                    "the engine hangs since %s: no order goes out, nor any cancel; was the process stopped, or does "
+                    "the engine hangs since %s: no order and no cancel goes out; was the process stopped, or does "
                     "something else take its CPU (engine.cpu %d)?",
                     since,
                     self.config["engine"]["cpu"],
@@ -146,6 +147,15 @@ class Watcher:
         for reject in block["rejects"][-rejected:] if rejected else []:
             text = _core.ouch_reject_text(reject["reason"], self.config["orders"]["version"])
             log.warning("order %d %s rejected: %s (%s)", reject["reference"], reject["stock"], text, reject["reason"])
+        if self._grown(block, "answers_damaged") and not self.damage_said:
+            self.damage_said = True
+            version, username = self.config["orders"]["version"], self.config["orders"]["username"]
+            log.warning(
+                "an answer of the exchange is no message of OUCH %s, others are counted; most likely the account of "
+                "user %s there has another version: ask the exchange, and correct orders.version",
+                version,
+                username,
+            )
         if unsent := self._grown(block, "orders_unsent"):
             log.warning("%d orders were not sent: the exchange does not read, or there is no session", unsent)
         for key, count in block.items():
