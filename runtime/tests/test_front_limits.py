@@ -245,7 +245,7 @@ def test_wrong_symbols_and_files_are_refused(tickwire: Command, tmp_path: Path) 
     for command in ("limits", "kill"):
         assert "absent.control: No such file or directory; the engine makes it" in tickwire(command, "absent", code=1)
     (tmp_path / "b.control").write_bytes(b"something else")
-    assert "not a tickwire control block" in tickwire("kill", str(tmp_path / "b"), code=1)
+    assert "b.control: has 14 bytes, where one of this release has " in tickwire("kill", str(tmp_path / "b"), code=1)
 
 
 def test_every_limit_of_the_configuration_is_known_here() -> None:
