@@ -316,7 +316,10 @@ def test_run_without_open_is_refused(exchange: Exchange, tmp_path: Path) -> None
 
 
 def test_a_file_that_is_no_block_is_refused(tmp_path: Path) -> None:
-    for content, text in ((b"short", "too short"), (b"x" * 8192, "not a tickwire block")):
+    for content, text in (
+        (b"short", "has 5 bytes, where one of this release has 4096 or more"),
+        (b"x" * 8192, "not a tickwire block"),
+    ):
         (tmp_path / "b").write_bytes(content)
         with pytest.raises(ValueError, match=text):
             _core.block_read(str(tmp_path / "b"))

@@ -21,16 +21,9 @@ from tickwire import _core, config
 
 @pytest.mark.parametrize("version", ["5.0", "4.2"])
 def test_killed_in_the_middle_of_orders_it_goes_on_where_it_was(
-    make: Any, processes: Processes, tmp_path: Path, version: str
+    quoting: Any, processes: Processes, version: str
 ) -> None:
-    copy_path = tmp_path / "copy.jsonl"
-    site = make(
-        exchange_exchange=f'drop_copy = "{copy_path}"',
-        exchange_account=f'version = "{version}"',
-        engine_orders=f'version = "{version}"',
-        engine_strategy=MAKER,
-        engine_risk=FREE,
-    )
+    site, copy_path = quoting(version)
     processes.start("exchange", site.exchange)
     for _ in range(2):
         engine = processes.start("run", site.engine)
@@ -52,11 +45,8 @@ def test_killed_in_the_middle_of_orders_it_goes_on_where_it_was(
     assert copy.open == {}, "a clean stop leaves nothing open"
 
 
-def test_fills_move_the_position_and_quotes_are_replaced_and_cancelled(
-    make: Any, processes: Processes, tmp_path: Path
-) -> None:
-    copy_path = tmp_path / "copy.jsonl"
-    site = make(exchange_exchange=f'drop_copy = "{copy_path}"', engine_strategy=MAKER, engine_risk=FREE)
+def test_fills_move_the_position_and_quotes_are_replaced_and_cancelled(quoting: Any, processes: Processes) -> None:
+    site, copy_path = quoting()
     processes.start("exchange", site.exchange)
     engine = processes.start("run", site.engine)
     done = site.bench("--rate", "4000", "--json")
@@ -93,11 +83,8 @@ def test_two_lines_and_the_request_server_lose_nothing(
     assert processes.stop(engine)[0] == 0
 
 
-def test_a_session_that_drops_is_resumed_without_losing_an_answer(
-    make: Any, processes: Processes, tmp_path: Path
-) -> None:
-    copy_path = tmp_path / "copy.jsonl"
-    site = make(exchange_exchange=f'drop_copy = "{copy_path}"', engine_strategy=MAKER, engine_risk=FREE)
+def test_a_session_that_drops_is_resumed_without_losing_an_answer(quoting: Any, processes: Processes) -> None:
+    site, copy_path = quoting()
     processes.start("exchange", site.exchange)
     engine = processes.start("run", site.engine)
     site.replay(rate=1000)
@@ -213,16 +200,8 @@ def test_the_journal_of_another_engine_is_one_line(make: Any, processes: Process
     )
 
 
-def test_a_full_journal_refuses_orders_and_a_restart_makes_room(
-    make: Any, processes: Processes, tmp_path: Path
-) -> None:
-    copy_path = tmp_path / "copy.jsonl"
-    site = make(
-        exchange_exchange=f'drop_copy = "{copy_path}"',
-        engine_engine="journal_records = 1024",
-        engine_strategy=MAKER,
-        engine_risk=FREE,
-    )
+def test_a_full_journal_refuses_orders_and_a_restart_makes_room(quoting: Any, processes: Processes) -> None:
+    site, copy_path = quoting(engine_engine="journal_records = 1024")
     processes.start("exchange", site.exchange)
     engine = processes.start("run", site.engine)
     site.replay(rate=4000)
