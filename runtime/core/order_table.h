@@ -8,7 +8,7 @@
  * line: the bits of the reference that do not say which slot it is stand in it, so that the whole reference is compared.
  *
  * When the window has come round and the slot of a new order is still taken by an old one, the new order goes to a second table,
- * hashed and half empty. How many went there from a slot is counted beside it, so the second table is only looked at when there is
+ * hashed and never full. How many went there from a slot is counted beside it, so the second table is only looked at when there is
  * something to find. Whatever the references are, dense, sparse, falling or all the same in their low bits, the answers are the
  * same; only the time differs. */
 #ifndef TICKWIRE_ORDER_TABLE_H
@@ -38,8 +38,7 @@ struct order_table {
     uint8_t *elsewhere; /* per slot of the window: how many of its orders are in `second` */
     uint32_t window_mask;
     uint32_t window_bits;
-    uint32_t second_mask;
-    uint32_t second_shift;
+    uint32_t second_slots;
 };
 
 size_t order_table_footprint(uint32_t max_orders);
@@ -59,7 +58,8 @@ static inline uint32_t order_window_slot(const struct order_table *table, uint64
 
 static inline uint32_t order_second_home(const struct order_table *table, uint64_t reference)
 {
-    return (uint32_t)(reference * 0x9E3779B97F4A7C15u >> table->second_shift); /* Fibonacci hashing */
+    uint64_t hash = reference * 0x9E3779B97F4A7C15u >> 32; /* Fibonacci hashing */
+    return (uint32_t)(hash * table->second_slots >> 32);
 }
 
 static inline bool order_slot_holds(const struct order_table *table, const struct order_slot *slot, uint64_t reference)
