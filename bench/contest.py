@@ -31,6 +31,7 @@ class Contender:
     """Something to measure: a command, or a function that gives the figures itself.
 
     `read` turns the command's standard output into figures. `fresh` is a file that must not be there when it starts.
+    `pinned`: on the core of the contest; otherwise on all that this process may use.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Contender:
     read: Callable[[str], Metrics] | None = None
     measure: Callable[[], Metrics] | None = None
     fresh: Path | None = None
+    pinned: bool = True
     licence: str = ""
     version: str = ""
     note: str = ""
@@ -50,7 +52,8 @@ class Contender:
             self.fresh.unlink(missing_ok=True)
 
         def pin() -> None:
-            os.sched_setaffinity(0, {cpu})
+            if self.pinned:
+                os.sched_setaffinity(0, {cpu})
 
         try:
             done = subprocess.run(

@@ -194,9 +194,11 @@ def start(plan: Plan) -> tuple[Section, list[Contender]]:
         "Start with 12,000 instruments and 10 million order slots",
         ("start_ms",),
         bar="under 2,000 ms, all memory faulted in",
+        note="On all CPUs, as the engine starts: each takes a part of the memory. On a virtual machine the first start"
+        " takes longer than the others, because its host has to find the memory.",
     )
     command = [str(BUILD / "packet_to_order"), str(_trigger_file()), "max_orders=10000000", "max_instruments=12000"]
-    return section, [Contender("tickwire", command)]
+    return section, [Contender("tickwire", command, pinned=False)]
 
 
 def network(plan: Plan, rig: veth.Rig) -> tuple[Section, list[Contender]]:

@@ -14,6 +14,7 @@ ACROSS_FILES = [] if "clang" in COMPILER else ["-flto=auto"]
 
 # Without it GCC 12 puts words together in a vector register to store them at once, one slow move each.
 SPEED = ["-O3", "-fno-tree-slp-vectorize"]
+STRICT = ["-Wall", "-Wextra", "-Werror"]
 
 setup(
     ext_modules=[
@@ -23,7 +24,7 @@ setup(
             depends=sorted(str(path) for path in CORE.rglob("*.h")),
             include_dirs=[str(CORE)],
             define_macros=[("Py_LIMITED_API", "0x030B0000"), ("_GNU_SOURCE", "1")],
-            extra_compile_args=["-std=c11", *SPEED, *ACROSS_FILES, "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
+            extra_compile_args=["-std=c11", *SPEED, *STRICT, "-fvisibility=hidden", *ACROSS_FILES],
             extra_link_args=ACROSS_FILES,
             py_limited_api=True,
         )

@@ -6,9 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
+#include "populate.h"
 
 #define PAGE ((size_t)4096)
 #define HUGEPAGE ((size_t)2 << 20)
@@ -41,21 +39,9 @@ static size_t count_transparent(const struct arena *arena)
     return bytes;
 }
 
-/* Touch every page, so that none faults later. */
-static bool populate(struct arena *arena)
-{
-    if (madvise(arena->base, arena->capacity, MADV_POPULATE_WRITE) == 0)
-        return true;
-    if (errno != EINVAL)
-        return false;
-    for (size_t at = 0; at < arena->capacity; at += PAGE) /* an older kernel */
-        *(volatile uint8_t *)(arena->base + at) = 0;
-    return true;
-}
-
 /* Address space first, aligned to hugepages and with room to spare; the memory itself is asked for in its middle. What is spare
  * stays untouchable, so it also keeps the arena apart from its neighbours in smaps. */
-static bool map_pages(struct arena *arena, size_t capacity)
+static bool map_pages(struct arena *arena, size_t capacity, int32_t cpu)
 {
     bool large = capacity >= HUGEPAGE; /* small ones (tests, tools) would waste what others need */
     size_t unit = large ? HUGEPAGE : PAGE;
@@ -68,7 +54,8 @@ static bool map_pages(struct arena *arena, size_t capacity)
     arena->base = arena->mapping + rounded_up((uintptr_t)mapping + 1, unit) - (uintptr_t)mapping;
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
     const int access = PROT_READ | PROT_WRITE;
-    if (large && mmap(arena->base, arena->capacity, access, flags | MAP_HUGETLB | MAP_POPULATE, -1, 0) != MAP_FAILED) {
+    if (large && mmap(arena->base, arena->capacity, access, flags | MAP_HUGETLB, -1, 0) != MAP_FAILED &&
+        populate(arena->base, arena->capacity, cpu) == 0) { /* reserved, yet another NUMA node may be the one that has them */
         arena->pages = ARENA_RESERVED;
         arena->huge_bytes = arena->capacity;
         return true;
@@ -77,21 +64,22 @@ static bool map_pages(struct arena *arena, size_t capacity)
         return false;
     if (large)
         madvise(arena->base, arena->capacity, MADV_HUGEPAGE); /* refused where the kernel has none: then there are none */
-    if (!populate(arena))
+    errno = populate(arena->base, arena->capacity, cpu);
+    if (errno != 0)
         return false;
     arena->huge_bytes = large ? count_transparent(arena) : 0;
     arena->pages = large && arena->huge_bytes == arena->capacity ? ARENA_TRANSPARENT : ARENA_SMALL;
     return true;
 }
 
-bool arena_open(struct arena *arena, size_t capacity)
+bool arena_open_near(struct arena *arena, size_t capacity, int32_t cpu)
 {
     memset(arena, 0, sizeof *arena);
     if (capacity > SIZE_MAX - 4 * HUGEPAGE) {
         errno = ENOMEM;
         return false;
     }
-    if (!map_pages(arena, capacity > 0 ? capacity : 1)) {
+    if (!map_pages(arena, capacity > 0 ? capacity : 1, cpu)) {
         int error = errno;
         arena_close(arena);
         errno = error;
@@ -99,6 +87,11 @@ bool arena_open(struct arena *arena, size_t capacity)
     }
     arena->hugepages = arena->pages != ARENA_SMALL;
     return true;
+}
+
+bool arena_open(struct arena *arena, size_t capacity)
+{
+    return arena_open_near(arena, capacity, -1);
 }
 
 void arena_close(struct arena *arena)

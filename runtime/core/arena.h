@@ -38,9 +38,12 @@ static inline size_t arena_footprint(size_t bytes)
     return (bytes + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
 }
 
-/* Map `capacity` zeroed bytes: 2 MB hugepages when there are enough, ordinary pages otherwise; all of it is faulted in here. False
- * with errno when the system has not that much. */
+/* Map `capacity` zeroed bytes: 2 MB hugepages when there are enough, ordinary pages otherwise; all of it is faulted in here, see
+ * populate.h. False with errno when the system has not that much. */
 bool arena_open(struct arena *arena, size_t capacity);
+
+/* The same, from the NUMA node of the CPU that will use it (-1: of the CPU this runs on). */
+bool arena_open_near(struct arena *arena, size_t capacity, int32_t cpu);
 void arena_close(struct arena *arena);
 
 /* `bytes` of zeroed memory aligned to a cache line, or NULL when the arena is too small. */

@@ -2,12 +2,13 @@
 #include "block.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "mapped.h"
+
+#define WHAT "block file"
 #define SAMPLES_OFFSET 4096u
 _Static_assert(sizeof(struct block) <= SAMPLES_OFFSET, "the samples follow the fixed part");
 
@@ -26,48 +27,10 @@ static size_t legs_offset(uint64_t max_samples)
     return SAMPLES_OFFSET + (size_t)max_samples * sizeof(struct block_sample);
 }
 
-static struct block *map_new_file(const char *path, size_t bytes, struct failure *failure)
-{
-    char temporary[512];
-    if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >= sizeof temporary) {
-        failure_set(failure, ENAMETOOLONG, "block file %s: path too long", path);
-        return NULL;
-    }
-    int fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        failure_set(failure, errno, "block file %s: %s; its directory must exist and be writable", temporary, strerror(errno));
-        return NULL;
-    }
-    void *base = MAP_FAILED;
-    /* posix_fallocate, not ftruncate: a full tmpfs is an error here and not a bus error on the hot path. */
-    int full = posix_fallocate(fd, 0, (off_t)bytes);
-    if (full != 0)
-        failure_set(failure, full, "block file %s: no room for %zu bytes: %s", temporary, bytes, strerror(full));
-    else if ((base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0)) == MAP_FAILED)
-        failure_set(failure, errno, "block file %s: mmap of %zu bytes: %s", temporary, bytes, strerror(errno));
-    close(fd);
-    if (base == MAP_FAILED) {
-        unlink(temporary);
-        return NULL;
-    }
-    /* MAP_POPULATE only reads shared pages in; on a file system that watches writes the first one to each would fault. */
-    for (size_t at = 0; at < bytes; at += 4096)
-        ((volatile uint8_t *)base)[at] = 0;
-    return base;
-}
-
 struct block *block_create(const char *path, const char *name, uint32_t max_samples, struct failure *failure)
 {
     size_t bytes = legs_offset(max_samples) + BLOCK_LEGS * sizeof(uint64_t);
-    struct block *block;
-    if (path[0] == '\0') {
-        void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-        block = base == MAP_FAILED ? NULL : base;
-        if (block == NULL)
-            failure_set(failure, errno, "block: %zu bytes of memory: %s", bytes, strerror(errno));
-    } else {
-        block = map_new_file(path, bytes, failure);
-    }
+    struct block *block = mapped_make(WHAT, path, bytes, failure);
     if (block == NULL)
         return NULL;
     memcpy(block->magic, BLOCK_MAGIC, sizeof block->magic);
@@ -78,17 +41,7 @@ struct block *block_create(const char *path, const char *name, uint32_t max_samp
     block->max_samples = max_samples;
     block->legs_offset = legs_offset(max_samples);
     snprintf(block->name, sizeof block->name, "%s", name);
-    if (path[0] != '\0') {
-        char temporary[512];
-        snprintf(temporary, sizeof temporary, "%s.new", path);
-        if (rename(temporary, path) != 0) {
-            failure_set(failure, errno, "block file %s: %s", path, strerror(errno));
-            unlink(temporary);
-            block_unmap(block);
-            return NULL;
-        }
-    }
-    return block;
+    return mapped_publish(WHAT, path, block, bytes, failure) ? block : NULL;
 }
 
 void block_unmap(struct block *block)
@@ -99,38 +52,22 @@ void block_unmap(struct block *block)
 
 const struct block *block_map(const char *path, struct failure *failure)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        failure_set(failure, errno, "block file %s: %s", path, strerror(errno));
+    size_t bytes;
+    struct block *block = mapped_open(WHAT, path, SAMPLES_OFFSET, SIZE_MAX, &bytes, NULL, failure);
+    if (block == NULL)
         return NULL;
-    }
-    struct stat status;
-    if (fstat(fd, &status) != 0 || status.st_size < (off_t)SAMPLES_OFFSET) {
-        close(fd);
-        failure_set(failure, EBADMSG, "block file %s: too short to be one", path);
-        return NULL;
-    }
-    size_t bytes = (size_t)status.st_size;
-    void *base = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
-    int code = errno;
-    close(fd);
-    if (base == MAP_FAILED) {
-        failure_set(failure, code, "block file %s: mmap: %s", path, strerror(code));
-        return NULL;
-    }
-    const struct block *block = base;
     if (memcmp(block->magic, BLOCK_MAGIC, sizeof block->magic) != 0)
-        failure_set(failure, EBADMSG, "block file %s: not a tickwire block", path);
+        failure_set(failure, EBADMSG, WHAT " %s: not a tickwire block", path);
     else if (block->version != BLOCK_VERSION)
-        failure_set(failure, EBADMSG, "block file %s: version %u, this release reads version %u", path, block->version,
+        failure_set(failure, EBADMSG, WHAT " %s: version %u, this release reads version %u", path, block->version,
                     BLOCK_VERSION);
     else if (block->bytes != bytes || block->samples_offset != SAMPLES_OFFSET || block->max_samples > BLOCK_SAMPLES_LIMIT ||
              block->legs_offset != legs_offset(block->max_samples) ||
              bytes != block->legs_offset + BLOCK_LEGS * sizeof(uint64_t))
-        failure_set(failure, EBADMSG, "block file %s: says %llu bytes, has %zu", path, (unsigned long long)block->bytes, bytes);
+        failure_set(failure, EBADMSG, WHAT " %s: says %llu bytes, has %zu", path, (unsigned long long)block->bytes, bytes);
     else
         return block;
-    munmap(base, bytes);
+    munmap(block, bytes);
     return NULL;
 }
 

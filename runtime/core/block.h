@@ -17,8 +17,9 @@
 #include "wire.h"
 
 #define BLOCK_MAGIC "TICKWIRE"
-#define BLOCK_VERSION 2u
+#define BLOCK_VERSION 3u
 #define BLOCK_NAME 32
+#define BLOCK_STRATEGY 64
 #define BLOCK_TOPS 8
 #define BLOCK_POSITIONS 16
 #define BLOCK_SAMPLES_LIMIT (1u << 26)
@@ -47,7 +48,8 @@ struct block_top {
     uint32_t bid, ask;
     uint8_t stock[8];
     uint32_t locate;
-    uint32_t reserved;
+    uint8_t trading_state; /* as in struct book_instrument */
+    uint8_t reserved[3];
 };
 
 struct block_position {
@@ -76,6 +78,7 @@ struct block {
     uint64_t max_samples;
     uint64_t legs_offset;
     char name[BLOCK_NAME];
+    char strategy[BLOCK_STRATEGY]; /* the name of a built-in, or of a user's file without its directory */
     _Atomic uint32_t state;
     _Atomic uint32_t timestamp_source;
     _Atomic uint32_t hugepages;
@@ -84,8 +87,11 @@ struct block {
     _Atomic uint32_t silent;   /* no packet for feed.silent_ms */
     _Atomic uint32_t killed;
     _Atomic uint32_t limits_version;
+    _Atomic uint32_t full;     /* journal or ledger: no room for a new order */
+    uint32_t reserved;
     _Atomic uint64_t feed_epoch;
     _Atomic uint64_t next_sequence;
+    _Atomic uint64_t shown_ns; /* when the engine last wrote here, by the monotonic clock: it does every few milliseconds */
 #define BLOCK_FIELD(name) _Atomic uint64_t name;
     BLOCK_COUNTERS(BLOCK_FIELD)
 #undef BLOCK_FIELD

@@ -2,16 +2,16 @@
 #include "control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "mapped.h"
 #include "wire.h"
 
+#define WHAT "control file"
 #define PATIENCE_MS 1000 /* for another writer; a change takes microseconds */
 
 _Static_assert(sizeof(struct control) % 8 == 0, "a file of whole words");
@@ -56,33 +56,16 @@ static void end_change(struct control *control)
 
 /* --- the file --- */
 
-static struct control *map(int fd, struct failure *failure, const char *path)
-{
-    void *base = mmap(NULL, sizeof(struct control), PROT_READ | PROT_WRITE,
-                      fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED | MAP_POPULATE, fd, 0);
-    if (base != MAP_FAILED)
-        return base;
-    failure_set(failure, errno, "control file %s: mmap of %zu bytes: %s", path, sizeof(struct control), strerror(errno));
-    return NULL;
-}
-
-static void start(struct control *control)
-{
-    memcpy(control->magic, CONTROL_MAGIC, sizeof control->magic);
-    control->version = CONTROL_VERSION;
-    control->bytes = sizeof *control;
-}
-
 static bool check_header(const struct control *control, const char *path, struct failure *failure)
 {
     uint32_t count = __atomic_load_n(&control->restricted_count, __ATOMIC_RELAXED);
     if (memcmp(control->magic, CONTROL_MAGIC, sizeof control->magic) != 0)
-        return failure_set(failure, EBADMSG, "control file %s: not a tickwire control block", path);
+        return failure_set(failure, EBADMSG, WHAT " %s: not a tickwire control block", path);
     if (control->version != CONTROL_VERSION)
-        return failure_set(failure, EBADMSG, "control file %s: version %u, this release has version %u", path, control->version,
+        return failure_set(failure, EBADMSG, WHAT " %s: version %u, this release has version %u", path, control->version,
                            CONTROL_VERSION);
     if (control->bytes != sizeof *control || count > RISK_RESTRICTED_MAX)
-        return failure_set(failure, EBADMSG, "control file %s: damaged: says %u bytes and %u restricted symbols", path,
+        return failure_set(failure, EBADMSG, WHAT " %s: damaged: says %u bytes and %u restricted symbols", path,
                            control->bytes, count);
     return true;
 }
@@ -90,69 +73,35 @@ static bool check_header(const struct control *control, const char *path, struct
 /* Open what is there, and leave it open in `fd`. NULL with `failure`; its code is ENOENT when there is nothing. */
 static struct control *open_existing(const char *path, int *fd, struct failure *failure)
 {
-    struct stat status;
-    *fd = open(path, O_RDWR | O_CLOEXEC);
-    if (*fd < 0) {
-        failure_set(failure, errno, "control file %s: %s", path, strerror(errno));
-        return NULL;
-    }
-    struct control *control = NULL;
-    if (fstat(*fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size != (off_t)sizeof *control)
-        failure_set(failure, EBADMSG, "control file %s: not a tickwire control block of this release, which has %zu bytes", path,
-                    sizeof *control);
-    else if ((control = map(*fd, failure, path)) != NULL && check_header(control, path, failure))
+    size_t bytes;
+    struct control *control = mapped_open(WHAT, path, sizeof *control, sizeof *control, &bytes, fd, failure);
+    if (control == NULL || check_header(control, path, failure))
         return control;
     control_unmap(control);
     close(*fd);
     return NULL;
 }
 
-static struct control *make_file(const char *path, const struct risk_limits *limits, struct failure *failure)
+static struct control *make(const char *path, const struct risk_limits *limits, struct failure *failure)
 {
-    char temporary[512];
-    if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >= sizeof temporary) {
-        failure_set(failure, ENAMETOOLONG, "control file %s: path too long", path);
+    struct control *control = mapped_make(WHAT, path, sizeof *control, failure);
+    if (control == NULL)
         return NULL;
-    }
-    int fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        failure_set(failure, errno, "control file %s: %s; its directory must exist and be writable", temporary, strerror(errno));
-        return NULL;
-    }
-    struct control *control = NULL;
-    int full = posix_fallocate(fd, 0, sizeof *control);
-    if (full != 0)
-        failure_set(failure, full, "control file %s: no room for %zu bytes: %s", temporary, sizeof *control, strerror(full));
-    else
-        control = map(fd, failure, temporary);
-    close(fd);
-    if (control != NULL) {
-        start(control);
-        control_put_limits(control, limits);
-        if (rename(temporary, path) == 0)
-            return control;
-        failure_set(failure, errno, "control file %s: %s", path, strerror(errno));
-        control_unmap(control);
-    }
-    unlink(temporary);
-    return NULL;
+    memcpy(control->magic, CONTROL_MAGIC, sizeof control->magic);
+    control->version = CONTROL_VERSION;
+    control->bytes = sizeof *control;
+    control_put_limits(control, limits);
+    return mapped_publish(WHAT, path, control, sizeof *control, failure) ? control : NULL;
 }
 
 struct control *control_create(const char *path, const struct risk_limits *limits, struct failure *failure)
 {
     int fd = -1;
-    struct control *control;
-    if (path[0] == '\0') {
-        control = map(-1, failure, "in memory");
-        if (control != NULL) {
-            start(control);
-            control_put_limits(control, limits);
-        }
-        return control;
-    }
-    control = open_existing(path, &fd, failure);
+    if (path[0] == '\0')
+        return make(path, limits, failure);
+    struct control *control = open_existing(path, &fd, failure);
     if (control == NULL && failure->code == ENOENT)
-        return make_file(path, limits, failure);
+        return make(path, limits, failure);
     if (control == NULL) {
         /* Whether it says "killed" cannot be known, so a person must look. */
         size_t said = strlen(failure->text);
@@ -194,9 +143,9 @@ bool control_lock(int fd, const char *path, struct failure *failure)
 {
     for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited++) {
         if (errno != EWOULDBLOCK && errno != EINTR)
-            return failure_set(failure, errno, "control file %s: flock: %s", path, strerror(errno));
+            return failure_set(failure, errno, WHAT " %s: flock: %s", path, strerror(errno));
         if (waited == PATIENCE_MS)
-            return failure_set(failure, ETIMEDOUT, "control file %s: another process has held it for %d ms; see which with fuser",
+            return failure_set(failure, ETIMEDOUT, WHAT " %s: another process has held it for %d ms; see which with fuser",
                                path, PATIENCE_MS);
         clock_sleep_until(clock_now() + NS_PER_MS);
     }

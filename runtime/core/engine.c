@@ -29,7 +29,7 @@ static struct ledger_settings ledger_settings(const struct engine_settings *sett
                                     .self_match_is_unused = settings->orders.version == OUCH_42};
 }
 
-static size_t engine_footprint(const struct engine_settings *settings)
+size_t engine_footprint(const struct engine_settings *settings)
 {
     struct ledger_settings ledger = ledger_settings(settings);
     return book_footprint(settings->max_orders, settings->max_instruments) + feed_footprint(&settings->feed.policy) +
@@ -46,7 +46,7 @@ bool engine_init(struct engine *engine, const struct engine_settings *settings, 
     engine->journal.fd = -1;
     engine->settings = *settings;
     size_t need = engine_footprint(settings);
-    if (!arena_open(&engine->arena, need))
+    if (!arena_open_near(&engine->arena, need, settings->cpu))
         return failure_set(failure, ENOMEM,
                            "engine memory: %zu MB needed for engine.max_orders %u and engine.max_instruments %u cannot be had: "
                            "%s; lower them or free memory",
@@ -96,6 +96,7 @@ bool engine_attach(struct engine *engine, struct failure *failure)
     engine->block = block_create(settings->block_path, settings->name, settings->max_samples, failure);
     if (engine->block == NULL)
         return false;
+    memcpy(engine->block->strategy, settings->strategy_name, sizeof engine->block->strategy);
     engine->control = control_create(control_path, &settings->risk_limits, failure);
     if (engine->control == NULL)
         return false;

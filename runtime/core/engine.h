@@ -45,6 +45,7 @@ struct feed_settings {
 
 struct engine_settings {
     char name[BLOCK_NAME];
+    char strategy_name[BLOCK_STRATEGY]; /* for people */
     char block_path[400];    /* "": in memory only, and the control block too */
     char journal_path[500];  /* "": none (replay in memory) */
     char journal_name[32];   /* user and day */
@@ -119,6 +120,9 @@ enum engine_reason {
     ENGINE_END, /* the transport has no more packets */
     ENGINE_FAILED,
 };
+
+/* Bytes of memory that engine_init takes. */
+size_t engine_footprint(const struct engine_settings *settings);
 
 /* Takes all memory. False with `failure` set: ENOMEM names the bytes needed and what asks for them. */
 bool engine_init(struct engine *engine, const struct engine_settings *settings, struct failure *failure);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine.h"
 
+#include "clock.h"
+
 static void show_tops(struct engine *engine)
 {
     const struct book *book = &engine->book;
@@ -13,7 +15,8 @@ static void show_tops(struct engine *engine)
                                      .ask = top.ask,
                                      .bid_shares = top.bid_shares,
                                      .ask_shares = top.ask_shares,
-                                     .locate = locate};
+                                     .locate = locate,
+                                     .trading_state = book->instruments[locate].trading_state};
         memcpy(tops[i].stock, book->stocks[locate], sizeof tops[i].stock);
     }
     block_put_tops(engine->block, tops, count);
@@ -87,6 +90,8 @@ void engine_show(struct engine *engine)
     BLOCK_SET(block, unsure_orders, engine->ledger.unsure);
     BLOCK_SET(block, orders_unknown, engine->ledger.unknown);
     BLOCK_SET(block, journal_records, engine->journal.count);
+    BLOCK_SET(block, full, !ledger_has_room(&engine->ledger, 1));
     BLOCK_SET(block, journal_room, journal_room(&engine->journal));
+    BLOCK_SET(block, shown_ns, clock_now());
     BLOCK_SET(block, killed, atomic_load_explicit(&engine->control->killed, memory_order_relaxed));
 }

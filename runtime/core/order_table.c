@@ -22,18 +22,16 @@ static uint32_t window_bits_for(uint32_t max_orders)
     return bits;
 }
 
-/* The second table: at most three quarters full, should all orders have to go there. */
-static uint32_t second_bits_for(uint32_t max_orders)
+/* The second table: at most four fifths full, should all orders have to go there. Not a power of two: that could be twice as much
+ * memory, which takes time to be had at start. */
+static uint32_t second_slots_for(uint32_t max_orders)
 {
-    uint32_t bits = 4;
-    while ((UINT64_C(3) << bits) / 4 < max_orders)
-        bits++;
-    return bits;
+    return max_orders + max_orders / 4 + 16;
 }
 
 size_t order_table_footprint(uint32_t max_orders)
 {
-    size_t window = (size_t)1 << window_bits_for(max_orders), second = (size_t)1 << second_bits_for(max_orders);
+    size_t window = (size_t)1 << window_bits_for(max_orders), second = second_slots_for(max_orders);
     return arena_footprint(window * sizeof(struct order_slot)) + arena_footprint(window) +
            arena_footprint(second * sizeof(struct order_second));
 }
@@ -41,11 +39,10 @@ size_t order_table_footprint(uint32_t max_orders)
 bool order_table_init(struct order_table *table, struct arena *arena, uint32_t max_orders)
 {
     assert(max_orders >= 1 && max_orders <= ORDER_TABLE_LIMIT);
-    uint32_t window_bits = window_bits_for(max_orders), second_bits = second_bits_for(max_orders);
-    size_t window = (size_t)1 << window_bits, second = (size_t)1 << second_bits;
+    uint32_t window_bits = window_bits_for(max_orders);
+    size_t window = (size_t)1 << window_bits, second = second_slots_for(max_orders);
     table->window_mask = (uint32_t)(window - 1);
-    table->second_shift = 64 - second_bits;
-    table->second_mask = (uint32_t)(second - 1);
+    table->second_slots = (uint32_t)second;
     table->window = arena_take(arena, window * sizeof *table->window);
     table->elsewhere = arena_take(arena, window);
     table->second = arena_take(arena, second * sizeof *table->second);
@@ -54,7 +51,7 @@ bool order_table_init(struct order_table *table, struct arena *arena, uint32_t m
 
 void order_table_clear(struct order_table *table)
 {
-    size_t window = (size_t)table->window_mask + 1, second = (size_t)table->second_mask + 1;
+    size_t window = (size_t)table->window_mask + 1, second = table->second_slots;
     memset(table->window, 0, window * sizeof *table->window);
     memset(table->elsewhere, 0, window);
     memset(table->second, 0, second * sizeof *table->second);
@@ -62,9 +59,20 @@ void order_table_clear(struct order_table *table)
 
 /* --- the second table: linear probing, deletion by shifting back --- */
 
+static uint32_t after(const struct order_table *table, uint32_t at)
+{
+    return at + 1 < table->second_slots ? at + 1 : 0;
+}
+
+/* Steps from `from` to `to`. */
+static uint32_t distance(const struct order_table *table, uint32_t from, uint32_t to)
+{
+    return to >= from ? to - from : to + (table->second_slots - from);
+}
+
 struct order_slot *order_second_find(const struct order_table *table, uint64_t reference)
 {
-    for (uint32_t at = order_second_home(table, reference);; at = (at + 1) & table->second_mask) {
+    for (uint32_t at = order_second_home(table, reference);; at = after(table, at)) {
         struct order_second *second = &table->second[at];
         if (second->order.shares == 0)
             return NULL;
@@ -77,7 +85,7 @@ struct order_slot *order_second_put(struct order_table *table, uint64_t referenc
 {
     uint32_t at = order_second_home(table, reference);
     while (table->second[at].order.shares != 0)
-        at = (at + 1) & table->second_mask;
+        at = after(table, at);
     table->second[at].reference = reference;
     uint8_t *elsewhere = &table->elsewhere[order_window_slot(table, reference)];
     *elsewhere += *elsewhere != ORDER_ELSEWHERE_MANY;
@@ -87,11 +95,10 @@ struct order_slot *order_second_put(struct order_table *table, uint64_t referenc
 
 void order_second_erase(struct order_table *table, struct order_slot *order, uint64_t reference)
 {
-    uint32_t mask = table->second_mask;
     uint32_t hole = (uint32_t)((struct order_second *)((uint8_t *)order - offsetof(struct order_second, order)) - table->second);
-    for (uint32_t next = (hole + 1) & mask; table->second[next].order.shares != 0; next = (next + 1) & mask) {
+    for (uint32_t next = after(table, hole); table->second[next].order.shares != 0; next = after(table, next)) {
         uint32_t home = order_second_home(table, table->second[next].reference);
-        if (((next - home) & mask) >= ((next - hole) & mask)) { /* its search would pass the hole */
+        if (distance(table, home, next) >= distance(table, hole, next)) { /* its search would pass the hole */
             table->second[hole] = table->second[next];
             hole = next;
         }

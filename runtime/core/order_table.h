@@ -8,9 +8,9 @@
  * line: the bits of the reference that do not say which slot it is stand in it, so that the whole reference is compared.
  *
  * When the window has come round and the slot of a new order is still taken by an old one, the new order goes to a second table,
- * hashed and half empty. The slot says so, so that the second table is only looked at when there is something to find; how many
- * went there from it is counted elsewhere. Whatever the references are, dense, sparse, falling or all the same in their low bits, the answers are the
- * same; only the time differs. */
+ * hashed and never full. The slot says so, so that the second table is only looked at when there is something to find; how many
+ * went there from it is counted elsewhere. Whatever the references are, dense, sparse, falling or all the same in their low bits,
+ * the answers are the same; only the time differs. */
 #ifndef TICKWIRE_ORDER_TABLE_H
 #define TICKWIRE_ORDER_TABLE_H
 
@@ -39,8 +39,7 @@ struct order_table {
     struct order_second *second;
     uint8_t *elsewhere; /* per slot of the window: how many of its orders are in `second` */
     uint32_t window_mask;
-    uint32_t second_mask;
-    uint32_t second_shift;
+    uint32_t second_slots;
 };
 
 size_t order_table_footprint(uint32_t max_orders);
@@ -66,7 +65,8 @@ static inline struct order_slot *order_table_slot(const struct order_table *tabl
 
 static inline uint32_t order_second_home(const struct order_table *table, uint64_t reference)
 {
-    return (uint32_t)(reference * 0x9E3779B97F4A7C15u >> table->second_shift); /* Fibonacci hashing */
+    uint64_t hash = reference * 0x9E3779B97F4A7C15u >> 32; /* Fibonacci hashing */
+    return (uint32_t)(hash * table->second_slots >> 32);
 }
 
 static inline uint64_t order_high_bits(const struct order_table *table, uint64_t reference)

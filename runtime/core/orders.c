@@ -36,12 +36,41 @@ __attribute__((format(printf, 4, 5))) static void lose(struct orders *orders, st
     set_state(orders, ORDERS_CLOSED);
 }
 
+static uint64_t asked(const struct orders *orders)
+{
+    const struct block *block = orders->block;
+    return BLOCK_GET(block, orders_sent) + BLOCK_GET(block, replaces_sent) + BLOCK_GET(block, cancels_sent);
+}
+
+/* The connection is gone, by `how`. An exchange that closes it on the first request, without an answer, most likely has the account
+ * down for another version of OUCH: it says so in its own log only. */
+static void lose_connection(struct orders *orders, struct transport *transport, int code, const char *how)
+{
+    const struct orders_settings *settings = orders->settings;
+    bool logged_in = orders->state == ORDERS_SETTLING || orders->state == ORDERS_LIVE;
+    const char *version = settings->version == OUCH_50 ? "5.0" : "4.2";
+    if (logged_in && !orders->heard && (settings->version == OUCH_50 || asked(orders) != orders->asked_before))
+        lose(orders, transport, code,
+             "the order connection %s, and no request was answered: most likely the account of user %s there does not speak OUCH "
+             "%s; ask the exchange, and correct orders.version",
+             how, settings->username, version);
+    else
+        lose(orders, transport, code, "the order connection %s", how);
+}
+
+static void lose_broken(struct orders *orders, struct transport *transport, int code)
+{
+    char how[96];
+    snprintf(how, sizeof how, "broke: %s", strerror(code));
+    lose_connection(orders, transport, code, how);
+}
+
 static void send_control(struct orders *orders, struct transport *transport, const uint8_t *bytes, uint32_t length)
 {
     uint32_t last_byte;
     int result = transport->send(transport->self, bytes, length, &last_byte);
     if (result != 0 && result != -EAGAIN)
-        lose(orders, transport, -result, "the order connection broke: %s", strerror(-result));
+        lose_broken(orders, transport, -result);
     orders->sent = true;
 }
 
@@ -59,6 +88,7 @@ void orders_login(struct orders *orders, struct transport *transport, uint64_t n
     strcpy(orders->session, resume ? ledger->session : settings->session);
     orders->wanted = resume ? ledger->answered + 1 : 1;
     orders->held = orders->quiet = 0;
+    orders->asked_before = asked(orders);
     orders->opened_ns = orders->last_sent_ns = orders->last_received_ns = now_ns;
     set_state(orders, ORDERS_LOGGING_IN);
     atomic_fetch_add_explicit(&orders->logins, 1, memory_order_release);
@@ -191,6 +221,7 @@ static void on_answer(struct orders *orders, const uint8_t *message, uint32_t le
         BLOCK_COUNT(orders->block, answers_damaged, 1);
         return;
     }
+    orders->heard = orders->heard || message[0] != 'S'; /* system events are the same in both versions */
     if (sequence > orders->ledger->answered) {
         count_answer(orders, &answer);
         if (answer.kind == TW_REJECTED)
@@ -253,9 +284,12 @@ void orders_receive(struct orders *orders, struct transport *transport, uint64_t
                                         (uint32_t)sizeof orders->buffer - orders->held);
     if (got == 0)
         return;
+    if (got == -ECONNRESET) {
+        lose_connection(orders, transport, ECONNRESET, "was closed");
+        return;
+    }
     if (got < 0) {
-        lose(orders, transport, -got, "the order connection %s%s", got == -ECONNRESET ? "was closed" : "broke: ",
-             got == -ECONNRESET ? "" : strerror(-got));
+        lose_broken(orders, transport, -got);
         return;
     }
     orders->last_received_ns = now_ns;

@@ -59,6 +59,8 @@ struct orders {
     bool fresh;             /* the session to resume is gone: ask for the running one */
     bool sent;              /* something since the last orders_tick, so no heartbeat is due */
     uint32_t quiet;         /* server heartbeats while settling */
+    bool heard;             /* an answer that only the version spoken here has, ever */
+    uint64_t asked_before;  /* requests sent before the login */
     char session[SOUP_SESSION + 1]; /* asked for, then logged in to */
     char end_session[SOUP_SESSION + 1]; /* which `end` is of */
     uint64_t end;           /* messages up to this number may be older than this login; 0: not known, ask for it */

@@ -168,6 +168,19 @@ uint32_t tw_strategy_names(const struct tw_strategy_settings *settings, const ui
 /* Calls of a user's strategy that failed: 0 or, as it is not called again, 1. `state` is that of tw_strategy_user. */
 uint32_t tw_user_failures(const void *state);
 
+/* Which function of a user's strategy this process is in, for those who watch it from another thread: a function may never return.
+ * TW_CALLS times the calls so far, plus tw_user_function. */
+enum tw_user_function {
+    TW_IN_NONE,
+    TW_IN_INIT,
+    TW_IN_RESET,
+    TW_IN_ON_INSTRUMENT,
+    TW_IN_ON_TOP,
+    TW_IN_ON_UPDATE,
+    TW_CALLS = 8,
+};
+uint64_t tw_user_call(void);
+
 /* For strategies: the smallest change of a price there, in 1/10000 dollar. Prices from one dollar are in cents (SEC rule 612). */
 static inline uint32_t tw_tick(uint32_t price)
 {

@@ -5,7 +5,11 @@
  *
  * A function that fails (a Python exception, or more orders than there is room for) has left its state half changed. Its orders
  * are dropped and nothing of the strategy is called again before a restart: no order is better than a wrong one. Instruments that
- * strategy.symbols leaves out never reach it. */
+ * strategy.symbols leaves out never reach it.
+ *
+ * A function that does not return cannot be ended from outside, but it can be told from an engine that waits for something else:
+ * two stores around each call say where the thread is. */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "strategy.h"
@@ -16,6 +20,28 @@ struct user {
     struct tw_strategy_settings settings; /* for the symbols */
     _Alignas(64) uint8_t state[];
 };
+
+/* One of the process, which has one engine; on a cache line of its own. */
+static struct {
+    _Alignas(64) _Atomic uint64_t word;
+} call;
+
+uint64_t tw_user_call(void)
+{
+    return atomic_load_explicit(&call.word, memory_order_relaxed);
+}
+
+static inline void enter(enum tw_user_function function)
+{
+    uint64_t word = atomic_load_explicit(&call.word, memory_order_relaxed);
+    atomic_store_explicit(&call.word, word + TW_CALLS + function, memory_order_relaxed);
+}
+
+static inline void leave(void)
+{
+    uint64_t word = atomic_load_explicit(&call.word, memory_order_relaxed);
+    atomic_store_explicit(&call.word, word - word % TW_CALLS, memory_order_relaxed);
+}
 
 static size_t footprint(const struct tw_strategy_settings *settings)
 {
@@ -38,14 +64,24 @@ static void init(void *memory, const struct tw_strategy_settings *settings)
     struct user *user = memory;
     user->functions = settings->user;
     user->settings = *settings;
-    if (user->functions.init != NULL && user->functions.init(user->state, settings) == TW_USER_FAILED)
+    if (user->functions.init == NULL)
+        return;
+    enter(TW_IN_INIT);
+    uint32_t result = user->functions.init(user->state, settings);
+    leave();
+    if (result == TW_USER_FAILED)
         failed(user);
 }
 
 static void reset(void *memory)
 {
     struct user *user = memory;
-    if (user->failures == 0 && user->functions.reset != NULL && user->functions.reset(user->state) == TW_USER_FAILED)
+    if (user->failures != 0 || user->functions.reset == NULL)
+        return;
+    enter(TW_IN_RESET);
+    uint32_t result = user->functions.reset(user->state);
+    leave();
+    if (result == TW_USER_FAILED)
         failed(user);
 }
 
@@ -58,7 +94,9 @@ static uint32_t on_instrument(void *memory, uint16_t locate, const uint8_t stock
     if (user->functions.on_instrument == NULL)
         return 1;
     memcpy(&symbol, stock, sizeof symbol);
+    enter(TW_IN_ON_INSTRUMENT);
     uint32_t watched = user->functions.on_instrument(user->state, locate, symbol);
+    leave();
     return watched == TW_USER_FAILED ? failed(user) : watched;
 }
 
@@ -67,7 +105,9 @@ static uint32_t on_top(void *memory, const struct tw_event *event, struct tw_ord
     struct user *user = memory;
     if (user->failures != 0)
         return 0;
+    enter(TW_IN_ON_TOP);
     uint32_t count = user->functions.on_top(user->state, event, orders);
+    leave();
     return count > TW_STRATEGY_ORDERS ? failed(user) : count;
 }
 
@@ -76,7 +116,9 @@ static uint32_t on_update(void *memory, const struct tw_update *update, struct t
     struct user *user = memory;
     if (user->failures != 0 || user->functions.on_update == NULL)
         return 0;
+    enter(TW_IN_ON_UPDATE);
     uint32_t count = user->functions.on_update(user->state, update, orders);
+    leave();
     return count > TW_STRATEGY_ORDERS ? failed(user) : count;
 }
 

@@ -3,9 +3,10 @@
 
 import contextlib
 import socket
+from pathlib import Path
 
 import pytest
-from front_site import Processes, Site, tickwire
+from front_site import FREE, MAKER, Processes, Site, tickwire
 
 
 @pytest.fixture
@@ -33,6 +34,23 @@ def processes(tmp_path):
     started = Processes(tmp_path)
     yield started
     started.close()
+
+
+@pytest.fixture
+def quoting(make, tmp_path):
+    """quoting(version, **more): a Site whose engine quotes all the time, and the path of its exchange's drop copy."""
+
+    def made(version: str = "5.0", **more: str) -> tuple[Site, Path]:
+        copy_path = tmp_path / "copy.jsonl"
+        site = make(
+            exchange_exchange=f'drop_copy = "{copy_path}"',
+            exchange_account=f'version = "{version}"',
+            engine_orders=f'version = "{version}"',
+            **{"engine_strategy": MAKER, "engine_risk": FREE, **more},
+        )
+        return site, copy_path
+
+    return made
 
 
 @pytest.fixture

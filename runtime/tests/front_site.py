@@ -33,7 +33,8 @@ class Processes:
         self.running: list[tuple[subprocess.Popen, Path]] = []
         self.env: dict[str, str] = {}  # what the next ones get beside this process's own
 
-    def start(self, *args: str) -> subprocess.Popen:
+    def start(self, *args: str, until: bytes = b"READY=1") -> subprocess.Popen:
+        """A command, once it has said `until` by sd_notify."""
         name = f"{args[0]}{len(self.running)}"
         path = str(self.directory / f"{name}.notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
@@ -50,7 +51,7 @@ class Processes:
                 )
             self.running.append((process, log))
             said = b""
-            while b"READY=1" not in said:
+            while until not in said:
                 assert process.poll() is None and time.monotonic() < deadline, log.read_text()
                 with contextlib.suppress(TimeoutError):
                     said = ready.recv(4096)

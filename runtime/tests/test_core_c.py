@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +30,28 @@ def test_c(build: Path, name: str) -> None:
     done = subprocess.run([str(build / name)], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("ok"), "the program ran no check"
+
+
+@pytest.mark.skipif(shutil.which("clang") is None, reason="clang is not installed")
+def test_clang_builds_the_extension_without_a_warning(tmp_path: Path) -> None:
+    """With the flags of setup.py, warnings being errors; what it has built can be imported and does its work."""
+    runtime, library = CORE.parent, tmp_path / "lib"
+    where = ["--build-temp", str(tmp_path / "temp"), "--build-lib", str(library)]
+    done = subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext", "-j2", *where],
+        cwd=runtime,
+        env={**os.environ, "CC": "clang", "CFLAGS": "-O1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0 and "warning:" not in done.stderr, done.stdout + done.stderr
+    (built,) = (library / "tickwire").glob("_core*.so")
+    assert b"clang" in built.read_bytes()
+    use = "import _core; print(_core.itch_length('A'), _core.memory_needed({}) > 0)"
+    done = subprocess.run([sys.executable, "-c", use], cwd=built.parent, capture_output=True, text=True, check=False)
+    assert done.stdout == "36 True\n", done.stderr
 
 
 def test_there_are_c_tests() -> None:

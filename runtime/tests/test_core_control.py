@@ -141,7 +141,7 @@ def test_a_writer_killed_within_its_change_leaves_nothing_stuck(path: str) -> No
         (8, b"\x07\0\0\0", "version 7, this release has version 1"),
         (12, b"\x07\0\0\0", "damaged: says 7 bytes"),
         (28, b"\xff\xff\xff\xff", "4294967295 restricted symbols"),
-        (100_000, b"x", "not a tickwire control block of this release"),
+        (100_000, b"x", "has 100001 bytes, where one of this release has 2176"),
     ],
 )
 def test_other_files_are_refused(path: str, offset: int, content: bytes, text: str, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_readers_beside_a_writer_under_the_thread_sanitizer(tmp_path: Path) -> N
     program = tmp_path / "tsan_control"
     sources = [
         CORE.parent / "tests" / "c" / "test_control.c",
-        *(CORE / f"{name}.c" for name in ("control", "risk", "arena", "clock")),
+        *(CORE / f"{name}.c" for name in ("control", "mapped", "risk", "arena", "populate", "clock")),
     ]
     build = subprocess.run(
         ["gcc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-fsanitize=thread", "-pthread", f"-I{CORE}"]

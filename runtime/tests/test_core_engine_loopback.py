@@ -111,8 +111,11 @@ def test_orders_are_sent_accepted_and_stamped(exchange: Exchange, running: Runni
     assert (block["orders_sent"], block["orders_unsent"], block["orders_rejected"]) == (20, 0, 0)
     assert block["timestamp_source"] == "software"
     assert block["top"] == [
-        {"locate": 1, "stock": "TICK", "bid": 10000, "bid_size": 100, "ask": 10010, "ask_size": 100}
-    ]
+        {
+            "locate": 1, "stock": "TICK", "bid": 10000, "bid_size": 100, "ask": 10010, "ask_size": 100,
+            "trading_state": "T",
+        }
+    ]  # fmt: skip
     assert (block["samples"], block["unstamped"], block["samples_dropped"]) == (20, 0, 0)
     samples = running.samples()
     assert len(samples) == block["samples"]
@@ -369,7 +372,10 @@ def test_run_without_open_is_refused(exchange: Exchange, tmp_path: Path) -> None
 
 
 def test_a_file_that_is_no_block_is_refused(tmp_path: Path) -> None:
-    for content, text in ((b"short", "too short"), (b"x" * 8192, "not a tickwire block")):
+    for content, text in (
+        (b"short", "has 5 bytes, where one of this release has 4096 or more"),
+        (b"x" * 8192, "not a tickwire block"),
+    ):
         (tmp_path / "b").write_bytes(content)
         with pytest.raises(ValueError, match=text):
             _core.block_read(str(tmp_path / "b"))

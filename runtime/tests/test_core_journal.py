@@ -7,7 +7,6 @@ import argparse
 import json
 import os
 import random
-import shutil
 import signal
 import struct
 import subprocess
@@ -16,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+from core_disk import on_a_small_disk
 
 from tickwire import _core, journal
 from tickwire.errors import TickwireError
@@ -130,7 +130,6 @@ def test_a_journal_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
         journal.read(str(tmp_path / "j"))
 
 
-CAN_MOUNT = [shutil.which("unshare") or "unshare", "-rm"]
 SMALL_DISK = """
 import sys
 from tickwire import _core
@@ -164,18 +163,7 @@ print(_core.journal_read(path)["positions"][0]["shares"])
 
 def test_a_full_disk_stops_the_start_and_never_the_engine() -> None:
     """On a file system of 1 MB in a mount namespace of its own: too large is refused, and what was started goes on."""
-    probe = [*CAN_MOUNT, "mount", "-t", "tmpfs", "none", "/mnt"]
-    if subprocess.run(probe, capture_output=True, check=False).returncode:
-        pytest.skip("no mount namespace for this user")
-    script = 'mount -t tmpfs -o size=1m none /mnt && exec "$0" -c "$1" /mnt'
-    done = subprocess.run(
-        [*CAN_MOUNT, "sh", "-c", script, sys.executable, SMALL_DISK],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(_core.__file__).parents[1])},
-    )
+    done = on_a_small_disk(SMALL_DISK)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     for line, needed in zip(lines[:2], (HEADER + 64 * 100_000, HEADER + 64 * 30_000), strict=True):

@@ -6,6 +6,7 @@ import logging
 import os
 
 import pytest
+from core_disk import on_a_small_disk
 
 from tickwire.exchange import dropcopy as module
 from tickwire.exchange.dropcopy import DropCopy
@@ -46,6 +47,52 @@ def test_a_full_disk_costs_lines_and_one_warning(caplog):
     assert [record.message for record in caplog.records] == [
         "exchange.drop_copy /dev/full: No space left on device; lines are lost and counted"
     ]
+
+
+SMALL_DISK = """
+import logging, os, sys
+from tickwire.exchange.dropcopy import DropCopy
+from tickwire.exchange.soupbin import Account
+
+logging.basicConfig(format="%(message)s")
+place = sys.argv[1]
+copy, account = DropCopy(place + "/copy"), Account("TRADE1", "secret")
+
+def enter(numbers):
+    for number in numbers:
+        copy(account, "in", {"type": "O", "n": number})
+        if number % 10 == 9:
+            copy.flush()
+
+with open(place + "/filler", "wb") as filler:
+    filler.write(bytes(1 << 19))
+enter(range(10000))  # more than the rest of the disk takes
+print(os.statvfs(place).f_bavail, copy.lines, copy.lost)
+os.unlink(place + "/filler")
+enter(range(10000, 10100))
+copy.close()
+print(copy.lines, copy.lost)
+sys.stdout.write(open(place + "/copy").read())
+"""
+
+
+def test_a_disk_that_fills_up_costs_lines_until_it_has_room_again():
+    """On a real file system, where the last write before it is full is a part of what was asked for."""
+    done = on_a_small_disk(SMALL_DISK)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "exchange.drop_copy /mnt/copy: No space left on device; lines are lost and counted\n"
+    full, end, *lines = done.stdout.splitlines()
+    free, written, lost = map(int, full.split())
+    assert free == 0 and 1000 < written < 10000 and written + lost == 10000
+    assert end == f"{written + 100} {lost}"
+    torn, found = 0, []
+    for line in lines:
+        try:
+            found.append(json.loads(line)["message"]["n"])
+        except ValueError:
+            torn += 1
+    assert torn <= 1 and found[-100:] == list(range(10000, 10100)) and len(found) == written + 100
+    assert found[: written - 10] == list(range(written - 10)), "what was written before it was full is there"
 
 
 def test_a_file_that_cannot_be_opened_is_tried_again_later(tmp_path, monkeypatch, caplog):

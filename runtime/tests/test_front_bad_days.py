@@ -16,21 +16,14 @@ import pytest
 from front_copy import compare
 from front_site import FREE, MAKER, Processes, tickwire
 
-from tickwire import _core
+from tickwire import _core, config
 
 
 @pytest.mark.parametrize("version", ["5.0", "4.2"])
 def test_killed_in_the_middle_of_orders_it_goes_on_where_it_was(
-    make: Any, processes: Processes, tmp_path: Path, version: str
+    quoting: Any, processes: Processes, version: str
 ) -> None:
-    copy_path = tmp_path / "copy.jsonl"
-    site = make(
-        exchange_exchange=f'drop_copy = "{copy_path}"',
-        exchange_account=f'version = "{version}"',
-        engine_orders=f'version = "{version}"',
-        engine_strategy=MAKER,
-        engine_risk=FREE,
-    )
+    site, copy_path = quoting(version)
     processes.start("exchange", site.exchange)
     for _ in range(2):
         engine = processes.start("run", site.engine)
@@ -52,11 +45,8 @@ def test_killed_in_the_middle_of_orders_it_goes_on_where_it_was(
     assert copy.open == {}, "a clean stop leaves nothing open"
 
 
-def test_fills_move_the_position_and_quotes_are_replaced_and_cancelled(
-    make: Any, processes: Processes, tmp_path: Path
-) -> None:
-    copy_path = tmp_path / "copy.jsonl"
-    site = make(exchange_exchange=f'drop_copy = "{copy_path}"', engine_strategy=MAKER, engine_risk=FREE)
+def test_fills_move_the_position_and_quotes_are_replaced_and_cancelled(quoting: Any, processes: Processes) -> None:
+    site, copy_path = quoting()
     processes.start("exchange", site.exchange)
     engine = processes.start("run", site.engine)
     done = site.bench("--rate", "4000", "--json")
@@ -93,11 +83,8 @@ def test_two_lines_and_the_request_server_lose_nothing(
     assert processes.stop(engine)[0] == 0
 
 
-def test_a_session_that_drops_is_resumed_without_losing_an_answer(
-    make: Any, processes: Processes, tmp_path: Path
-) -> None:
-    copy_path = tmp_path / "copy.jsonl"
-    site = make(exchange_exchange=f'drop_copy = "{copy_path}"', engine_strategy=MAKER, engine_risk=FREE)
+def test_a_session_that_drops_is_resumed_without_losing_an_answer(quoting: Any, processes: Processes) -> None:
+    site, copy_path = quoting()
     processes.start("exchange", site.exchange)
     engine = processes.start("run", site.engine)
     site.replay(rate=1000)
@@ -141,6 +128,24 @@ def test_trading_stops_at_once_in_each_of_three_ways(make: Any, processes: Proce
     kill_file.unlink(missing_ok=True)
     processes.start("run", site.engine)
     assert site.wait("live", lambda block: block["state"] == "live")["killed"], "a restart is no way around it"
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [("5.0", "4.2"), ("4.2", "5.0")])
+def test_a_wrong_version_of_ouch_is_said_by_the_engine_too(
+    make: Any, processes: Processes, mine: str, theirs: str
+) -> None:
+    site = make(exchange_account=f'version = "{theirs}"', engine_orders=f'version = "{mine}"')
+    exchange = processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine, until=b"STATUS=reconnecting" if mine == "5.0" else b"READY=1")
+    site.replay(rate=1000)
+    processes.wait_log(
+        engine,
+        "the order connection was closed, and no request was answered: most likely the account of user TRADE1 there "
+        f"does not speak OUCH {mine}; ask the exchange, and correct orders.version",
+    )
+    processes.stop(engine)
+    code, log = processes.stop(exchange)
+    assert code == 0 and "closed: " in log, log
 
 
 def test_limits_change_while_it_runs(make: Any, processes: Processes) -> None:
@@ -195,16 +200,8 @@ def test_the_journal_of_another_engine_is_one_line(make: Any, processes: Process
     )
 
 
-def test_a_full_journal_refuses_orders_and_a_restart_makes_room(
-    make: Any, processes: Processes, tmp_path: Path
-) -> None:
-    copy_path = tmp_path / "copy.jsonl"
-    site = make(
-        exchange_exchange=f'drop_copy = "{copy_path}"',
-        engine_engine="journal_records = 1024",
-        engine_strategy=MAKER,
-        engine_risk=FREE,
-    )
+def test_a_full_journal_refuses_orders_and_a_restart_makes_room(quoting: Any, processes: Processes) -> None:
+    site, copy_path = quoting(engine_engine="journal_records = 1024")
     processes.start("exchange", site.exchange)
     engine = processes.start("run", site.engine)
     site.replay(rate=4000)
@@ -228,6 +225,56 @@ def test_a_full_journal_refuses_orders_and_a_restart_makes_room(
     used = max(copy.entered)
     copy = compare(site, copy_path)
     assert copy.entered == sorted(copy.entered) and copy.entered[-1] > used
+
+
+ENDLESS = """
+from tickwire.records import *
+STATE = [("n", "i8")]
+def on_top(state, event, orders):
+    state.n += 1
+    while state.n >= 50:
+        state.n = 50 + state.n % 50
+    return enter(orders, 0, event, BUY, event.bid, 1) if event.bid and event.ask else 0
+"""
+
+
+def test_a_strategy_that_does_not_return_is_named_and_can_be_ended(
+    make: Any, processes: Processes, tmp_path: Path
+) -> None:
+    pytest.importorskip("numba", reason="strategies in Python need numba: pip install 'tickwire[strategy]'")
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    site = make(engine_strategy=f'file = "{tmp_path / "endless.py"}"', engine_risk=FREE)
+    processes.start("exchange", site.exchange)
+    engine = processes.start("run", site.engine)
+    site.replay(rate=4000)
+    processes.wait_log(engine, f"in on_top of strategy {tmp_path / 'endless.py'} (call ")
+    done = tickwire("status", site.block)
+    assert done.returncode == 0 and re.search(r"ORDERS +HANGS$", done.stdout, re.MULTILINE), done.stdout
+    state = site.status(site.block)
+    assert not state["trading"] and "endless.py" in state["not_trading"][0]
+    done = tickwire("kill", site.block)
+    assert done.returncode == 1 and "if that process hangs, end it with SIGKILL" in done.stderr
+    code, log = processes.stop(engine)
+    assert code == 1 and log.count("the engine hangs since ") == 1, log
+    left = len(_core.journal_read(site.journal)["orders"])
+    assert left > 0 and f"the engine hangs and is ended as it is: {left} orders stay open" in log
+
+
+def test_the_start_is_logged_with_memory_and_time(make: Any, processes: Processes) -> None:
+    site = make(engine_engine="journal_records = 1024")
+    processes.start("exchange", site.exchange)
+    code, log = processes.stop(processes.start("run", site.engine))
+    lines = [line.partition("tickwire.engine: ")[2] for line in log.splitlines()]
+    need = _core.memory_needed(config.load(site.engine, config.ENGINE)) >> 20
+    assert code == 0 and lines[0] == (
+        f"taking {need} MB of memory, for engine.max_orders 65536 and engine.max_instruments 64"
+    )
+    ready = re.fullmatch(
+        r"ready after (\d+\.\d\d) s: (\d+) MB on (.* pages|.*hugepages.*); waiting for feed 127\.0\.0\.1:\d+ and "
+        r"orders 127\.0\.0\.1:\d+",
+        lines[1],
+    )
+    assert ready is not None and need <= int(ready[2]) <= need + 2, lines[1]
 
 
 def test_a_feed_that_goes_silent_is_said(make: Any, processes: Processes) -> None:

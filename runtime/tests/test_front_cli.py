@@ -102,6 +102,7 @@ def test_generate_then_decode_then_replay(tmp_path, capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["messages"] == 2000 and result["orders"] > 0
     assert result["orders"] == result["orders_sent"] and result["book_errors"] == 0
+    assert result["journal_room"] is None and max(n for n in result.values() if isinstance(n, int)) < 2**63
 
 
 def test_replay_of_the_example_file_counts_what_is_wrong_with_it(capsys):

@@ -72,14 +72,8 @@ def beats(site: Site) -> None:
         site.wait(direction, lambda block, name=direction: block[name] > before[name])
 
 
-def test_a_wall_clock_that_steps_changes_nothing(make: Any, processes: Processes, shim: Shim, tmp_path: Path) -> None:
-    copy_path = tmp_path / "copy.jsonl"
-    site = make(
-        exchange_exchange=f'drop_copy = "{copy_path}"',
-        engine_feed="silent_ms = 2000",
-        engine_strategy=MAKER,
-        engine_risk=f"{FREE}\nduplicate_ms = 1",
-    )
+def test_a_wall_clock_that_steps_changes_nothing(quoting: Any, processes: Processes, shim: Shim) -> None:
+    site, copy_path = quoting(engine_feed="silent_ms = 2000", engine_risk=f"{FREE}\nduplicate_ms = 1")
     processes.start("exchange", site.exchange)
     engine = processes.start("run", site.engine)
     assert str(shim.library) in Path(f"/proc/{engine.pid}/maps").read_text()
@@ -116,16 +110,9 @@ def seconds_to_midnight() -> int:
 
 @pytest.mark.parametrize("version", ["5.0", "4.2"])
 def test_the_journal_of_the_day_stays_in_use_over_midnight(
-    make: Any, processes: Processes, shim: Shim, tmp_path: Path, version: str
+    quoting: Any, processes: Processes, shim: Shim, version: str
 ) -> None:
-    copy_path = tmp_path / "copy.jsonl"
-    site = make(
-        exchange_exchange=f'drop_copy = "{copy_path}"',
-        exchange_account=f'version = "{version}"',
-        engine_orders=f'version = "{version}"',
-        engine_strategy=MAKER,
-        engine_risk=FREE,
-    )
+    site, copy_path = quoting(version)
     evening = seconds_to_midnight() - HOUR_S // 2
     shim.set(evening)
     processes.start("exchange", site.exchange)

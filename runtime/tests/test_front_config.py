@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickwire import _core, config
+from tickwire import _core, cli, config
 from tickwire.config import ENGINE, EXCHANGE, ConfigError
 from tickwire.engine import journal_path
 from tickwire.tomllines import locate
@@ -93,7 +93,8 @@ def test_defaults_fill_what_is_left_out():
         ),
         ('host = "10.110.0.1"\n', "", "x.toml:9: orders.host: is required: a string"),
         ("[engine]\ncpu = 1\nhousekeeping_cpus = [0]", "engine = 3", "x.toml:1: engine: must be a table, not 3"),
-        ("max_size = 1000", "max_size = ", "x.toml:15: not valid TOML"),
+        ("max_size = 1000", "max_size = ", "x.toml:15: not valid TOML: invalid value (column 12)"),
+        ("max_size = 1000\n", 'x = """\n\n', "x.toml:15: not valid TOML: unterminated string (end of document)"),
         ("[risk]", "[strategy]\nratio = nan\n[risk]", "x.toml:15: strategy.ratio: nan is outside 1..1000000"),
         ("[risk]", '[strategy]\nname = "x"\n[risk]', "x.toml:15: strategy.name: 'x' is not one of: imbalance"),
         ("cpu = 1", "warm_send = 1", "x.toml:2: engine.warm_send: must be true or false, not 1"),
@@ -187,16 +188,61 @@ def test_check_tells_the_kind_of_a_file(tmp_path):
         (tmp_path / "x.toml").write_text(text)
         assert config.check(tmp_path / "x.toml") == kind
         (tmp_path / "x.toml").write_text(text.replace("[feed]", "[feed]\nprot = 1"))
-        with pytest.raises(ConfigError, match=rf"feed.prot: unknown key; did you mean 'port'.*an {kind}\)"):
+        with pytest.raises(ConfigError, match=r"x.toml:\d+: feed.prot: unknown key; did you mean 'port'\?$"):
             config.check(tmp_path / "x.toml")
+    (tmp_path / "x.toml").write_text('[feed]\ngroup = "239.192.110.1"\n')
+    with pytest.raises(ConfigError, match=r"none of its keys tells whether it is for an engine or an exchange; see "):
+        config.check(tmp_path / "x.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "schema", "said"),
+    [
+        (
+            EXCHANGE_TOML,
+            ENGINE,
+            "x.toml: has [exchange], so it is the configuration of an exchange, for `tickwire exchange`",
+        ),
+        (ENGINE_TOML, EXCHANGE, "x.toml: has [engine], so it is the configuration of an engine, for `tickwire run`"),
+        (
+            EXCHANGE_TOML.partition("[feed]")[2],
+            ENGINE,
+            "x.toml: has orders.address, so it is the configuration of an exch",
+        ),
+    ],
+)
+def test_a_file_of_the_other_kind_is_named_with_its_command(text, schema, said):
+    text = text if text.startswith("[") else f"[feed]{text}"
+    assert refused(text, schema).startswith(said)
+
+
+def test_the_command_says_which_one_takes_the_file(tmp_path, capsys):
+    for text, command, other in ((EXCHANGE_TOML, "run", "exchange"), (ENGINE_TOML, "exchange", "run")):
+        (tmp_path / "x.toml").write_text(text)
+        assert cli.main([command, str(tmp_path / "x.toml")]) == 1
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1 and f"for `tickwire {other}`; `tickwire {command}` needs that of an e" in err
 
 
 def test_unreadable_files(tmp_path):
-    with pytest.raises(ConfigError, match="absent.toml: cannot read the configuration: No such file"):
+    with pytest.raises(
+        ConfigError, match=r"absent.toml: cannot read the configuration: No such file .*; name a TOML file"
+    ):
         config.load(tmp_path / "absent.toml", ENGINE)
+    with pytest.raises(ConfigError, match=r"cannot read the configuration: Is a directory; name a TOML file, such as"):
+        config.load(tmp_path, ENGINE)
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match=r"binary.toml: not UTF-8 text \(byte 0\)"):
+    with pytest.raises(ConfigError, match=r"binary.toml: byte 0 is not UTF-8 text; a configuration is a TOML file"):
         config.load(tmp_path / "binary.toml", ENGINE)
+
+
+def test_a_file_that_must_not_be_read_says_so(tmp_path, monkeypatch):
+    def refuse(*args, **keys):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(config.Path, "read_text", refuse)
+    with pytest.raises(ConfigError, match="Permission denied; run as a user who may read it"):
+        config.load(tmp_path / "x.toml", ENGINE)
 
 
 def test_lines_are_found_behind_multi_line_values():

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from core_exchange import soup
 from core_messages import imbalance
 from front_trader import Trader, until
 
@@ -163,6 +165,35 @@ def test_gaps_that_close_all_the_time_do_not_fill_the_log(
     ]
 
 
+def test_answers_of_another_version_are_said_once(
+    trader: Trader, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = config.engine_defaults()
+    settings["engine"]["block"] = trader.block
+    watcher = Watcher(settings, _core.Control(f"{trader.block}.control"))
+    watcher.look()
+    for count in (1, 2):
+        trader.exchange.send_orders(soup(b"S", b"A" * 65))  # Accepted of 4.2 has 66 bytes, of 5.0 other ones
+        until(lambda count=count: trader.read()["answers_damaged"] == count)
+        watcher.look()
+    said = [record.getMessage() for record in caplog.records if "OUCH" in record.getMessage()]
+    assert len(said) == 1 and "no message of OUCH 5.0" in said[0] and said[0].endswith("correct orders.version")
+
+
+def test_an_engine_that_hangs_is_said_once_and_that_it_moves_again(
+    trader: Trader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    watcher = Watcher(config.engine_defaults(), _core.Control(f"{trader.block}.control"))
+    block = trader.read()
+    for shown_ns in (0, 10**6, time.monotonic_ns(), time.monotonic_ns()):
+        watcher._pulse({**block, "shown_ns": shown_ns})
+    hangs, moves = (record.getMessage() for record in caplog.records)
+    assert re.match(r"the engine hangs since \d\d:\d\d:\d\d: no order and no cancel goes out; .*engine.cpu -1", hangs)
+    assert re.fullmatch(r"the engine moves again after \d+\.\d s", moves)
+    watcher._pulse({**block, "shown_ns": 0, "state": "stopped"})
+    assert len(caplog.records) == 2, "one that has ended does not hang"
+
+
 def test_limits_of_an_engine_that_does_not_run_cannot_be_changed(trader: Trader, tickwire: Command) -> None:
     trader.stop()
     said = tickwire("limits", trader.block, "--set", "max_size=1", code=1)
@@ -214,7 +245,7 @@ def test_wrong_symbols_and_files_are_refused(tickwire: Command, tmp_path: Path) 
     for command in ("limits", "kill"):
         assert "absent.control: No such file or directory; the engine makes it" in tickwire(command, "absent", code=1)
     (tmp_path / "b.control").write_bytes(b"something else")
-    assert "not a tickwire control block" in tickwire("kill", str(tmp_path / "b"), code=1)
+    assert "b.control: has 14 bytes, where one of this release has " in tickwire("kill", str(tmp_path / "b"), code=1)
 
 
 def test_every_limit_of_the_configuration_is_known_here() -> None:

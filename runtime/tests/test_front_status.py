@@ -11,6 +11,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 from array import array
@@ -20,7 +21,7 @@ from typing import Any
 
 import pytest
 from core_messages import imbalance
-from front_trader import PATIENCE_S, Trader
+from front_trader import PATIENCE_S, Trader, until
 
 from tickwire import _core, cli, live, status
 from tickwire.bench import stats, t2t
@@ -178,7 +179,10 @@ def test_the_table_of_a_running_and_of_a_stopped_engine(
 
 
 def state_of(trader: Trader, **changed: Any) -> dict[str, Any]:
-    return {"component": "engine", "alive": True, **trader.read(), **changed}
+    state = {"component": "engine", "alive": True, **trader.read(), **changed}
+    for top in state["top"]:
+        top.setdefault("trading_state", "H" if top["stock"] == "FLAT" else "T")
+    return state
 
 
 def test_the_widest_picture_fits_and_says_everything(trader: Trader) -> None:
@@ -193,6 +197,8 @@ def test_the_widest_picture_fits_and_says_everything(trader: Trader) -> None:
         "stale": True,
         "silent": True,
         "killed": True,
+        "full": True,
+        "strategy": "s" * 63,
         "pid": 4194304,
         "limits_version": 2**32 - 1,
         "memory": "hugepages",
@@ -210,20 +216,24 @@ def test_the_widest_picture_fits_and_says_everything(trader: Trader) -> None:
             {"stock": "NOBOOK", "shares": 5, "cash": -5, "open_buys": 0, "open_sells": 0},
         ],
     }  # fmt: skip
+    state = state_of(trader, **state)
     rates = dict.fromkeys(status.RATES, 123456789.0)
     latency = {"samples": 5, "min": 1, "median": 1000, "p99": 9_999_999, "p99_9": 10_000_000, "max": 10**12}
     lines = status.picture(state, rates, latency, "12:30:00")
     assert max(map(len, lines)) <= status.WIDTH, lines
     text = "\n".join(lines)
+    said = " ".join(text.split())
     for part in (
         "TICKWIRE    10.0M  200000.00  200000.00    10.0M    -1.0M",
-        "KILLED",
+        " HANGS\n",
         "STALE, SILENT",
+        "halted: FLAT",
+        *("killed until", "not logged in", "the books miss messages", "is full", "failed and is not called"),
         "hardware stamps",
         "limits 4294967295",
         "12:30:00",
     ):
-        assert part in text
+        assert part in text or part in said, part
     assert [line.split()[0] for line in lines[-4:]] == ["TICKWIRE", "ONESIDED", "NOBOOK", "FLAT"]
     assert re.search(r"0\.001 +1\.000 +9999\.999 +10,000 +1,000\.0 s$", text, re.MULTILINE)
 
@@ -240,6 +250,38 @@ def test_positions_are_valued_at_the_mid(trader: Trader) -> None:
     assert lines[-1].split() == ["TICK", "1", "10.0000", "10.0300", "1", "-200", "-2,003.00", "7.00"]
     assert "refused by risk: open orders 12, rate 3" in lines
     assert len(lines) <= 24
+
+
+def test_what_keeps_orders_from_going_out_is_said(trader: Trader, block: Path) -> None:
+    def said(*words: str) -> None:
+        """The first of them stands at the top of the orders, the others below it and in the JSON."""
+        until(lambda: list(status.obstacles(trader.read())) == list(words))
+        state = status.read(str(block))
+        assert state["trading"] == (not words) and len(state["not_trading"]) == len(words)
+        lines = status.picture(state)
+        assert re.search(rf"ORDERS +{words[0] if words else 'trading'}$", lines[1])
+        text = " ".join(" ".join(lines).split())
+        assert all(reason in text for reason in state["not_trading"])
+        assert ("no order goes out" in text) == bool(words)
+
+    said("no feed")
+    trader.feed(imbalance(1, 4), 4)
+    said()
+    state = {"stock_locate": 1, "stock": "TICK", "trading_state": "H"}
+    trader.feed([_core.itch_encode({"type": "H", **state})], 4)
+    said("HALTED")
+    assert "halted: TICK" in status.picture(trader.read() | {"alive": True})
+    trader.feed([_core.itch_encode({"type": "H", **state, "trading_state": "T"})], 4)
+    said()
+    trader.sequence += 3  # a gap that nobody closes
+    trader.exchange.send_feed(_core.mold_encode("DAY1", trader.sequence, []))
+    said("STALE FEED")
+    control = _core.Control(f"{block}.control")
+    control.kill("test")
+    said("KILLED", "STALE FEED")
+    assert trader.exchange.connection is not None
+    trader.exchange.connection.shutdown(socket.SHUT_RDWR)
+    said("KILLED", "no session", "STALE FEED")
 
 
 def test_a_small_terminal_shows_what_fits_and_says_so() -> None:

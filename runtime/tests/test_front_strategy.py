@@ -308,6 +308,45 @@ def test_ctrl_c_ends_a_check_at_once(monkeypatch: pytest.MonkeyPatch, capsys: An
     assert len(during) > 1 and set(during) == {signal.SIG_DFL} and signal.getsignal(signal.SIGINT) == before
 
 
+ENDLESS = "    while state.n >= 0:\n        state.n = (state.n + 1) % 1000\n    return 0\n"
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        ("on_top", TOP + ENDLESS),
+        ("init", TOP + "    return 0\ndef init(state, settings):\n" + ENDLESS.replace("return 0", "return")),
+        ("on_instrument", TOP + "    return 0\ndef on_instrument(state, locate, stock):\n" + ENDLESS),
+    ],
+)
+def test_a_check_gives_up_on_a_function_that_does_not_return(tmp_path: Path, function: str, text: str) -> None:
+    (tmp_path / "mine.py").write_text(HEAD + text)
+    command = [sys.executable, "-m", "tickwire", "strategy", "check", "mine.py", "--itch", FEED, "--limit", "0.2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"tickwire: mine.py: {function} has not returned for 0.2 s, in call ")
+    assert FEED in done.stderr and "--limit" in done.stderr
+
+
+def test_the_limit_is_for_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """A check that takes much longer than the limit, in calls that do not."""
+    monkeypatch.setattr(strategy, "_MESSAGES", 2000)
+    (tmp_path / "mine.py").write_text(
+        HEAD + TOP + "    for n in range(20000):\n        state.n = (state.n + n) % 7\n    return 0\n"
+    )
+    assert cli.main(["strategy", "check", str(tmp_path / "mine.py"), "--limit", "0.1"]) == 0
+    assert "2000 messages" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "inf"])
+def test_a_limit_is_a_number_of_seconds(text: str, capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["strategy", "check", "x.py", "--limit", text])
+    assert (
+        f"argument --limit: {text!r} is not a number" in (err := capsys.readouterr().err) or f"{text} is outside" in err
+    )
+
+
 def test_list_names_what_the_core_has(capsys: Any) -> None:
     assert cli.main(["strategy", "list"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]

@@ -329,6 +329,9 @@ class Engine:
     def sync(self) -> None:
         """Have the kernel write the journal to the disk and wait for it; from any thread. OSError."""
 
+    def memory(self) -> tuple[int, str]:
+        """(bytes taken, "ordinary pages" | "hugepages in part" | "transparent hugepages" | "reserved hugepages")."""
+
     def run(self) -> str:
         """Read the feed, and trade while there is an order session, until told otherwise: "stopped".
 
@@ -340,6 +343,9 @@ class Engine:
 
     def stop(self) -> None:
         """Make `run` return "stopped"; from any thread. For good: the engine will not run again."""
+
+def memory_needed(config: Mapping[str, Any]) -> int:
+    """Bytes that Engine(config) will take. ValueError names key, value and rule."""
 
 def process(
     config: Mapping[str, Any], itch_buffer: Buffer, index: Buffer, *, messages_per_packet: int = 1
@@ -360,12 +366,15 @@ def process_packets(config: Mapping[str, Any], packets: Sequence[Buffer]) -> dic
 def block_read(path: str) -> dict[str, Any]:
     """A snapshot of the shared block an engine keeps at `path`; works while the engine runs and after it ended.
 
-    Keys: version, name, pid, state ("starting" | "login" | "live" | "stopped"), feed_session, feed_ended,
+    Keys: version, name, strategy (a built-in's name, or a file's), pid,
+    state ("starting" | "login" | "live" | "stopped"), feed_session, feed_ended,
     stale (the books miss messages), silent (no packet for feed.silent_ms), killed,
-    limits_version (that of Control.read the engine has), next_sequence,
+    full (journal or ledger: no room for a new order), limits_version (that of Control.read the engine has),
+    next_sequence,
+    shown_ns (when the engine last wrote there, by the monotonic clock; it does so every few milliseconds),
     every counter of BLOCK_COUNTERS in core/block.h by its name (risk_<reason>: orders refused),
     timestamp_source ("software" | "hardware" | "none"), memory ("hugepages" | "pages"),
-    top: list of {locate, stock, bid, bid_size, ask, ask_size}, up to 8 instruments,
+    top: list of {locate, stock, bid, bid_size, ask, ask_size, trading_state}, up to 8 instruments,
     positions: list of {stock, shares, cash, open_buys, open_sells}, up to 16; cash in 1/10000 dollar.
     OSError when there is no such file; ValueError when it is not a block of this version.
     """
@@ -474,6 +483,9 @@ def strategy_try(
     When `measured`: elapsed_ns of the calls of on_top, with loop and two looks at the clock every 256 calls, and
     overhead_ns, the same with an empty function. Answers then come after every 256 calls. Releases the GIL.
     """
+
+def strategy_call() -> tuple[int, str]:
+    """(calls of a user's strategy in this process so far, the function of it that a thread is in now, or "")."""
 
 def strategy_layout() -> dict[str, dict[str, tuple[int, int]]]:
     """(offset, size) in bytes of every field of the records of core/strategy.h; under "" (0, size of the record)."""

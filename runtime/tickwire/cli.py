@@ -65,7 +65,7 @@ def _run(args: argparse.Namespace) -> int:
     from . import engine
 
     log.setup(args.verbose)
-    engine.run(strategy.prepare(config.load(args.config, config.ENGINE)))
+    engine.run(config.load(args.config, config.ENGINE))
     return 0
 
 
@@ -90,6 +90,8 @@ def _replay(args: argparse.Namespace) -> int:
         raise TickwireError(f"{args.file}: {error}") from None
     result.pop("top", None)
     result["orders"] = len(result["orders"])
+    result["journal_room"] = None  # there is no journal
+    del result["shown_ns"]
     if args.json:
         _print_json(result)
         return 0

@@ -214,6 +214,11 @@ EXCHANGE: Schema = {
     },
 }
 
+SCHEMAS = {"engine": ENGINE, "exchange": EXCHANGE}
+EXAMPLES = "runtime/examples/engine.toml and exchange.toml"
+
+_COMMANDS = {"engine": "run", "exchange": "exchange"}  # what takes which kind of file
+
 _TYPE_NAMES = {
     "int": "an integer",
     "float": "a number",
@@ -397,8 +402,11 @@ def _document(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        line = str(error).partition("(at line ")[2].partition(",")[0]
-        raise ConfigError(f"{name}:{line or '?'}: not valid TOML: {error}") from None
+        problem, _, place = str(error).removesuffix(")").partition(" (at ")
+        line, _, column = place.removeprefix("line ").partition(", ")
+        if not line.isdigit():  # it says "end of document"
+            line, column = str(1 + text.rstrip("\n").count("\n")), place
+        raise ConfigError(f"{name}:{line}: not valid TOML: {problem[:1].lower()}{problem[1:]} ({column})") from None
     except RecursionError:
         raise ConfigError(f"{name}: arrays or tables nested too deep; a configuration has two levels") from None
     except ValueError:  # what int() says, for tomllib does not limit the digits of a number
@@ -409,14 +417,31 @@ def _read(path: str | Path) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from None
+        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}; {_next_step(error)}") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from None
+        raise ConfigError(
+            f"{path}: byte {error.start} is not UTF-8 text; a configuration is a TOML file, see {EXAMPLES}"
+        ) from None
+
+
+def _next_step(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "run as a user who may read it, or change its owner or mode"
+    if isinstance(error, FileNotFoundError):
+        return f"name a TOML file that is there; {EXAMPLES} are to start from"
+    return f"name a TOML file, such as {EXAMPLES}"
 
 
 def parse(text: str, schema: Schema, name: str) -> dict[str, Any]:
     """Parse and check TOML `text` against `schema`; `name` is what errors call the file."""
     document = _document(text, name)
+    meant = kind(document)
+    if (schema, meant) in ((ENGINE, "exchange"), (EXCHANGE, "engine")):
+        wanted = "engine" if schema is ENGINE else "exchange"
+        raise ConfigError(
+            f"{name}: has {_telling(document, SCHEMAS[meant], schema)}, so it is the configuration of an {meant}, for "
+            f"`tickwire {_COMMANDS[meant]}`; `tickwire {_COMMANDS[wanted]}` needs that of an {wanted}"
+        )
     checker = _Checker(name, locate(text))
     config = checker.table(document, schema, ())
     if schema is ENGINE:
@@ -442,19 +467,32 @@ def _known_keys(document: Mapping[str, Any], schema: Schema) -> int:
     return known
 
 
+def _telling(document: Mapping[str, Any], schema: Schema, other: Schema) -> str:
+    """The first table or key of `document` that `schema` knows and `other` does not."""
+    for name, values in document.items():
+        inner, elsewhere = schema.get(name), other.get(name, {})
+        if inner is not None and not elsewhere:
+            return f"[{name}]"
+        if isinstance(inner, Mapping) and isinstance(elsewhere, Mapping) and isinstance(values, Mapping):
+            for key in values:
+                if key in inner and key not in elsewhere:
+                    return f"{name}.{key}"
+    return "more of its keys than of another"
+
+
 def kind(document: Mapping[str, Any]) -> str:
-    """Which kind of file a parsed document is meant to be: "engine" or "exchange", by the keys it has."""
-    return "exchange" if _known_keys(document, EXCHANGE) > _known_keys(document, ENGINE) else "engine"
+    """Which kind of file a parsed document is meant to be: "engine", "exchange", or "" when its keys do not tell."""
+    engine, exchange = _known_keys(document, ENGINE), _known_keys(document, EXCHANGE)
+    return "engine" if engine > exchange else "exchange" if exchange > engine else ""
 
 
 def check(path: str | Path) -> str:
     """Check the file at `path` as what it is; returns "engine" or "exchange", ConfigError names the first problem."""
     text = _read(path)
     found = kind(_document(text, str(path)))
-    try:
-        parse(text, EXCHANGE if found == "exchange" else ENGINE, str(path))
-    except ConfigError as error:
-        raise ConfigError(f"{error} (taken as the configuration of an {found})") from None
+    if not found:
+        raise ConfigError(f"{path}: none of its keys tells whether it is for an engine or an exchange; see {EXAMPLES}")
+    parse(text, SCHEMAS[found], str(path))
     return found
 
 

@@ -17,6 +17,7 @@ import fcntl
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from . import _core, strategy
+from . import _core, status, strategy
 from .errors import TickwireError
 from .notify import notify
 from .watch import Watcher
@@ -35,6 +36,7 @@ FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 5.0
 _WATCH_S = 0.1
 _SESSION_S = 0.02
 _SYNC_S = 1.0
+_STOP_S = 3.0  # for an engine that was told to stop; it takes a second at most for the answers to its cancels
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
 
@@ -86,6 +88,7 @@ class Runner:
     """Life of one engine process: start, reconnect, stop."""
 
     def __init__(self, config: dict[str, Any]) -> None:
+        self.started = time.monotonic()
         self.config = config
         self.block: str = config["engine"]["block"]
         self.peer = f"{config['orders']['host']}:{config['orders']['port']}"
@@ -93,10 +96,21 @@ class Runner:
         self.finished = threading.Event()
         self.failure: str | None = None
         self.control: _core.Control | None = None
-        path, name = journal_path(config)
-        settings = strategy.prepare({**config, "engine": {**config["engine"], "journal": path, "journal_name": name}})
+        self.journal, name = journal_path(config)
+        if config["strategy"]["file"]:
+            log.info("compiling strategy %s", config["strategy"]["file"])
+        settings = strategy.prepare(
+            {**config, "engine": {**config["engine"], "journal": self.journal, "journal_name": name}}
+        )
         try:
-            self.engine = _core.Engine(settings)
+            log.info(
+                "taking %d MB of memory, for engine.max_orders %d and engine.max_instruments %d",
+                _core.memory_needed(settings) >> 20,
+                config["engine"]["max_orders"],
+                config["engine"]["max_instruments"],
+            )
+            with strategy.interruptible():  # with much memory, or an init that does not return, it takes long
+                self.engine = _core.Engine(settings)
         except (ValueError, MemoryError) as error:
             raise TickwireError(f"the engine refuses its configuration: {error}") from None
 
@@ -216,18 +230,27 @@ class Runner:
             self._thread(*work)
             for work in (("engine", self._trade), ("connect", self._connect), ("write", self._write))
         ]
+        taken, pages = self.engine.memory()
+        log.info(
+            "ready after %.2f s: %d MB on %s; waiting for feed %s:%s and orders %s",
+            time.monotonic() - self.started,
+            taken >> 20,
+            pages,
+            self.config["feed"]["group"],
+            self.config["feed"]["port"],
+            self.peer,
+        )
         for thread in threads:
             thread.start()
         try:
             while not self.finished.wait(_WATCH_S):
                 self.failure = watcher.look() or self.failure
-                if self.failure is not None:
+                if self.failure is not None or (self.stopping.is_set() and watcher.stood_s):
                     break
         finally:
             notify("STOPPING=1")
             self.stop()
-            for thread in threads:
-                thread.join()
+            self._join(threads)
             watcher.look()  # what came in the last moments
         if self.failure is not None:
             raise TickwireError(self.failure)
@@ -238,6 +261,22 @@ class Runner:
             block["orders_sent"],
             block["open_orders"],
         )
+
+    def _join(self, threads: list[threading.Thread]) -> None:
+        """Wait for all threads. When the engine's hangs (a strategy does not return), the process ends here."""
+        deadline = time.monotonic() + _STOP_S
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            while thread.is_alive():
+                if status.stands_s(_core.block_read(self.block)) > _STOP_S:
+                    log.error(
+                        "the engine hangs and is ended as it is: %s orders stay open at the exchange; the next start "
+                        "takes them up from the journal",
+                        len(_core.journal_read(self.journal)["orders"]),  # the block may be older
+                    )
+                    sys.stderr.flush()
+                    os._exit(1)
+                thread.join(_WATCH_S)
 
 
 def _os_error_text(error: OSError) -> str:

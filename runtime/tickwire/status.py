@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import textwrap
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ RATES = ("messages", "packets", "packets_b", "orders_sent", "refused")
 _GAP = 4
 _COLUMN = (WIDTH - _GAP) // 2
 _USD = 10_000  # prices and cash are in 1/10000 dollar
+_HANGS_S = 1.0  # an engine writes its block every 10 ms
 
 
 def alive(pid: int) -> bool:
@@ -48,7 +50,45 @@ def read(path: str) -> dict[str, Any]:
     if not {"name", "pid", "state"} <= state.keys() or not isinstance(state["pid"], int):
         raise TickwireError(f"{path}: neither an engine's block nor an exchange's state file: no name, pid and state")
     running = alive(state["pid"]) and state["state"] != "stopped"
-    return {"component": "exchange" if is_json else "engine", "alive": running, **state}
+    if is_json:
+        return {"component": "exchange", "alive": running, **state}
+    why = list(obstacles(state).values()) if running else ["the engine is not running"]
+    return {"component": "engine", "alive": running, "trading": not why, "not_trading": why, **state}
+
+
+def stands_s(block: Mapping[str, Any]) -> float:
+    """For how many seconds an engine has not moved, when that is too long; 0.0: it moves, or has ended."""
+    stands = (time.monotonic_ns() - block["shown_ns"]) / 1e9
+    return stands if stands > _HANGS_S and block["state"] != "stopped" else 0.0
+
+
+def halted(block: Mapping[str, Any]) -> list[str]:
+    """Of the instruments the block shows, those that do not trade."""
+    return [top["stock"] for top in block["top"] if top["trading_state"] != "T"]
+
+
+def obstacles(block: Mapping[str, Any]) -> dict[str, str]:
+    """Why a running engine can send no order now: a word for each reason, and what it means. Empty: it can."""
+    found = {}
+    if stands := stands_s(block):
+        found["HANGS"] = (
+            f"the engine has not moved for {stands:.0f} s, in strategy {block['strategy']} or without CPU: see its log"
+        )
+    if block["killed"]:
+        found["KILLED"] = "it is killed until `tickwire kill --revive`"
+    if block["state"] != "live":
+        found["no session"] = "it is not logged in at the exchange"
+    if not block["feed_session"]:
+        found["no feed"] = "no packet of the feed has come"
+    elif block["stale"]:
+        found["STALE FEED"] = "the books miss messages: the feed is stale until its next session"
+    if block["full"]:
+        found["FULL"] = "the journal or the ledger is full; starting again makes room"
+    if block["strategy_failures"]:
+        found["STRATEGY FAILED"] = f"strategy {block['strategy']} failed and is not called again before a restart"
+    if block["top"] and len(halted(block)) == len(block["top"]):
+        found["HALTED"] = "no instrument it shows is trading"
+    return found
 
 
 def refusals(state: Mapping[str, Any]) -> dict[str, int]:
@@ -123,7 +163,7 @@ def _feed(state: Mapping[str, Any], rates: Mapping[str, float]) -> list[str]:
 
 
 def _orders(state: Mapping[str, Any], rates: Mapping[str, float]) -> list[str]:
-    trading = "KILLED" if state["killed"] else "trading" if state["state"] == "live" else "no session"
+    trading = next(iter(obstacles(state)), "trading")
     executed = f"{_short(state['shares_executed'], 9)} shs" if state["shares_executed"] else ""
     unsure = f"{_short(state['unsure_orders'], 6)} unsure" if state["unsure_orders"] else ""
     return [
@@ -142,6 +182,13 @@ def _refused(state: Mapping[str, Any]) -> list[str]:
     by_count = sorted(refusals(state).items(), key=lambda item: -item[1])
     text = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in by_count)
     return textwrap.wrap(f"refused by risk: {text}", WIDTH, subsequent_indent="  ") if by_count else []
+
+
+def _obstacles(state: Mapping[str, Any]) -> list[str]:
+    why = "; ".join(obstacles(state).values()) if state["alive"] else ""
+    lines = textwrap.wrap(f"no order goes out: {why}", WIDTH, subsequent_indent="  ") if why else []
+    stopped = ", ".join(halted(state))
+    return lines + (textwrap.wrap(f"halted: {stopped}", WIDTH, subsequent_indent="  ") if stopped else [])
 
 
 def _microseconds(ns: int) -> str:
@@ -216,6 +263,7 @@ def picture(
     return [
         left + right.rjust(WIDTH - len(left)),
         *(f"{feed}{'':{_GAP}}{orders}".rstrip() for feed, orders in columns),
+        *_obstacles(state),
         *_refused(state),
         "",
         *_latency(state, latency),

@@ -14,10 +14,13 @@ import ast
 import contextlib
 import inspect
 import json
+import os
 import re
 import signal
+import sys
 import textwrap
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -39,6 +42,7 @@ _TAGS_LIMIT = 1 << 20
 _STATE_LIMIT = 1 << 30
 _MESSAGES, _SEED, _INSTRUMENTS = 100_000, 1, 100
 _ROUNDS = 9
+_LIMIT_S = 5.0  # for one call, which should take a millionth of that
 _INTERPRETER = re.compile(r"numba_gil_ensure|Py[A-Z_]\w*")
 _ALLOCATION = re.compile(r"NRT_(?:MemInfo_\w*alloc|Allocate|Reallocate)\w*")
 
@@ -69,6 +73,37 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def ended_after(limit_s: float, path: str, feed: str) -> Iterator[None]:
+    """End this process with a line when one call of a strategy's function takes longer: nothing else can end it."""
+    from . import _core
+
+    over = threading.Event()
+
+    def watch() -> None:
+        before, since = _core.strategy_call(), time.monotonic()
+        while not over.wait(min(0.1, limit_s / 4)):
+            call, now = _core.strategy_call(), time.monotonic()
+            if call != before or not call[1]:
+                before, since = call, now
+            elif now - since > limit_s:
+                print(
+                    f"tickwire: {path}: {call[1]} has not returned for {limit_s:g} s, in call {call[0]} of its "
+                    f"functions over {feed}: look for a loop without an end, or give it more time with --limit",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                os._exit(1)
+
+    watcher = threading.Thread(target=watch, name="tickwire-limit", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def prepare(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -356,8 +391,11 @@ def _cost(strategy: Mapping[str, Any], data: bytes, index: bytes, sizes: Mapping
     }
 
 
-def check(path: str, itch: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Compile the file and run it over a recorded day; what `tickwire strategy check` prints. TickwireError."""
+def check(path: str, itch: str | None, settings: Mapping[str, Any], limit_s: float = _LIMIT_S) -> dict[str, Any]:
+    """Compile the file and run it over a recorded day; what `tickwire strategy check` prints. TickwireError.
+
+    A function that does not return within `limit_s` ends the process.
+    """
     from . import _core
 
     compiled = load(path)
@@ -368,7 +406,7 @@ def check(path: str, itch: str | None, settings: Mapping[str, Any]) -> dict[str,
         "max_instruments": settings["engine"]["max_instruments"],
     }
     try:
-        with interruptible():
+        with interruptible(), ended_after(limit_s, path, name):
             counts = _core.strategy_try(table, data, index, **sizes)
             engine = _core.process({**settings, "strategy": table}, data, index)
     except (ValueError, MemoryError) as error:
@@ -378,7 +416,7 @@ def check(path: str, itch: str | None, settings: Mapping[str, Any]) -> dict[str,
             f"{path}: failed at message {counts['failed_at']} of {name}: an exception, or more than "
             "8 orders from one call; the engine would not call it again"
         )
-    with interruptible():
+    with interruptible(), ended_after(limit_s, path, name):
         cost = _cost(table, data, index, sizes)
     del counts["failed_at"], counts["elapsed_ns"], counts["overhead_ns"]
     return {
@@ -395,7 +433,7 @@ def check(path: str, itch: str | None, settings: Mapping[str, Any]) -> dict[str,
 
 def _check(args: argparse.Namespace) -> int:
     settings = config.load(args.config, config.ENGINE) if args.config else config.engine_defaults()
-    result = check(args.file, args.itch, settings)
+    result = check(args.file, args.itch, settings, args.limit)
     if args.json:
         print(json.dumps(result, indent=2))
         return 0
@@ -426,6 +464,16 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
+def _limit(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    if not 0.01 <= value <= 86400:
+        raise argparse.ArgumentTypeError(f"{text} is outside 0.01..86400 seconds")
+    return value
+
+
 def add_parser(commands: Any) -> None:
     """`strategy` among the commands of the command line."""
     text = "Strategies: check one in Python, list those built in."
@@ -439,5 +487,7 @@ def add_parser(commands: Any) -> None:
     sub.add_argument("--itch", metavar="FILE", help="ITCH 5.0 file, .gz by suffix (default: a generated stream)")
     sub.add_argument("--config", metavar="CONFIG", help="engine configuration (default: the defaults)")
     sub.add_argument("--json", action="store_true")
+    text = "seconds one call may take before the check gives up; default %(default)g"
+    sub.add_argument("--limit", type=_limit, default=_LIMIT_S, metavar="S", help=text)
     text = "Name the built-in strategies."
     kinds.add_parser("list", help=text, description=text).set_defaults(action=_list)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import _core, limits
+from . import _core, limits, status
 from .notify import notify
 
 log = logging.getLogger("tickwire.engine")
@@ -36,6 +36,8 @@ class Watcher:
         self.gaps_said, self.gaps_due = 0, 0.0
         self.refusals_said: set[str] = set()
         self.room_said = False
+        self.damage_said = False
+        self.stood_s = 0.0  # how long an engine that hangs has stood still; 0: it moves
         self.low_room = min(_LOW_ROOM, config["engine"]["journal_records"] // 2)
 
     def look(self) -> str | None:
@@ -45,6 +47,7 @@ class Watcher:
             block = _core.block_read(self.config["engine"]["block"])
         except (OSError, ValueError):
             return None
+        self._pulse(block)
         self._readiness(block)
         self._flags(block)
         self._feed(block)
@@ -64,6 +67,32 @@ class Watcher:
 
     def _turned(self, block: dict[str, Any], flag: str) -> bool:
         return bool(block[flag]) != bool(self.before.get(flag, False))
+
+    def _pulse(self, block: dict[str, Any]) -> None:
+        stands_s = status.stands_s(block)
+        if self.stood_s and not stands_s:
+            log.warning("the engine moves again after %.1f s", self.stood_s)
+        elif stands_s and not self.stood_s:
+            since = time.strftime("%H:%M:%S", time.localtime(time.time() - stands_s))
+            calls, function = _core.strategy_call()
+            if function:
+                log.error(
+                    "the engine hangs since %s, in %s of strategy %s (call %d): no order and no cancel goes out; end "
+                    "it with SIGTERM, which cancels nothing now, and look with `tickwire strategy check`",
+                    since,
+                    function,
+                    self.config["strategy"]["file"],
+                    calls,
+                )
+            else:
+                log.error(
+                    "the engine hangs since %s: no order and no cancel goes out; was the process stopped, or does "
+                    "something else take its CPU (engine.cpu %d)?",
+                    since,
+                    self.config["engine"]["cpu"],
+                )
+            notify("STATUS=the engine hangs, nothing goes out")
+        self.stood_s = stands_s
 
     def _readiness(self, block: dict[str, Any]) -> None:
         if block["state"] == "live" and self.before.get("state") != "live":
@@ -118,6 +147,15 @@ class Watcher:
         for reject in block["rejects"][-rejected:] if rejected else []:
             text = _core.ouch_reject_text(reject["reason"], self.config["orders"]["version"])
             log.warning("order %d %s rejected: %s (%s)", reject["reference"], reject["stock"], text, reject["reason"])
+        if self._grown(block, "answers_damaged") and not self.damage_said:
+            self.damage_said = True
+            version, username = self.config["orders"]["version"], self.config["orders"]["username"]
+            log.warning(
+                "an answer of the exchange is no message of OUCH %s, others are counted; most likely the account of "
+                "user %s there has another version: ask the exchange, and correct orders.version",
+                version,
+                username,
+            )
         if unsent := self._grown(block, "orders_unsent"):
             log.warning("%d orders were not sent: the exchange does not read, or there is no session", unsent)
         for key, count in block.items():
@@ -149,10 +187,11 @@ class Watcher:
         if time.monotonic() < self.status_due:
             return
         self.status_due = time.monotonic() + _STATUS_S
-        status = (
-            f"{block['state']}: {block['messages']} messages, {block['messages_lost']} lost, "
+        why = "".join(f", {word}" for word in status.obstacles(block))
+        text = (
+            f"{block['state']}{why}: {block['messages']} messages, {block['messages_lost']} lost, "
             f"{block['orders_sent']} orders, {block['open_orders']} open"
         )
-        if status != self.status_said and self.ready:
-            notify(f"STATUS={status}")
-            self.status_said = status
+        if text != self.status_said and self.ready:
+            notify(f"STATUS={text}")
+            self.status_said = text

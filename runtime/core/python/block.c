@@ -8,9 +8,10 @@ static PyObject *tops_of(const struct block *block)
         const struct block_top *top = &block->top[i];
         PyObject *stock = text_from_alpha(top->stock, sizeof top->stock), *row = NULL;
         if (stock != NULL)
-            row = Py_BuildValue("{s:k,s:O,s:k,s:K,s:k,s:K}", "locate", (unsigned long)top->locate, "stock", stock, "bid",
+            row = Py_BuildValue("{s:k,s:O,s:k,s:K,s:k,s:K,s:N}", "locate", (unsigned long)top->locate, "stock", stock, "bid",
                                 (unsigned long)top->bid, "bid_size", (unsigned long long)top->bid_shares, "ask",
-                                (unsigned long)top->ask, "ask_size", (unsigned long long)top->ask_shares);
+                                (unsigned long)top->ask, "ask_size", (unsigned long long)top->ask_shares, "trading_state",
+                                text_from_alpha(&top->trading_state, 1));
         if (row == NULL || PyList_Append(list, row) != 0)
             Py_CLEAR(list);
         Py_XDECREF(stock);
@@ -65,6 +66,8 @@ PyObject *block_as_dict(const struct block *block)
         return NULL;
     int bad = put_item(dict, "version", PyLong_FromUnsignedLong(block->version)) ||
               put_item(dict, "name", PyUnicode_DecodeLatin1(block->name, (Py_ssize_t)strnlen(block->name, BLOCK_NAME), NULL)) ||
+              put_item(dict, "strategy",
+                       PyUnicode_DecodeUTF8(block->strategy, (Py_ssize_t)strnlen(block->strategy, BLOCK_STRATEGY), "replace")) ||
               put_item(dict, "pid", PyLong_FromUnsignedLong(block->pid)) ||
               put_item(dict, "state", PyUnicode_FromString(states[BLOCK_GET(block, state) % 4])) ||
               put_item(dict, "feed_session", text_from_alpha((const uint8_t *)block->feed_session,
@@ -73,8 +76,10 @@ PyObject *block_as_dict(const struct block *block)
               put_item(dict, "stale", PyBool_FromLong(BLOCK_GET(block, stale) != 0)) ||
               put_item(dict, "silent", PyBool_FromLong(BLOCK_GET(block, silent) != 0)) ||
               put_item(dict, "killed", PyBool_FromLong(BLOCK_GET(block, killed) != 0)) ||
+              put_item(dict, "full", PyBool_FromLong(BLOCK_GET(block, full) != 0)) ||
               put_item(dict, "limits_version", PyLong_FromUnsignedLong(BLOCK_GET(block, limits_version))) ||
-              put_item(dict, "next_sequence", PyLong_FromUnsignedLongLong(BLOCK_GET(block, next_sequence)));
+              put_item(dict, "next_sequence", PyLong_FromUnsignedLongLong(BLOCK_GET(block, next_sequence))) ||
+              put_item(dict, "shown_ns", PyLong_FromUnsignedLongLong(BLOCK_GET(block, shown_ns)));
 #define PUT_COUNTER(name) bad = bad || put_item(dict, #name, PyLong_FromUnsignedLongLong(BLOCK_GET(block, name)));
     BLOCK_COUNTERS(PUT_COUNTER)
 #undef PUT_COUNTER

@@ -32,7 +32,11 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     if (self == NULL)
         return NULL;
     socket_transport_init(&self->transport);
-    if (!engine_init(&self->engine, &settings, &failure)) {
+    bool good;
+    Py_BEGIN_ALLOW_THREADS
+    good = engine_init(&self->engine, &settings, &failure);
+    Py_END_ALLOW_THREADS
+    if (!good) {
         Py_DECREF(self);
         return raise_failure(&failure);
     }
@@ -170,6 +174,15 @@ static PyObject *py_run(PyObject *object, PyObject *unused)
     return PyUnicode_FromString(reasons[reason]);
 }
 
+static PyObject *py_memory(PyObject *object, PyObject *unused)
+{
+    static const char *const pages[] = {"ordinary pages", "transparent hugepages", "reserved hugepages"};
+    (void)unused;
+    const struct arena *arena = &((struct engine_object *)object)->engine.arena;
+    const char *text = arena->pages == ARENA_SMALL && arena->huge_bytes > 0 ? "hugepages in part" : pages[arena->pages];
+    return Py_BuildValue("(Ks)", (unsigned long long)arena->capacity, text);
+}
+
 static PyObject *py_stop(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -184,6 +197,7 @@ static PyMethodDef engine_object_methods[] = {
     {"connect", py_connect, METH_NOARGS, NULL},
     {"session", py_session, METH_NOARGS, NULL},
     {"sync", py_sync, METH_NOARGS, NULL},
+    {"memory", py_memory, METH_NOARGS, NULL},
     {"run", py_run, METH_NOARGS, NULL},
     {"stop", py_stop, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
@@ -249,7 +263,10 @@ static PyObject *run_replay(PyObject *config, struct replay_transport *replay, b
         return NULL;
     }
     settings.block_path[0] = settings.journal_path[0] = '\0'; /* nothing of it may touch what a running engine has */
-    bool good = engine_init(engine, &settings, &failure) && engine_attach(engine, &failure);
+    bool good;
+    Py_BEGIN_ALLOW_THREADS
+    good = engine_init(engine, &settings, &failure) && engine_attach(engine, &failure);
+    Py_END_ALLOW_THREADS
     if (good) {
         uint64_t elapsed;
         replay->version = settings.orders.version;
@@ -335,7 +352,15 @@ static PyObject *py_process_packets(PyObject *module, PyObject *arguments)
     return result;
 }
 
+static PyObject *py_memory_needed(PyObject *module, PyObject *config)
+{
+    (void)module;
+    struct engine_settings settings;
+    return settings_from_config(config, false, &settings) ? PyLong_FromSize_t(engine_footprint(&settings)) : NULL;
+}
+
 PyMethodDef engine_methods[] = {
+    {"memory_needed", py_memory_needed, METH_O, NULL},
     {"process", (PyCFunction)(void (*)(void))py_process, METH_VARARGS | METH_KEYWORDS, NULL},
     {"process_packets", py_process_packets, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -193,7 +193,16 @@ static bool read_orders(const struct section *s, bool network, struct orders_set
 
 static bool read_strategy(const struct section *s, struct engine_settings *to)
 {
-    return strategy_from_table(s->values, to->max_instruments, &to->strategy, &to->strategy_settings);
+    if (!strategy_from_table(s->values, to->max_instruments, &to->strategy, &to->strategy_settings))
+        return false;
+    PyObject *file = lookup(s, "file");
+    const char *path = file != NULL && PyUnicode_Check(file) ? PyUnicode_AsUTF8AndSize(file, NULL) : NULL;
+    PyErr_Clear();
+    const char *name = path != NULL && to->strategy == &tw_strategy_user ? strrchr(path, '/') : NULL;
+    name = name != NULL ? name + 1 : to->strategy == &tw_strategy_user && path != NULL ? path : to->strategy->name;
+    snprintf(to->strategy_name, sizeof to->strategy_name, "%s", name);
+    Py_XDECREF(file);
+    return true;
 }
 
 static bool read_risk(const struct section *s, struct engine_settings *to)

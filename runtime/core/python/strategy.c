@@ -281,17 +281,18 @@ static PyObject *py_try(PyObject *module, PyObject *arguments, PyObject *keyword
     if (!strategy_from_table(table, (uint32_t)max_instruments, &strategy, &settings) ||
         !take_messages(data, index, &data_buffer, &index_buffer))
         return NULL;
-    bool good = trial_open(&trial, strategy, &settings, (uint32_t)max_orders);
+    bool good;
+    const uint64_t *entries = index_buffer.buf;
+    Py_BEGIN_ALLOW_THREADS
+    good = trial_open(&trial, strategy, &settings, (uint32_t)max_orders);
     if (good) {
-        const uint64_t *entries = index_buffer.buf;
-        Py_BEGIN_ALLOW_THREADS
         for (Py_ssize_t i = 0; i < index_buffer.len / 8; i++)
             trial_message(&trial, (const uint8_t *)data_buffer.buf + (entries[i] >> 16), (uint16_t)entries[i], measured != 0);
         if (measured)
             trial_finish(&trial);
         trial_close(&trial);
-        Py_END_ALLOW_THREADS
     }
+    Py_END_ALLOW_THREADS
     PyBuffer_Release(&data_buffer);
     PyBuffer_Release(&index_buffer);
     return good ? counts_as_dict(&trial.counts) : PyErr_NoMemory();
@@ -342,7 +343,16 @@ static PyObject *py_layout(PyObject *module, PyObject *unused)
     return records;
 }
 
+static PyObject *py_call(PyObject *module, PyObject *unused)
+{
+    static const char *const functions[TW_CALLS] = {"", "init", "reset", "on_instrument", "on_top", "on_update", "", ""};
+    (void)module, (void)unused;
+    uint64_t call = tw_user_call();
+    return Py_BuildValue("(Ks)", (unsigned long long)(call / TW_CALLS), functions[call % TW_CALLS]);
+}
+
 PyMethodDef strategy_methods[] = {
+    {"strategy_call", py_call, METH_NOARGS, NULL},
     {"strategy_try", (PyCFunction)(void (*)(void))py_try, METH_VARARGS | METH_KEYWORDS, NULL},
     {"strategy_layout", py_layout, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -137,9 +137,9 @@ static void other_files_are_refused(void)
     spoil(offsetof(struct control, restricted_count), &many, 4);
     refused("257 restricted symbols");
     CHECK(truncate(path, sizeof(struct control) - 1) == 0);
-    refused("not a tickwire control block of this release");
+    refused("bytes, where one of this release has ");
     CHECK(truncate(path, 0) == 0);
-    refused("not a tickwire control block of this release");
+    refused("has 0 bytes, where one of this release has ");
     struct failure failure;
     const struct risk_limits one = limits_of(1);
     CHECK(control_create("/nonexistent/control", &one, &failure) == NULL && failure.code == ENOENT);

@@ -45,6 +45,8 @@ def test_command_is_pinned_and_its_json_read():
     code = "import json, os; print('warm'); print(json.dumps({'cpus': len(os.sched_getaffinity(0)), 'name': 'x'}))"
     (outcome,) = contest.run([Contender("x", python(code))], 1, CPU)
     assert outcome.rounds == [{"cpus": 1.0}]
+    (outcome,) = contest.run([Contender("x", python(code), pinned=False)], 1, CPU)
+    assert outcome.rounds == [{"cpus": float(len(os.sched_getaffinity(0)))}]
 
 
 @pytest.mark.parametrize(
