@@ -4,6 +4,7 @@
 #include "itch.h"
 
 #define HAND 64u /* messages of a packet looked at together */
+#define ALWAYS_INLINE __attribute__((always_inline)) static inline
 #define END_GRACE_NS (200 * NS_PER_MS) /* for transmit stamps after the end of a feed session */
 
 /* --- instruments --- */
@@ -35,8 +36,8 @@ static void begin_feed_session(struct engine *engine)
 
 /* --- from message to wishes --- */
 
-/* What an order would touch, asked for while the strategy thinks about one: orders are rare, and what they need has mostly left the
- * nearest cache since the last one. */
+/* What an order would touch, asked for whenever the strategy has seen a top and wants none: orders are rare, and what they need
+ * would leave the nearest cache until the next. An order itself has nothing left to ask for. */
 static inline void prefetch_order_way(const struct engine *engine, uint16_t locate)
 {
     risk_warm(engine->risk, locate);
@@ -48,13 +49,12 @@ static inline void prefetch_order_way(const struct engine *engine, uint16_t loca
     prefetch(&engine->orders->sent);
 }
 
-static void decide(struct engine *engine, uint16_t locate, uint64_t receive_ns)
+ALWAYS_INLINE void decide(struct engine *engine, uint16_t locate, uint64_t receive_ns)
 {
     struct tw_order orders[TW_STRATEGY_ORDERS];
     const struct book_instrument *instrument = &engine->book.instruments[locate];
     const struct ledger_position *position = ledger_position(&engine->ledger, locate);
     struct tw_event event;
-    prefetch_order_way(engine, locate);
     event.bids = book_side_best(&engine->book, locate, BOOK_BID, &event.bid_levels);
     event.asks = book_side_best(&engine->book, locate, BOOK_ASK, &event.ask_levels);
     event.bid = event.bid_levels > 0 ? event.bids->price : 0;
@@ -69,9 +69,11 @@ static void decide(struct engine *engine, uint16_t locate, uint64_t receive_ns)
     uint32_t count = engine->settings.strategy->on_top(engine->strategy_state, &event, orders);
     if (count > 0)
         engine_ask(engine, orders, count, receive_ns);
+    else
+        prefetch_order_way(engine, locate);
 }
 
-static void apply(struct engine *engine, const uint8_t *message, uint64_t receive_ns)
+ALWAYS_INLINE void apply(struct engine *engine, const uint8_t *message, uint64_t receive_ns)
 {
     struct book *book = &engine->book;
     int32_t changed = book_apply(book, message);
@@ -88,7 +90,7 @@ static void apply(struct engine *engine, const uint8_t *message, uint64_t receiv
 
 /* A message alone: its locate and reference say which lines it will need, so all of them are asked for at once instead of missed
  * one after the other. */
-static inline void apply_alone(struct engine *engine, const uint8_t *message, uint64_t receive_ns)
+ALWAYS_INLINE void apply_alone(struct engine *engine, const uint8_t *message, uint64_t receive_ns)
 {
     book_prefetch_order(&engine->book, message);
     book_prefetch_level(&engine->book, message);
@@ -98,10 +100,6 @@ static inline void apply_alone(struct engine *engine, const uint8_t *message, ui
 /* With several messages in hand, what the later ones need is fetched while the earlier ones are worked on; see book.h. */
 static void apply_all(struct engine *engine, const uint8_t *const messages[], uint32_t count, uint64_t receive_ns)
 {
-    if (LIKELY(count == 1)) {
-        apply_alone(engine, messages[0], receive_ns);
-        return;
-    }
     for (uint32_t i = 0; i < count + BOOK_AHEAD_ORDER; i++) {
         if (i < count)
             book_prefetch_order(&engine->book, messages[i]);
@@ -127,7 +125,19 @@ static bool is_whole(struct engine *engine, const uint8_t *message, uint32_t len
 
 /* --- packets --- */
 
-static uint32_t walk(struct engine *engine, const struct transport_packet *packet, const struct mold_view *view)
+/* The packet of one message, which most packets are in a quiet market. */
+ALWAYS_INLINE uint32_t walk_one(struct engine *engine, const struct transport_packet *packet)
+{
+    const uint8_t *at = packet->bytes + MOLD_HEADER;
+    if (UNLIKELY(packet->length < MOLD_HEADER + 2u || packet->length - MOLD_HEADER - 2u < get16(at)))
+        return 0;
+    if (is_whole(engine, at + 2, get16(at)))
+        apply_alone(engine, at + 2, packet->receive_ns);
+    return 1;
+}
+
+__attribute__((noinline)) static uint32_t walk(struct engine *engine, const struct transport_packet *packet,
+                                               const struct mold_view *view)
 {
     const uint8_t *messages[HAND];
     const uint8_t *at = packet->bytes + MOLD_HEADER, *end = packet->bytes + packet->length;
@@ -152,11 +162,11 @@ static uint32_t walk(struct engine *engine, const struct transport_packet *packe
     return taken;
 }
 
-static void take(struct engine *engine, const struct transport_packet *packet, const struct mold_view *view)
+ALWAYS_INLINE void take(struct engine *engine, const struct transport_packet *packet, const struct mold_view *view)
 {
     if (UNLIKELY(view->new_session))
         begin_feed_session(engine);
-    uint32_t taken = walk(engine, packet, view);
+    uint32_t taken = LIKELY(view->count == 1 && view->duplicates < view->count) ? walk_one(engine, packet) : walk(engine, packet, view);
     feed_taken(engine->feed, taken);
     engine->messages += taken;
     if (UNLIKELY(view->ends_session)) {
