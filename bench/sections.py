@@ -187,6 +187,20 @@ def strategy(plan: Plan) -> tuple[Section, list[Contender]]:
     return section, [Contender("tickwire, imbalance.py", command, read=_strategy_figures)]
 
 
+def warm(plan: Plan) -> tuple[Section, list[Contender]]:
+    file, _ = market(plan, deep=False)
+    section = Section(
+        "warm",
+        "A rare order in a whole market, its way to the wire kept warm or not",
+        ("warm_median_ns", "nothing_median_ns", "cold_median_ns", "order_median_ns", "warm_p90_ns", "cold_p90_ns"),
+        note="TCP on loopback, from the packet to the kernel's transmit stamp. cold: not warmed. nothing: a send of"
+        " nothing on the order connection. warm: what engine.warm_send does, which is that and an order to the engine's"
+        " own twin connection. order: an order just before, the most there is to gain. The four take turns in one run,"
+        f" 2,000 market messages apart, warmed 100 messages before; {plan.instruments} instruments.",
+    )
+    return section, [Contender("tickwire", [str(BUILD / "warm"), str(file), f"orders={min(4000, plan.messages // 2600)}"])]
+
+
 def start(plan: Plan) -> tuple[Section, list[Contender]]:
     del plan
     section = Section(
@@ -222,6 +236,7 @@ IN_MEMORY: dict[str, Callable[[Plan], tuple[Section, list[Contender]]]] = {
     "deep": deep,
     "path": path,
     "strategy": strategy,
+    "warm": warm,
     "start": start,
 }
 ORDER = [*IN_MEMORY, "veth"]
