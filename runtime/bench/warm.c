@@ -22,7 +22,7 @@
 #include "transport/connection.h"
 #include "transport/twin.h"
 
-#define BEGIN 400000u /* messages before the first order: the books fill */
+#define BEGIN 8 /* one part in that many of the messages comes before the first order: the books fill */
 #define INSTRUMENTS 16000u
 #define LOCATE (INSTRUMENTS - 1)
 #define FIRST_REFERENCE (1ull << 24) /* above those of mix.c */
@@ -179,7 +179,7 @@ static int by_value(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-static void start(void)
+static void start(uint64_t messages)
 {
     struct failure failure;
     struct engine_settings settings = {
@@ -205,7 +205,7 @@ static void start(void)
     feed(named, sizeof named, 1);
     feed_add(FIRST_REFERENCE - 2, 'B', 100, 1);
     feed_add(FIRST_REFERENCE - 1, 'S', 100, 1);
-    feed_market(BEGIN);
+    feed_market(messages / BEGIN);
 }
 
 int main(int count, char **arguments)
@@ -220,7 +220,7 @@ int main(int count, char **arguments)
     market = file.bytes;
     market_end = file.bytes + file.size;
     connect_orders();
-    start();
+    start(file.messages);
     for (uint64_t i = 0; i < wanted; i++) {
         enum kind kind = i % KINDS;
         feed_market(apart);
@@ -243,8 +243,9 @@ int main(int count, char **arguments)
         if (n == 0)
             bench_fail("%s: no order had its stamp", names[kind]);
         qsort(took[kind], n, sizeof *took[kind], by_value);
-        printf("\"%s_orders\":%llu,\"%s_min_ns\":%llu,\"%s_median_ns\":%llu,\"%s_p90_ns\":%llu,", names[kind], (unsigned long long)n,
-               names[kind], (unsigned long long)took[kind][0], names[kind], (unsigned long long)took[kind][n / 2], names[kind],
+        const char *name = names[kind];
+        printf("\"%s_orders\":%llu,\"%s_min_ns\":%llu,\"%s_median_ns\":%llu,\"%s_p90_ns\":%llu,", name, (unsigned long long)n,
+               name, (unsigned long long)took[kind][0], name, (unsigned long long)took[kind][n / 2], name,
                (unsigned long long)took[kind][n * 9 / 10]);
     }
     printf("\"warming_ns\":%.0f}\n", (double)cost / (double)(taken[WARM]));

@@ -166,7 +166,9 @@ ALWAYS_INLINE void take(struct engine *engine, const struct transport_packet *pa
 {
     if (UNLIKELY(view->new_session))
         begin_feed_session(engine);
-    uint32_t taken = LIKELY(view->count == 1 && view->duplicates < view->count) ? walk_one(engine, packet) : walk(engine, packet, view);
+    /* Not `duplicates == 0`: the two would be loaded as one word, which waits for the stores of its halves. */
+    bool alone = view->count == 1 && view->duplicates < view->count;
+    uint32_t taken = LIKELY(alone) ? walk_one(engine, packet) : walk(engine, packet, view);
     feed_taken(engine->feed, taken);
     engine->messages += taken;
     if (UNLIKELY(view->ends_session)) {

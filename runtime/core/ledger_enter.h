@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A new order into the ledger, for ledger.c and for the engine, which has it in line: a record just made then goes from registers to
- * the journal and to the order's slot, and need not be in memory at all.
+ * A new order into the ledger, for ledger.c and for the engine, which has it in line: a record just made then goes from registers
+ * to the journal and to the order's slot, and need not be in memory at all.
  *
  * Only the journal has to come before the wire. A single order is booked when its bytes are on their way: the state in memory is
  * gone with the process either way, and the next look into it comes later. */
