@@ -212,10 +212,10 @@ int main(int count, char **arguments)
 {
     struct bench_file file = bench_load(arguments[1]);
     uint64_t apart = bench_number(count, arguments, "apart", 2000), after = bench_number(count, arguments, "after", 100);
-    uint64_t wanted = bench_number(count, arguments, "orders", 4000), taken[KINDS] = {0}, cost = 0;
-    uint64_t *took[KINDS];
+    uint64_t wanted = bench_number(count, arguments, "orders", 4000), taken[KINDS] = {0}, warmed = 0;
+    uint64_t *took[KINDS], *cost = malloc((wanted / KINDS + 1) * sizeof *cost);
     for (unsigned kind = 0; kind < KINDS; kind++)
-        if ((took[kind] = malloc((wanted / KINDS + 1) * sizeof *took[kind])) == NULL)
+        if ((took[kind] = malloc((wanted / KINDS + 1) * sizeof *took[kind])) == NULL || cost == NULL)
             bench_fail("memory");
     market = file.bytes;
     market_end = file.bytes + file.size;
@@ -231,7 +231,7 @@ int main(int count, char **arguments)
         else if (kind != COLD)
             engine_warm(&engine);
         if (kind == WARM)
-            cost += bench_now() - began;
+            cost[warmed++] = bench_now() - began;
         feed_market(after);
         uint64_t ns = order();
         if (ns > 0)
@@ -248,7 +248,8 @@ int main(int count, char **arguments)
                name, (unsigned long long)took[kind][0], name, (unsigned long long)took[kind][n / 2], name,
                (unsigned long long)took[kind][n * 9 / 10]);
     }
-    printf("\"warming_ns\":%.0f}\n", (double)cost / (double)(taken[WARM]));
+    qsort(cost, warmed, sizeof *cost, by_value);
+    printf("\"warming_ns\":%llu}\n", (unsigned long long)cost[warmed / 2]);
     twin_close(&twin);
     connection_close(&orders);
     engine_release(&engine);
