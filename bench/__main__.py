@@ -40,7 +40,7 @@ def measure(name: str, plan: sections.Plan, rounds: int) -> None:
     else:
         section, contenders = sections.IN_MEMORY[name](plan)
         outcomes = contest.run(contenders, rounds, plan.cpus[1])
-        facts = sections.facts(plan) if name in ("decode", "book", "deep") else {}
+        facts = sections.facts(plan) if name in ("decode", "book", "deep", "warm") else {}
     results.write(section, outcomes, facts)
     if outcomes[0].error:
         raise BenchError(f"{name}: {outcomes[0].error}")

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from bench.contest import BenchError, Metrics, json_line
 from tickwire import _core, itchfile
-from tickwire.bench.t2t import Control
+from tickwire.bench import stats, t2t
 
 EXCHANGE, ENGINE = "10.250.0.1", "10.250.0.2"
 FEED_PORT, ORDERS_PORT, CONTROL_PORT = 26400, 26401, 26402
@@ -205,9 +205,11 @@ class Rig:
             self.log = log
             self._wait("the engine", block.exists)
             result = json.loads(self.namespaces.run(1, argv, self.messages / self.rate + 60))
+            latencies, _ = t2t.latencies(_core.block_samples(str(block)))
         finally:
             stop(process)
-        return {key: float(result[key]) for key in ("min_ns", "median_ns", "p99_ns", "max_ns", "samples")}
+        figures = {key: float(result[key]) for key in ("min_ns", "median_ns", "p99_ns", "max_ns", "samples")}
+        return {**figures, "p10_ns": float(stats.percentile(sorted(latencies), 10))}
 
     def run_floor(self) -> Metrics:
         """One run of the floor over the same feed."""
@@ -267,7 +269,7 @@ def rig(floor: Path, feed: Feed, cpus: tuple[int, int]) -> Iterator[Rig]:
 def main() -> int:
     """Ask the exchange for one replay of its file and wait for its end: HOST PORT TIMEOUT_S."""
     host, port, timeout_s = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    control = Control(host, port, timeout_s)
+    control = t2t.Control(host, port, timeout_s)
     control.send(command="replay")
     answer = control.answer(timeout_s)
     while "done" not in answer:

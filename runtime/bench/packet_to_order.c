@@ -5,9 +5,15 @@
  * before it is looked at: bytes stored just now in other widths than they are loaded in would have to be waited for. Its line is in
  * the cache, as it is behind a receive.
  *
- * The file is run through three times, each in a feed session of its own: once to warm up; once with the clock read before and
- * after each packet, of which those that made an order are counted; once with the clock read around BATCH packets, without the cost
- * of the clock and its coarseness: `batch_ns` is that of a packet, whether it made an order or not, and the median over batches.
+ * The file is run through four times, each in a feed session of its own:
+ *   1. to warm up;
+ *   2. with the clock read before each packet and again when the bytes of its order are in memory, where the engine hands them to
+ *      the transport: the figures without a prefix. `mean_ns` leaves the slowest hundredth out; the clock's steps are coarse, and
+ *      a mean shows what is smaller than one;
+ *   3. with the clock read before each packet and after it, when the engine is ready for the next: `ready_*`, of packets that made
+ *      an order;
+ *   4. with the clock read around BATCH packets, without the cost of the clock and its coarseness: `batch_ns` is that of a packet,
+ *      whether it made an order or not, and the median over batches.
  *
  *   packet_to_order FILE [ratio=R] [journal=PATH] [max_orders=N] [max_instruments=N] [version=50|42]
  *
@@ -18,7 +24,6 @@
 #include "engine.h"
 #include "transport/replay.h"
 
-#define BUCKETS 100000u /* of a nanosecond */
 #define BATCH 64u        /* packets between two looks at the clock */
 #define LINE 64u         /* bytes */
 
@@ -40,11 +45,15 @@ static inline uint64_t ticks(void)
 
 static struct engine engine;
 static uint32_t sent; /* bytes, as a check that there were any */
+static bool look;       /* at the clock, with the bytes of an order */
+static uint64_t looked; /* ticks */
 
 static int keep(void *self, const uint8_t *bytes, uint32_t length, uint32_t *last_byte)
 {
     (void)self;
     __asm__ volatile("" ::"r"(bytes) : "memory"); /* they are in memory, whoever may read them */
+    if (look)
+        looked = ticks();
     *last_byte = sent += length;
     return 0;
 }
@@ -111,7 +120,18 @@ static void put_headers(const struct packets *packets, const char *session)
         mold_header(packet, (const uint8_t *)session, sequence, 1);
 }
 
-/* The exchange's part, outside the measured stretch: what was sent is done with, so that the ledger never fills. */
+/* The housekeeping thread's part, outside the measured stretch: the pages of the journal that come next are writable. A second of
+ * orders goes by in milliseconds here, so it is done by their number and not by the clock. */
+static void keep_house(void)
+{
+    static uint64_t done;
+    if (engine.journal.count - done >= JOURNAL_AHEAD) {
+        done = engine.journal.count;
+        journal_ahead(&engine.journal);
+    }
+}
+
+/* The exchange's part, outside as well: what was sent is done with, so that the ledger never fills. */
 static void answer(void)
 {
     static uint64_t sequence;
@@ -124,19 +144,21 @@ static void answer(void)
     if (engine.ledger.open_orders > 0)
         bench_fail("the ledger keeps orders that are gone");
     stamps_flush(engine.stamps);
+    keep_house();
 }
 
-/* Returns how many packets made an order; `took`: ticks of each of those. */
-static uint64_t run_each(const struct packets *packets, const char *session, uint64_t *took)
+/* Returns how many packets made an order; `took`: ticks of each of those, up to the order's bytes or until `ready`. */
+static uint64_t run_each(const struct packets *packets, const char *session, bool ready, uint64_t *took)
 {
     uint8_t *packet = packets->first;
     uint64_t tooks = 0;
     put_headers(packets, session);
+    look = !ready;
     for (uint64_t i = 0; i < packets->count; i++, packet = after(packet)) {
         struct transport_packet in = {.bytes = packet, .length = length_of(packet), .receive_ns = 1};
         uint64_t before = engine.block->orders_sent, start = ticks();
         engine_packet(&engine, &in);
-        uint64_t stop = ticks();
+        uint64_t stop = ready ? ticks() : looked;
         if (engine.block->orders_sent != before) {
             answer();
             took[tooks++] = stop - start;
@@ -152,6 +174,7 @@ static uint64_t run_batches(const struct packets *packets, const char *session, 
     uint64_t batches = packets->count / BATCH;
     struct transport_packet in[BATCH];
     put_headers(packets, session);
+    look = false;
     for (uint64_t i = 0; i < batches; i++) {
         for (uint32_t j = 0; j < BATCH; j++, packet = after(packet))
             in[j] = (struct transport_packet){.bytes = packet, .length = length_of(packet), .receive_ns = 1};
@@ -170,11 +193,33 @@ static int by_value(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
+/* The nearest rank of `share` in sorted ticks, in ns. */
+static uint64_t rank_of(const uint64_t *took, uint64_t tooks, double share, double ns_per_tick)
+{
+    uint64_t rank = (uint64_t)(share * (double)tooks + 0.999999);
+    return tooks > 0 ? (uint64_t)((double)took[rank > 0 ? rank - 1 : 0] * ns_per_tick + 0.5) : 0;
+}
+
+static void show_each(const char *prefix, uint64_t *took, uint64_t tooks, double ns_per_tick)
+{
+    static const struct {
+        const char *name;
+        double share;
+    } ranks[] = {{"median", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99_9", 0.999}, {"max", 1.0}};
+    uint64_t sum = 0, most = tooks - tooks / 100;
+    qsort(took, tooks, sizeof *took, by_value);
+    for (uint64_t i = 0; i < most; i++)
+        sum += took[i];
+    printf("\"%smean_ns\":%.1f,", prefix, most > 0 ? (double)sum * ns_per_tick / (double)most : 0);
+    for (unsigned i = 0; i < sizeof ranks / sizeof ranks[0]; i++)
+        printf("\"%s%s_ns\":%llu,", prefix, ranks[i].name,
+               (unsigned long long)rank_of(took, tooks, ranks[i].share, ns_per_tick));
+}
+
 int main(int count, char **arguments)
 {
     struct bench_file file = bench_load(arguments[1]);
     struct failure failure;
-    static uint32_t histogram[BUCKETS + 1];
     struct engine_settings settings = {.cpu = -1, .max_samples = 16, .journal_records = 1u << 23, .journal_name = "bench"};
     settings.max_orders = (uint32_t)bench_number(count, arguments, "max_orders", 1000000);
     settings.max_instruments = (uint32_t)bench_number(count, arguments, "max_instruments", 12000);
@@ -199,35 +244,22 @@ int main(int count, char **arguments)
     orders_open_unasked(engine.orders);
     engine.trading = true;
     struct packets packets = lay_out(&file);
-    uint64_t *took = malloc(file.messages * sizeof *took), tooks = 0;
+    uint64_t *took = malloc(file.messages * sizeof *took), *until_ready = malloc(file.messages * sizeof *until_ready);
     uint64_t *batch = malloc((file.messages / BATCH + 1) * sizeof *batch), batches = 0;
-    if (took == NULL || batch == NULL)
+    if (took == NULL || until_ready == NULL || batch == NULL)
         bench_fail("memory");
     uint64_t first_ticks = ticks(), first_ns = clock_now();
-    run_each(&packets, "WARM      ", took);
-    tooks = run_each(&packets, "MEASURED  ", took);
+    run_each(&packets, "WARM      ", false, took);
+    uint64_t tooks = run_each(&packets, "MEASURED  ", false, took);
+    uint64_t readies = run_each(&packets, "READY     ", true, until_ready);
     batches = run_batches(&packets, "BATCHES   ", batch);
     double ns_per_tick = (double)(clock_now() - first_ns) / (double)(ticks() - first_ticks);
-    for (uint64_t i = 0; i < tooks; i++) {
-        uint64_t ns = (uint64_t)((double)took[i] * ns_per_tick + 0.5);
-        histogram[ns < BUCKETS ? ns : BUCKETS]++;
-    }
-
-    static const double shares[] = {0.5, 0.9, 0.99, 0.999, 1.0};
-    uint64_t figures[5] = {0};
-    for (unsigned i = 0; i < 5; i++) {
-        uint64_t rank = (uint64_t)(shares[i] * (double)tooks + 0.999999), seen = 0;
-        for (uint32_t ns = 0; ns <= BUCKETS && seen < rank; ns++) {
-            seen += histogram[ns];
-            figures[i] = ns;
-        }
-    }
     qsort(batch, batches, sizeof *batch, by_value);
     double batch_ns = batches > 0 ? (double)batch[batches / 2] * ns_per_tick / BATCH : 0;
-    printf("{\"name\":\"packet_to_order\",\"orders\":%llu,\"median_ns\":%llu,\"p90_ns\":%llu,\"p99_ns\":%llu,\"p99_9_ns\":%llu,"
-           "\"max_ns\":%llu,\"batch_ns\":%.1f,\"clock\":\"%s\",\"start_ms\":%.1f,\"hugepages\":%u,\"journal_records\":%llu}\n",
-           (unsigned long long)tooks, (unsigned long long)figures[0], (unsigned long long)figures[1],
-           (unsigned long long)figures[2], (unsigned long long)figures[3], (unsigned long long)figures[4], batch_ns,
+    printf("{\"name\":\"packet_to_order\",\"orders\":%llu,", (unsigned long long)tooks);
+    show_each("", took, tooks, ns_per_tick);
+    show_each("ready_", until_ready, readies, ns_per_tick);
+    printf("\"batch_ns\":%.1f,\"clock\":\"%s\",\"start_ms\":%.1f,\"hugepages\":%u,\"journal_records\":%llu}\n", batch_ns,
            CLOCK_NAME, start_ms, (unsigned)engine.arena.hugepages, (unsigned long long)engine.journal.count);
     engine_release(&engine);
     return 0;

@@ -54,6 +54,19 @@ static inline void book_look(const struct book *book, const uint8_t *message)
     prefetch(&book->sides[book_place(get16(message + ITCH_A_stock_locate), BOOK_BID)]);
 }
 
+static inline void book_prefetch_best(const struct book *book, uint32_t place)
+{
+    prefetch(&book_near(book, place)[side_best_place(&book->sides[place])]);
+}
+
+/* For a message alone, before book_apply: the best levels of both sides, which a strategy looks at. */
+static inline void book_look_at_best(const struct book *book, const uint8_t *message)
+{
+    uint32_t locate = get16(message + ITCH_A_stock_locate), place = book_place(locate < book->max_instruments ? locate : 0, BOOK_BID);
+    book_prefetch_best(book, place);
+    book_prefetch_best(book, place + 1);
+}
+
 static inline uint64_t book_either(uint64_t mask, uint64_t yes, uint64_t no)
 {
     return no ^ ((yes ^ no) & mask);
@@ -81,8 +94,7 @@ static inline void book_find(const struct book *book, const uint8_t *message, st
     found->rank = rank;
     found->way = way & (BOOK_WAY_ADD | BOOK_WAY_DELETE | BOOK_WAY_REPLACE);
     prefetch(found->level);
-    const struct side *other = &book->sides[place ^ 1]; /* a strategy looks at its best level, too */
-    prefetch(&book_near(book, place ^ 1)[side_best_place(other)]);
+    book_prefetch_best(book, place ^ 1); /* a strategy looks at it, too */
     if (way & BOOK_WAY_REPLACE)
         prefetch(&book_near(book, place)[side_rank(place & 1, get32(message + ITCH_U_price)) % SIDE_NEAR]);
 }

@@ -6,7 +6,7 @@
 #include "clock.h"
 
 #define TICK_NS (10 * NS_PER_MS)
-#define WARM_NS (2 * NS_PER_MS) /* without an order for that long, its way is walked without one */
+#define WARM_NS (5 * NS_PER_MS) /* without an order for that long, its way is walked without one */
 #define SPINS_PER_LOOK 16    /* empty polls of the feed between looks at clock and order connection */
 #define PACKETS_PER_LOOK 64  /* the same while packets come without a pause */
 #define ORDERS_PER_COLLECT 16
@@ -189,6 +189,18 @@ static void tick(struct engine *engine, bool login, uint64_t now)
         engine_cancel_all(engine);
 }
 
+/* An order has warmed its way itself. */
+static void keep_warm(struct engine *engine, bool quiet, uint64_t now)
+{
+    if (engine->warm_reference != engine->ledger.last_reference) {
+        engine->warm_reference = engine->ledger.last_reference;
+        engine->next_warm_ns = now + WARM_NS;
+    } else if (quiet && now >= engine->next_warm_ns) {
+        engine->next_warm_ns = now + WARM_NS;
+        engine_warm(engine);
+    }
+}
+
 /* Everything that is not the feed. `quiet`: no packet is waiting. */
 static void look_around(struct engine *engine, bool login, bool quiet, uint64_t now)
 {
@@ -205,10 +217,8 @@ static void look_around(struct engine *engine, bool login, bool quiet, uint64_t 
         engine->next_tick_ns = now + TICK_NS;
         tick(engine, login, now);
     }
-    if (quiet && engine->settings.warm_send && engine->trading && now >= engine->next_warm_ns) {
-        engine->next_warm_ns = now + WARM_NS;
-        engine_warm(engine);
-    }
+    if (engine->settings.warm_send && engine->trading)
+        keep_warm(engine, quiet, now);
     if (quiet && engine->settings.idle_after_ns != 0 && now - engine->last_packet_ns >= engine->settings.idle_after_ns) {
         collect(engine); /* a stamp left unread would end the wait at once */
         engine->transport.wait(engine->transport.self, feed_gap_open(engine->feed) ? 1 : WAIT_MAX_MS);

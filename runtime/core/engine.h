@@ -111,6 +111,7 @@ struct engine {
     uint32_t shown_count;    /* instruments with a position or an order of ours, as the block shows them */
     uint32_t shown[BLOCK_POSITIONS]; /* positions of the ledger */
     uint32_t shown_from;     /* positions of the ledger looked at so far */
+    uint32_t warm_reference; /* the last order that was sent when it was looked for */
     uint16_t warm_locate;    /* the last instrument an order was for */
     _Atomic bool stop;
 };
@@ -148,7 +149,7 @@ void engine_take_kept(struct engine *engine);
 #define ENGINE_NO_PACKET UINT64_MAX
 void engine_ask(struct engine *engine, const struct tw_order *orders, uint32_t count, uint64_t receive_ns);
 
-/* Walk the path to the send without sending, so that it is in the caches when it is needed. */
+/* Walk the path to the send without sending anything to the exchange, so that it is in the caches when it is needed. */
 void engine_warm(struct engine *engine);
 
 /* An update for the strategy; what it asks for in turn is sent. */

@@ -4,6 +4,7 @@
 #include "engine.h"
 #include "itch.h"
 
+#define ALWAYS_INLINE __attribute__((always_inline)) static inline
 #define END_GRACE_NS (200 * NS_PER_MS) /* for transmit stamps after the end of a feed session */
 
 /* --- instruments --- */
@@ -37,8 +38,8 @@ static void begin_feed_session(struct engine *engine)
 
 /* --- from message to wishes --- */
 
-/* What an order would touch, asked for while the strategy thinks about one: orders are rare, and what they need has mostly left the
- * nearest cache since the last one. */
+/* What an order would touch, asked for whenever the strategy has seen a top and wants none: orders are rare, and what they need
+ * would leave the nearest cache until the next. An order itself has nothing left to ask for. */
 static inline void prefetch_order_way(const struct engine *engine, uint16_t locate)
 {
     risk_warm(engine->risk, locate);
@@ -50,27 +51,30 @@ static inline void prefetch_order_way(const struct engine *engine, uint16_t loca
     prefetch(&engine->orders->sent);
 }
 
-static const struct tw_level *level_of(const void *books, uint32_t locate, uint32_t side, uint32_t nth)
+static const struct tw_level *level_at(const void *books, uint32_t locate, uint32_t side, uint32_t nth)
 {
     return book_level(books, locate, side, nth);
 }
 
-static void decide(struct engine *engine, uint16_t locate, uint64_t receive_ns)
+static uint32_t level_count(const void *books, uint32_t locate, uint32_t side)
+{
+    return book_level_count(books, locate, side);
+}
+
+ALWAYS_INLINE void decide(struct engine *engine, uint16_t locate, uint64_t receive_ns)
 {
     struct tw_order orders[TW_STRATEGY_ORDERS];
     const struct book_instrument *instrument = &engine->book.instruments[locate];
     const struct ledger_position *position = ledger_position(&engine->ledger, locate);
     struct tw_event event;
-    prefetch_order_way(engine, locate);
     const struct tw_level *bid = book_best(&engine->book, locate, BOOK_BID), *ask = book_best(&engine->book, locate, BOOK_ASK);
     event.books = &engine->book;
-    event.level = level_of;
+    event.level_at = level_at;
+    event.level_count = level_count;
     event.bid = bid->price;
     event.ask = ask->price;
     event.bid_shares = bid->shares;
     event.ask_shares = ask->shares;
-    event.bid_levels = book_level_count(&engine->book, locate, BOOK_BID);
-    event.ask_levels = book_level_count(&engine->book, locate, BOOK_ASK);
     event.time_ns = engine->time_ns;
     event.position = position != NULL ? position->shares : 0;
     event.locate = locate;
@@ -79,13 +83,13 @@ static void decide(struct engine *engine, uint16_t locate, uint64_t receive_ns)
     uint32_t count = engine->settings.strategy->on_top(engine->strategy_state, &event, orders);
     if (count > 0)
         engine_ask(engine, orders, count, receive_ns);
+    else
+        prefetch_order_way(engine, locate);
 }
 
-static inline void apply(struct engine *engine, struct book_walk *walk, uint64_t receive_ns)
+ALWAYS_INLINE void applied(struct engine *engine, const uint8_t *message, int32_t changed, uint64_t receive_ns)
 {
     struct book *book = &engine->book;
-    const uint8_t *message = walk->messages[walk->at];
-    int32_t changed = book_walk_next(walk);
     if (UNLIKELY(book->news != 0)) {
         if (book->news & BOOK_NEWS_NAMED)
             name_instrument(engine, book->news_locate, book->stocks[book->news_locate]);
@@ -97,12 +101,30 @@ static inline void apply(struct engine *engine, struct book_walk *walk, uint64_t
     decide(engine, (uint16_t)changed, receive_ns);
 }
 
+ALWAYS_INLINE void look(const struct engine *engine, const uint8_t *message)
+{
+    uint32_t locate = get16(message + ITCH_A_stock_locate);
+    book_look(&engine->book, message);
+    prefetch(&engine->book.instruments[locate]);
+    prefetch(&engine->instruments[locate]);
+}
+
+/* A message alone has nothing to look ahead to, but the lines it needs can be on their way together. */
+ALWAYS_INLINE void apply_alone(struct engine *engine, const uint8_t *message, uint64_t receive_ns)
+{
+    look(engine, message);
+    book_look_at_best(&engine->book, message);
+    applied(engine, message, book_apply(&engine->book, message), receive_ns);
+}
+
 static void apply_all(struct engine *engine, const uint8_t *const messages[], uint32_t count, uint64_t receive_ns)
 {
     struct book_walk walk;
     book_walk_begin(&walk, &engine->book, messages, count);
-    while (walk.at < count)
-        apply(engine, &walk, receive_ns);
+    while (walk.at < count) {
+        const uint8_t *message = messages[walk.at];
+        applied(engine, message, book_walk_next(&walk), receive_ns);
+    }
 }
 
 /* Nothing that has not the length of its type goes any further. */
@@ -120,7 +142,19 @@ static bool is_whole(struct engine *engine, const uint8_t *message, uint32_t len
 
 /* --- packets --- */
 
-static uint32_t walk(struct engine *engine, const struct transport_packet *packet, const struct mold_view *view)
+/* The packet of one message, which most packets are in a quiet market. */
+ALWAYS_INLINE uint32_t walk_one(struct engine *engine, const struct transport_packet *packet)
+{
+    const uint8_t *at = packet->bytes + MOLD_HEADER;
+    if (UNLIKELY(packet->length < MOLD_HEADER + 2u || packet->length - MOLD_HEADER - 2u < get16(at)))
+        return 0;
+    if (is_whole(engine, at + 2, get16(at)))
+        apply_alone(engine, at + 2, packet->receive_ns);
+    return 1;
+}
+
+__attribute__((noinline)) static uint32_t walk(struct engine *engine, const struct transport_packet *packet,
+                                               const struct mold_view *view)
 {
     const uint8_t *messages[BOOK_HAND];
     const uint8_t *at = packet->bytes + MOLD_HEADER, *end = packet->bytes + packet->length;
@@ -132,7 +166,7 @@ static uint32_t walk(struct engine *engine, const struct transport_packet *packe
         if (LIKELY(i >= view->duplicates)) {
             taken++;
             if (is_whole(engine, at + 2, length)) {
-                book_look(&engine->book, at + 2);
+                look(engine, at + 2);
                 messages[held++] = at + 2;
             }
             if (UNLIKELY(held == BOOK_HAND)) {
@@ -147,11 +181,13 @@ static uint32_t walk(struct engine *engine, const struct transport_packet *packe
     return taken;
 }
 
-static void take(struct engine *engine, const struct transport_packet *packet, const struct mold_view *view)
+ALWAYS_INLINE void take(struct engine *engine, const struct transport_packet *packet, const struct mold_view *view)
 {
     if (UNLIKELY(view->new_session))
         begin_feed_session(engine);
-    uint32_t taken = walk(engine, packet, view);
+    /* Not `duplicates == 0`: the two would be loaded as one word, which waits for the stores of its halves. */
+    bool alone = view->count == 1 && view->duplicates < view->count;
+    uint32_t taken = LIKELY(alone) ? walk_one(engine, packet) : walk(engine, packet, view);
     feed_taken(engine->feed, taken);
     engine->messages += taken;
     if (UNLIKELY(view->ends_session)) {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "clock.h"
 #include "engine.h"
+#include "ledger_enter.h"
 #include "risk_check.h"
 
-/* A single order and a leg of a group go through the same functions, the single one through copies of them without what only
- * groups need. */
+/* All ways to the wire go through the same checks, ledger and templates. The usual one, a single new order without a tag, has
+ * copies of them in line without what only changes and groups need, so that nothing of it but journal, ledger and the order's bytes
+ * is ever written to memory. */
 #define ALWAYS_INLINE __attribute__((always_inline)) static inline
 
 /* One wish on its way to the wire. */
@@ -40,9 +42,9 @@ __attribute__((cold, noinline)) static void tell_refused(struct engine *engine, 
     engine->telling--;
 }
 
-__attribute__((cold, noinline)) static void refuse(struct engine *engine, const struct request *request)
+__attribute__((cold, noinline)) static void refuse(struct engine *engine, const struct tw_order *order, enum risk_verdict verdict)
 {
-    switch (request->verdict) {
+    switch (verdict) {
     case RISK_PASSED:
     case RISK_VERDICTS:
         return;
@@ -53,22 +55,21 @@ __attribute__((cold, noinline)) static void refuse(struct engine *engine, const 
         RISK_REASONS(COUNT_REFUSED)
 #undef COUNT_REFUSED
     }
-    tell_refused(engine, request->order);
+    tell_refused(engine, order);
 }
 
 /* --- risk --- */
 
-static inline struct risk_view view_of(const struct engine *engine, const struct request *request,
+static inline struct risk_view view_of(const struct engine *engine, uint16_t locate, uint32_t replaced_open,
                                        const struct ledger_position *position)
 {
-    uint16_t locate = request->order->locate;
     const struct book_instrument *instrument = &engine->book.instruments[locate];
     return (struct risk_view){.top = book_top(&engine->book, locate),
                               .position = position->shares,
                               .open_buys = position->open_buys,
                               .open_sells = position->open_sells,
                               .open_orders = engine->ledger.open_orders,
-                              .replaced_open = request->replaced_open,
+                              .replaced_open = replaced_open,
                               .lower_band = instrument->lower_band,
                               .upper_band = instrument->upper_band,
                               .time_ns = engine->time_ns,
@@ -77,26 +78,26 @@ static inline struct risk_view view_of(const struct engine *engine, const struct
 }
 
 /* `before`: the requests of the same group that come first; they count as if they were out. */
-ALWAYS_INLINE enum risk_verdict judge(const struct engine *engine, const struct request *request, const struct request *before,
-                               uint32_t count)
+ALWAYS_INLINE enum risk_verdict judge(const struct engine *engine, const struct tw_order *order, uint32_t replaced_open,
+                                      const struct request *before, uint32_t count)
 {
-    if (request->order->action == TW_CANCEL)
+    if (order->action == TW_CANCEL)
         return RISK_PASSED;
-    if (UNLIKELY(request->order->locate >= engine->settings.max_instruments))
+    if (UNLIKELY(order->locate >= engine->settings.max_instruments))
         return RISK_collar; /* there is no book of it */
-    const struct ledger_position *position = ledger_position(&engine->ledger, request->order->locate);
+    const struct ledger_position *position = ledger_position(&engine->ledger, order->locate);
     if (UNLIKELY(position == NULL))
         return RISK_full; /* no room to keep its position, or the feed has not named it */
     if (UNLIKELY(atomic_load_explicit(&engine->control->killed, memory_order_relaxed) != 0))
         return RISK_killed;
-    struct risk_view view = view_of(engine, request, position);
+    struct risk_view view = view_of(engine, order->locate, replaced_open, position);
     for (uint32_t i = 0; i < count; i++) {
-        if (before[i].order->locate != request->order->locate || before[i].order->action == TW_CANCEL)
+        if (before[i].order->locate != order->locate || before[i].order->action == TW_CANCEL)
             continue;
         uint64_t more = before[i].order->shares > before[i].replaced_open ? before[i].order->shares - before[i].replaced_open : 0;
         *(before[i].order->side == 'B' ? &view.open_buys : &view.open_sells) += more;
     }
-    return risk_judge(engine->risk, request->order, &view, count);
+    return risk_judge(engine->risk, order, &view, count);
 }
 
 /* What the wish names must be there, and what it makes must not. */
@@ -156,7 +157,7 @@ ALWAYS_INLINE bool stage(struct engine *engine, struct request *request, struct 
     return LIKELY(request->reference != 0);
 }
 
-static void count_sent(struct engine *engine, uint8_t action)
+static inline void count_sent(struct engine *engine, uint8_t action)
 {
     if (LIKELY(action == TW_ENTER))
         BLOCK_COUNT(engine->block, orders_sent, 1);
@@ -166,41 +167,103 @@ static void count_sent(struct engine *engine, uint8_t action)
         BLOCK_COUNT(engine->block, cancels_sent, 1);
 }
 
-ALWAYS_INLINE bool transmit(struct engine *engine, const struct request *request, uint64_t receive_ns)
+/* What the next order will write to is made ready and asked for when this one is on its way. */
+static inline void prepare_next(struct engine *engine)
 {
-    uint32_t last_byte;
-    int result = engine->transport.send(engine->transport.self, request->bytes, request->length, &last_byte);
-    if (UNLIKELY(result != 0)) { /* a peer that does not read, or is gone: the order session finds out which */
-        ledger_unsent(&engine->ledger, request->reference, request->order->action);
-        BLOCK_COUNT(engine->block, orders_unsent, 1);
-        tell_refused(engine, request->order);
-        return false;
-    }
+    ouch_prepare(&engine->staged[0], engine->ledger.last_reference + 1);
+    ledger_warm(&engine->ledger);
+    stamps_warm(engine->stamps);
+}
+
+ALWAYS_INLINE int transmit(struct engine *engine, const uint8_t *bytes, uint32_t length, uint32_t *last_byte)
+{
+    return engine->transport.send(engine->transport.self, bytes, length, last_byte);
+}
+
+/* A peer that does not read, or is gone: the order session finds out which. */
+__attribute__((cold, noinline)) static void take_back(struct engine *engine, const struct tw_order *order, uint32_t reference)
+{
+    ledger_unsent(&engine->ledger, reference, order->action);
+    BLOCK_COUNT(engine->block, orders_unsent, 1);
+    tell_refused(engine, order);
+}
+
+/* The order is on its way: what is to be kept of it. */
+ALWAYS_INLINE void keep_sent(struct engine *engine, const struct tw_order *order, uint32_t last_byte, uint64_t receive_ns)
+{
     if (LIKELY(receive_ns != ENGINE_NO_PACKET))
         stamps_sent(engine->stamps, last_byte, receive_ns);
-    risk_sent(engine->risk, request->order, engine->time_ns);
-    count_sent(engine, request->order->action);
+    risk_count(engine->risk, order, engine->time_ns);
+    count_sent(engine, order->action);
     engine->orders->sent = true;
     engine->orders_unread++;
-    engine->warm_locate = request->order->locate;
+    engine->warm_locate = order->locate;
+    prepare_next(engine);
+}
+
+ALWAYS_INLINE bool send_request(struct engine *engine, const struct request *request, uint64_t receive_ns)
+{
+    uint32_t last_byte;
+    if (UNLIKELY(transmit(engine, request->bytes, request->length, &last_byte) != 0)) {
+        take_back(engine, request->order, request->reference);
+        return false;
+    }
+    keep_sent(engine, request->order, last_byte, receive_ns);
     return true;
 }
 
-ALWAYS_INLINE void send_single(struct engine *engine, const struct tw_order *wish, uint64_t receive_ns)
+static inline bool is_plain(const struct tw_order *order)
+{
+    return order->action == TW_ENTER && order->tag == TW_NO_TAG && (order->flags & TW_LEG) == 0;
+}
+
+ALWAYS_INLINE void send_plain(struct engine *engine, const struct tw_order *wish, uint64_t receive_ns)
+{
+    /* Field by field into registers: they were stored one by one just now, and a wider load would wait for them. */
+    const struct tw_order order = {.price = wish->price,
+                                   .shares = wish->shares,
+                                   .tag = TW_NO_TAG,
+                                   .locate = wish->locate,
+                                   .side = wish->side,
+                                   .action = TW_ENTER,
+                                   .time_in_force = wish->time_in_force};
+    struct ouch_staged *staged = &engine->staged[0];
+    enum risk_verdict verdict = judge(engine, &order, 0, NULL, 0);
+    uint32_t reference = 0, last_byte;
+    if (LIKELY(verdict == RISK_PASSED)) {
+        reference = ledger_enter_journal(&engine->ledger, &order);
+        if (UNLIKELY(reference == 0))
+            verdict = RISK_full;
+    }
+    if (UNLIKELY(verdict != RISK_PASSED)) {
+        refuse(engine, wish, verdict);
+        return;
+    }
+    uint32_t length = ouch_enter(staged, reference, order.side, order.shares, engine->book.stocks[order.locate],
+                                 order.price, order.time_in_force);
+    int result = transmit(engine, staged->enter, length, &last_byte);
+    ledger_enter_book(&engine->ledger, &order, reference);
+    if (LIKELY(result == 0))
+        keep_sent(engine, &order, last_byte, receive_ns);
+    else
+        take_back(engine, wish, reference);
+}
+
+__attribute__((noinline)) static void send_single(struct engine *engine, const struct tw_order *wish, uint64_t receive_ns)
 {
     struct request request;
     request.verdict = look_up(engine, wish, &request);
-    if (LIKELY(request.verdict == RISK_PASSED))
-        request.verdict = judge(engine, &request, NULL, 0);
-    if (LIKELY(request.verdict == RISK_PASSED) && UNLIKELY(!stage(engine, &request, &engine->staged[0]))) {
+    if (request.verdict == RISK_PASSED)
+        request.verdict = judge(engine, request.order, request.replaced_open, NULL, 0);
+    if (request.verdict == RISK_PASSED && !stage(engine, &request, &engine->staged[0])) {
         if (wish->action == TW_CANCEL) /* it is on its way already */
             return;
         request.verdict = RISK_full;
     }
-    if (LIKELY(request.verdict == RISK_PASSED))
-        transmit(engine, &request, receive_ns);
+    if (request.verdict == RISK_PASSED)
+        send_request(engine, &request, receive_ns);
     else
-        refuse(engine, &request);
+        refuse(engine, request.order, request.verdict);
 }
 
 /* Nothing of a group is out yet, so what risk remembers as sent does not have the legs before this one. */
@@ -226,7 +289,8 @@ __attribute__((noinline)) static void send_group(struct engine *engine, const st
     for (uint32_t i = 0; i < count; i++) {
         legs[i].verdict = look_up(engine, &wishes[i], &legs[i]);
         if (legs[i].verdict == RISK_PASSED)
-            legs[i].verdict = ledger_has_room(&engine->ledger, count) ? judge(engine, &legs[i], legs, i) : RISK_full;
+            legs[i].verdict = ledger_has_room(&engine->ledger, count) ? judge(engine, legs[i].order, legs[i].replaced_open, legs, i)
+                                                                       : RISK_full;
         for (uint32_t j = 0; j < i; j++) /* two legs of one call cannot share a tag */
             if (legs[i].order->tag != TW_NO_TAG && legs[j].order->tag == legs[i].order->tag)
                 legs[i].verdict = RISK_tag;
@@ -247,14 +311,14 @@ __attribute__((noinline)) static void send_group(struct engine *engine, const st
         for (uint32_t i = 0; i < count; i++) {
             if (legs[i].verdict == RISK_PASSED)
                 legs[i].verdict = RISK_leg;
-            refuse(engine, &legs[i]);
+            refuse(engine, legs[i].order, legs[i].verdict);
         }
         return;
     }
     uint64_t first = 0, last = 0;
     uint32_t sent = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (!transmit(engine, &legs[i], receive_ns))
+        if (!send_request(engine, &legs[i], receive_ns))
             continue;
         sent++;
         BLOCK_COUNT(engine->block, legs_sent, 1);
@@ -266,7 +330,8 @@ __attribute__((noinline)) static void send_group(struct engine *engine, const st
         block_add_legs(engine->block, last - first);
 }
 
-void engine_ask(struct engine *engine, const struct tw_order *orders, uint32_t count, uint64_t receive_ns)
+__attribute__((noinline)) static void ask_any(struct engine *engine, const struct tw_order *orders, uint32_t count,
+                                              uint64_t receive_ns)
 {
     struct tw_order group[TW_STRATEGY_ORDERS];
     uint32_t legs = 0;
@@ -288,17 +353,24 @@ void engine_ask(struct engine *engine, const struct tw_order *orders, uint32_t c
         send_group(engine, group, legs, receive_ns);
 }
 
+void engine_ask(struct engine *engine, const struct tw_order *orders, uint32_t count, uint64_t receive_ns)
+{
+    if (LIKELY(count == 1 && engine->trading && is_plain(orders)))
+        send_plain(engine, orders, receive_ns);
+    else
+        ask_any(engine, orders, count, receive_ns);
+}
+
 void engine_warm(struct engine *engine)
 {
     uint16_t locate = engine->warm_locate;
     const struct tw_order order = {
         .price = 1, .shares = 1, .tag = TW_NO_TAG, .locate = locate, .side = 'B', .action = TW_ENTER};
-    struct request request = {.order = &order};
-    request.verdict = judge(engine, &request, NULL, 0);
+    enum risk_verdict verdict = judge(engine, &order, 0, NULL, 0);
     /* The bytes lie in the template until the next order overwrites them. */
-    request.length = ouch_enter(&engine->staged[0], request.verdict, order.side, order.shares,
-                                engine->book.stocks[locate], order.price, TW_IOC);
-    ledger_warm(&engine->ledger);
+    uint32_t length = ouch_enter(&engine->staged[0], verdict, order.side, order.shares, engine->book.stocks[locate],
+                                 order.price, TW_IOC);
+    prepare_next(engine);
     if (engine->transport.warm != NULL)
-        engine->transport.warm(engine->transport.self, engine->staged[0].enter, request.length);
+        engine->transport.warm(engine->transport.self, engine->staged[0].enter, length);
 }

@@ -95,6 +95,7 @@ static inline uint64_t journal_room(const struct journal *journal)
 }
 
 #define JOURNAL_WORDS 7 /* before the checksum */
+typedef uint64_t __attribute__((may_alias)) journal_word; /* of a record */
 
 static inline uint64_t journal_fold(uint64_t a, uint64_t b)
 {
@@ -131,9 +132,9 @@ __attribute__((always_inline)) static inline void journal_append(struct journal 
     w[6] = record->tag | (uint64_t)record->kind << 32 | (uint64_t)record->answer << 40 | (uint64_t)record->side << 48 |
            (uint64_t)record->time_in_force << 56;
     record->checksum = journal_mix(w);
-    uint8_t *words = (uint8_t *)at;
-    for (unsigned i = 1; i < JOURNAL_WORDS; i++) /* each from its register: copied together they would go through memory */
-        memcpy(words + i * sizeof w[0], &w[i], sizeof w[0]);
+    journal_word *words = (journal_word *)at;
+    for (unsigned i = 1; i < JOURNAL_WORDS; i++) /* atomic: else the compiler makes pairs of them, and those by way of memory */
+        __atomic_store_n(&words[i], w[i], __ATOMIC_RELAXED);
     at->checksum = record->checksum;
     __atomic_store_n(&at->sequence, w[0], __ATOMIC_RELEASE);
     __atomic_store_n(&journal->count, count + 1, __ATOMIC_RELAXED); /* journal_sync reads it from another thread */

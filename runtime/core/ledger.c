@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Instruments and requests: what is booked before it is sent. */
-#include "ledger_book.h"
+#include "ledger_enter.h"
 
 #define LOCATES 65536u
 
@@ -86,23 +86,10 @@ void ledger_unbind(struct ledger *ledger)
         ledger->positions[i].locate = UINT32_MAX;
 }
 
-/* Is there room for that many more orders' records behind those every open order may still need? */
-static inline bool has_room(const struct ledger *ledger, uint32_t count)
-{
-    uint64_t open = (uint64_t)ledger->open_orders + ledger->replacing + count;
-    return journal_room(ledger->journal) > LEDGER_RESERVE * open + LEDGER_RESERVE_BASE &&
-           ledger->last_reference <= UINT32_MAX - count;
-}
-
-static inline bool room_for_one(const struct ledger *ledger)
-{
-    return has_room(ledger, 1);
-}
-
 bool ledger_has_room(const struct ledger *ledger, uint32_t count)
 {
     const struct ledger_settings *settings = &ledger->settings;
-    return has_room(ledger, count) && ledger->open_orders + (uint64_t)count <= settings->max_open_orders &&
+    return ledger_journal_has_room(ledger, count) && ledger->open_orders + (uint64_t)count <= settings->max_open_orders &&
            ledger->replacing + (uint64_t)count <= settings->max_open_orders;
 }
 
@@ -121,40 +108,11 @@ void ledger_warm(const struct ledger *ledger)
     prefetch((const uint8_t *)(next + 1) - 1); /* it may straddle two lines */
 }
 
-/* Inline like journal_append: a record just made need not be in memory at all. */
-__attribute__((always_inline)) static inline struct ledger_order *place(struct ledger *ledger, const struct journal_record *record,
-                                                                        uint32_t instrument)
-{
-    struct ledger_order *order = ledger_slot(ledger, record->reference);
-    *order = (struct ledger_order){.reference = record->reference,
-                                   .original = record->original,
-                                   .tag = record->tag,
-                                   .price = record->price,
-                                   .open_shares = record->shares,
-                                   .instrument = instrument,
-                                   .side = record->side,
-                                   .state = LEDGER_SENT,
-                                   .time_in_force = record->time_in_force};
-    if (record->tag < ledger->settings.max_tags)
-        ledger->by_tag[record->tag] = record->reference;
-    if (record->reference > ledger->last_reference)
-        ledger->last_reference = record->reference;
-    return order;
-}
-
-__attribute__((always_inline)) static inline struct ledger_order *
-place_first(struct ledger *ledger, const struct journal_record *record, uint32_t instrument)
-{
-    ledger_expose(&ledger->positions[instrument], record->side, 0, record->shares);
-    ledger->open_orders++;
-    return place(ledger, record, instrument);
-}
-
 struct ledger_order *ledger_place(struct ledger *ledger, const struct journal_record *record, uint32_t instrument)
 {
     if (ledger->open_orders >= ledger->settings.max_open_orders || instrument == UINT32_MAX)
         return NULL;
-    return place_first(ledger, record, instrument);
+    return ledger_place_first(ledger, record, instrument);
 }
 
 bool ledger_book_replace(struct ledger *ledger, const struct journal_record *record)
@@ -163,7 +121,7 @@ bool ledger_book_replace(struct ledger *ledger, const struct journal_record *rec
     if (UNLIKELY(original == NULL || ledger->replacing >= ledger->settings.max_open_orders))
         return false;
     uint32_t before = ledger_exposure(ledger, original);
-    struct ledger_order *order = place(ledger, record, original->instrument);
+    struct ledger_order *order = ledger_put(ledger, record, original->instrument);
     order->used = original->used;
     original->next = record->reference;
     ledger->replacing++;
@@ -174,22 +132,10 @@ bool ledger_book_replace(struct ledger *ledger, const struct journal_record *rec
 
 uint32_t ledger_enter(struct ledger *ledger, const struct tw_order *order)
 {
-    uint32_t instrument = ledger->of_locate[order->locate];
-    bool tagged = order->tag != TW_NO_TAG;
-    if (UNLIKELY(instrument == 0 || order->shares == 0 || ledger->open_orders >= ledger->settings.max_open_orders ||
-                 (tagged && (order->tag >= ledger->settings.max_tags || ledger->by_tag[order->tag] != 0)) || !room_for_one(ledger)))
-        return 0;
-    struct journal_record record = {.reference = ledger->last_reference + 1,
-                                    .price = order->price,
-                                    .shares = order->shares,
-                                    .tag = order->tag,
-                                    .kind = JOURNAL_ENTER,
-                                    .side = order->side,
-                                    .time_in_force = order->time_in_force};
-    memcpy(record.symbol, ledger->positions[instrument - 1].symbol, sizeof record.symbol);
-    journal_append(ledger->journal, &record);
-    place_first(ledger, &record, instrument - 1);
-    return record.reference;
+    uint32_t reference = ledger_enter_journal(ledger, order);
+    if (reference != 0)
+        ledger_enter_book(ledger, order, reference);
+    return reference;
 }
 
 uint32_t ledger_replace(struct ledger *ledger, const struct tw_order *order, uint32_t *original, uint32_t *quantity)
@@ -197,7 +143,7 @@ uint32_t ledger_replace(struct ledger *ledger, const struct tw_order *order, uin
     const struct ledger_order *old = ledger_tagged(ledger, order->tag);
     if (UNLIKELY(old == NULL || order->shares == 0 || old->state == LEDGER_UNSURE || old->canceling ||
                  old->used > UINT32_MAX - order->shares || ledger->replacing >= ledger->settings.max_open_orders ||
-                 !room_for_one(ledger)))
+                 !ledger_journal_has_room(ledger, 1)))
         return 0;
     struct journal_record record = {.reference = ledger->last_reference + 1,
                                     .original = old->reference,

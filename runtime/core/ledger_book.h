@@ -34,8 +34,10 @@ uint32_t ledger_exposure(const struct ledger *ledger, const struct ledger_order 
 /* Book the change of a chain's exposure. */
 static inline void ledger_expose(struct ledger_position *position, uint8_t side, uint32_t before, uint32_t after)
 {
-    uint64_t *open = side == 'B' ? &position->open_buys : &position->open_sells;
-    *open = *open - before + after;
+    /* Both, one of them by 0: which side is not to be guessed. Modulo 2^64, so it may be less. */
+    uint64_t more = (uint64_t)after - before, buys = 0 - (uint64_t)(side == 'B');
+    position->open_buys += more & buys;
+    position->open_sells += more & ~buys;
 }
 
 /* Take `order` and the replacements behind it out, without regard to exposure. Returns the reference of what it was to replace. */

@@ -104,25 +104,36 @@ static inline uint32_t seconds42(uint8_t time_in_force)
     return time_in_force == TW_IOC ? OUCH42_IMMEDIATE : OUCH42_MARKET_HOURS;
 }
 
+void ouch_prepare(struct ouch_staged *staged, uint32_t reference)
+{
+    uint8_t *message = staged->enter + MESSAGE;
+    staged->prepared = reference;
+    if (staged->version == OUCH_42) {
+        ouch42_patch_token(message + OUCH42_IN_O_order_token, reference);
+    } else {
+        put32(message + OUCH_IN_O_user_ref_num, reference);
+        ouch42_patch_token(message + OUCH_IN_O_cl_ord_id, reference);
+    }
+}
+
 uint32_t ouch_enter(struct ouch_staged *staged, uint32_t reference, uint8_t side, uint32_t shares, const uint8_t symbol[8],
                     uint32_t price, uint8_t time_in_force)
 {
     uint8_t *message = staged->enter + MESSAGE;
+    if (UNLIKELY(staged->prepared != reference))
+        ouch_prepare(staged, reference);
     if (staged->version == OUCH_42) {
-        ouch42_patch_token(message + OUCH42_IN_O_order_token, reference);
         message[OUCH42_IN_O_side] = side;
         put32(message + OUCH42_IN_O_shares, shares);
         memcpy(message + OUCH42_IN_O_stock, symbol, 8);
         put32(message + OUCH42_IN_O_price, price);
         put32(message + OUCH42_IN_O_time_in_force, seconds42(time_in_force));
     } else {
-        put32(message + OUCH_IN_O_user_ref_num, reference);
         message[OUCH_IN_O_side] = side;
         put32(message + OUCH_IN_O_quantity, shares);
         memcpy(message + OUCH_IN_O_symbol, symbol, 8);
         put64(message + OUCH_IN_O_price, price);
         message[OUCH_IN_O_time_in_force] = time_in_force;
-        ouch42_patch_token(message + OUCH_IN_O_cl_ord_id, reference);
     }
     return staged->enter_length;
 }

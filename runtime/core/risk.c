@@ -157,11 +157,12 @@ void risk_warm(const struct risk *risk, uint16_t locate)
 
 void risk_sent(struct risk *risk, const struct tw_order *order, uint64_t time_ns)
 {
-    if (order->action == TW_CANCEL)
-        return;
-    if (LIKELY(risk->orders > 0))
-        risk->orders--;
-    if (LIKELY(risk->duplicate_ns == 0) || order->locate >= risk->max_instruments)
+    risk_count(risk, order, time_ns);
+}
+
+void risk_remember(struct risk *risk, const struct tw_order *order, uint64_t time_ns)
+{
+    if (order->locate >= risk->max_instruments)
         return;
     struct risk_recent *recent = recent_of(risk, order);
     uint32_t at = (uint32_t)(recent->next++ % RISK_REMEMBERED);

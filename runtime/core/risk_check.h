@@ -72,6 +72,19 @@ static inline bool risk_outside_position(const struct tw_order *order, const str
     return wanted > max_position - turned; /* not below zero by now, and exact modulo 2^64 */
 }
 
+void risk_remember(struct risk *risk, const struct tw_order *order, uint64_t time_ns);
+
+/* As risk_sent. */
+__attribute__((always_inline)) static inline void risk_count(struct risk *risk, const struct tw_order *order, uint64_t time_ns)
+{
+    if (order->action == TW_CANCEL)
+        return;
+    if (LIKELY(risk->orders > 0))
+        risk->orders--;
+    if (UNLIKELY(risk->duplicate_ns != 0))
+        risk_remember(risk, order, time_ns);
+}
+
 /* As risk_check_nth. */
 __attribute__((always_inline)) static inline enum risk_verdict risk_judge(const struct risk *risk, const struct tw_order *order,
                                                                           const struct risk_view *view, uint32_t nth)

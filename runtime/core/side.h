@@ -97,10 +97,15 @@ static inline const struct tw_level *side_best(const struct side *side, const st
     return side->far_count > 0 ? &pool->levels[side->far_best] : &pool->none;
 }
 
-/* How many levels there are. */
+/* How many levels there are. Bits are counted in parts of a word: the instruction for it is not on every x86-64, and without it
+ * the compiler calls a function. */
 static inline uint32_t side_count(const struct side *side)
 {
-    return (uint32_t)__builtin_popcountll(side->near) + side->far_count;
+    uint64_t n = side->near;
+    n -= n >> 1 & 0x5555555555555555u;
+    n = (n & 0x3333333333333333u) + (n >> 2 & 0x3333333333333333u);
+    n = (n + (n >> 4)) & 0x0F0F0F0F0F0F0F0Fu;
+    return (uint32_t)(n * 0x0101010101010101u >> 56) + side->far_count;
 }
 
 /* The level `nth` from the best, or NULL past the last. */

@@ -30,22 +30,26 @@ struct tw_event {
     uint64_t time_ns;
     uint64_t bid_shares;
     uint64_t ask_shares;
-    const void *books;           /* for `level` */
-    /* The level `nth` from the best (0) of a side (TW_BIDS, TW_ASKS), NULL past the last; call tw_level_of. Valid during the call. */
-    const struct tw_level *(*level)(const void *books, uint32_t locate, uint32_t side, uint32_t nth);
+    const void *books; /* for these two; call tw_level_at and tw_level_count */
+    const struct tw_level *(*level_at)(const void *books, uint32_t locate, uint32_t side, uint32_t nth);
+    uint32_t (*level_count)(const void *books, uint32_t locate, uint32_t side);
     int64_t position;            /* own shares of this instrument, from executions; short is negative */
     uint32_t bid;
     uint32_t ask;
-    uint32_t bid_levels;
-    uint32_t ask_levels;
     uint16_t locate;
     uint8_t trading_state;       /* 'T' trading, 'H' halted, 'P' paused, 'Q' quotation only */
     uint8_t reserved[5];
 };
 
-static inline const struct tw_level *tw_level_of(const struct tw_event *event, enum tw_side side, uint32_t nth)
+/* The level `nth` from the best (0) of a side, NULL past the last. Valid during the call. */
+static inline const struct tw_level *tw_level_at(const struct tw_event *event, enum tw_side side, uint32_t nth)
 {
-    return event->level(event->books, event->locate, side, nth);
+    return event->level_at(event->books, event->locate, side, nth);
+}
+
+static inline uint32_t tw_level_count(const struct tw_event *event, enum tw_side side)
+{
+    return event->level_count(event->books, event->locate, side);
 }
 
 enum tw_action {

@@ -196,21 +196,26 @@ static void fill_resting(struct trial *trial, struct wave *wave, uint16_t locate
 /* --- events --- */
 
 /* An event's levels are copied, since the book goes on before its call. */
-static const struct tw_level *level_of(const void *books, uint32_t locate, uint32_t side, uint32_t nth)
+static const struct tw_level *level_at(const void *books, uint32_t locate, uint32_t side, uint32_t nth)
 {
     (void)locate;
     const struct trial_levels *levels = books;
     return nth < levels->count[side] ? &levels->level[side][nth] : NULL;
 }
 
-static uint32_t copy_levels(const struct trial *trial, uint16_t locate, enum book_side_index side, struct trial_levels *levels)
+static uint32_t level_count(const void *books, uint32_t locate, uint32_t side)
+{
+    (void)locate;
+    return ((const struct trial_levels *)books)->count[side];
+}
+
+static void copy_levels(const struct trial *trial, uint16_t locate, enum book_side_index side, struct trial_levels *levels)
 {
     const struct tw_level *level;
     uint32_t n = 0;
     while (n < TRIAL_LEVELS && (level = book_level(&trial->book, locate, side, n)) != NULL)
         levels->level[side][n++] = *level;
     levels->count[side] = n;
-    return n;
 }
 
 static void put_event(struct trial *trial, uint32_t slot, uint16_t locate, uint64_t time_ns)
@@ -222,14 +227,15 @@ static void put_event(struct trial *trial, uint32_t slot, uint16_t locate, uint6
                                .bid_shares = top.bid_shares,
                                .ask_shares = top.ask_shares,
                                .books = levels,
-                               .level = level_of,
+                               .level_at = level_at,
+                               .level_count = level_count,
                                .position = trial->positions[locate],
                                .bid = top.bid,
                                .ask = top.ask,
-                               .bid_levels = copy_levels(trial, locate, BOOK_BID, levels),
-                               .ask_levels = copy_levels(trial, locate, BOOK_ASK, levels),
                                .locate = locate,
                                .trading_state = trial->trading_states[locate]};
+    copy_levels(trial, locate, BOOK_BID, levels);
+    copy_levels(trial, locate, BOOK_ASK, levels);
 }
 
 static void name(struct trial *trial, uint16_t locate)

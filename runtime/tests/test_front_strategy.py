@@ -60,7 +60,7 @@ def test_the_records_are_those_of_the_core() -> None:
 
 def test_every_field_arrives(tmp_path: Path) -> None:
     """Each field of event and update has a number of its own, and comes back as the shares of an order."""
-    event = ["time_ns", "bid_shares", "ask_shares", "position", "bid", "ask", "locate", "bid_levels", "ask_levels"]
+    event = ["time_ns", "bid_shares", "ask_shares", "position", "bid", "ask", "locate"]
     update = ["time_ns", "position", "reference", "tag", "price", "shares", "open_shares", "locate"]
 
     def pick(record: str, names: list[str], last: str) -> str:
@@ -73,7 +73,6 @@ def test_every_field_arrives(tmp_path: Path) -> None:
     text += "def on_update(state, update, orders):\n"
     text += pick("update", update, "return enter(orders, 0, update, update.side, update.kind, 1)")
     values: dict[str, Any] = {name: 11 + n for n, name in enumerate(dict.fromkeys(event + update))}
-    values |= {"bids": [(1, 1, 1)] * values["bid_levels"], "asks": [(1, 1, 1)] * values["ask_levels"]}
     mine = run(tmp_path, text)
     assert [mine.event(values)[0]["shares"] for _ in event] == [values[name] for name in event]
     (last,) = mine.event({**values, "trading_state": "Q"})
@@ -90,9 +89,9 @@ def test_every_field_arrives(tmp_path: Path) -> None:
 def test_levels_are_read_from_the_best(tmp_path: Path) -> None:
     mine = run(
         tmp_path,
-        TOP + "    count = 0\n    for n in range(event.bid_levels):\n        level = bid_level(event, n)\n"
+        TOP + "    count = 0\n    for n in range(bid_levels(event)):\n        level = bid_level(event, n)\n"
         "        count = enter(orders, count, event, BUY, level.price, level.shares * 1000 + level.orders)\n"
-        "    for n in range(event.ask_levels):\n        level = ask_level(event, n)\n"
+        "    for n in range(ask_levels(event)):\n        level = ask_level(event, n)\n"
         "        count = enter(orders, count, event, SELL, level.price, level.shares * 1000 + level.orders)\n"
         "    return count\n",
     )

@@ -37,13 +37,12 @@ _FIELDS: dict[str, dict[str, str]] = {
         "time_ns": "i8",
         "bid_shares": "i8",
         "ask_shares": "i8",
-        "books": "u8",  # addresses, for bid_level and ask_level
-        "level": "u8",
+        "books": "u8",  # addresses, for the functions below that tell of levels
+        "level_at": "u8",
+        "level_count": "u8",
         "position": "i8",
         "bid": "u4",
         "ask": "u4",
-        "bid_levels": "u4",
-        "ask_levels": "u4",
         "locate": "u2",
         "trading_state": "u1",
     },
@@ -116,38 +115,62 @@ def _outweighs(typingctx: Any, a: Any, x: Any, b: Any, y: Any) -> Any:
     return types.boolean(types.int64, types.int64, types.int64, types.int64), codegen
 
 
-def _level_at(typingctx: Any, level: Any, books: Any, locate: Any, side: Any, nth: Any) -> Any:
-    """Calls the function of an event that gives its levels: the address of the nth of a side."""
+_POINTER, _NUMBER = ir.IntType(8).as_pointer(), ir.IntType(32)
 
+
+def _called(builder: ir.IRBuilder, result: Any, arguments: Any) -> Any:
+    """Calls a function of an event: its address, that of the books, and numbers."""
+    numbers = arguments[2:]
+    function = ir.FunctionType(result, [_POINTER, *[_NUMBER] * len(numbers)]).as_pointer()
+    return builder.call(builder.inttoptr(arguments[0], function), [builder.inttoptr(arguments[1], _POINTER), *numbers])
+
+
+def _level_at(typingctx: Any, level_at: Any, books: Any, locate: Any, side: Any, nth: Any) -> Any:
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        function = ir.FunctionType(pointer, [pointer, number, number, number]).as_pointer()
-        return builder.call(
-            builder.inttoptr(arguments[0], function), [builder.inttoptr(arguments[1], pointer), *arguments[2:]]
-        )
+        return _called(builder, _POINTER, arguments)
 
     return types.voidptr(types.uint64, types.uint64, types.uint32, types.uint32, types.uint32), codegen
 
 
+def _level_count(typingctx: Any, level_count: Any, books: Any, locate: Any, side: Any) -> Any:
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return _called(builder, _NUMBER, arguments)
+
+    return types.uint32(types.uint64, types.uint64, types.uint32, types.uint32), codegen
+
+
 # Called without the first argument, which a checker of types cannot know.
 outweighs: Any = numba.extending.intrinsic(_outweighs)
-_level: Any = numba.extending.intrinsic(_level_at)
+_at: Any = numba.extending.intrinsic(_level_at)
+_count: Any = numba.extending.intrinsic(_level_count)
+
+
+@numba.njit(**_HELPER)
+def bid_levels(event):
+    """How many bid levels there are."""
+    return np.int64(_count(event.level_count, event.books, event.locate, _BIDS))
 
 
 @numba.njit(**_HELPER)
 def bid_level(event, n):
-    """The bid level n behind the best (0: the best): a record with price, shares, orders. n < event.bid_levels."""
-    if n < 0 or n >= event.bid_levels:
-        raise IndexError("bid_level: n must be below event.bid_levels")
-    return numba.carray(_level(event.level, event.books, event.locate, _BIDS, n), (1,), LEVEL)[0]
+    """The bid level n behind the best (0: the best): a record with price, shares, orders. n < bid_levels(event)."""
+    if n < 0 or n >= bid_levels(event):
+        raise IndexError("bid_level: n must be below bid_levels(event)")
+    return numba.carray(_at(event.level_at, event.books, event.locate, _BIDS, n), (1,), LEVEL)[0]
+
+
+@numba.njit(**_HELPER)
+def ask_levels(event):
+    """How many ask levels there are."""
+    return np.int64(_count(event.level_count, event.books, event.locate, _ASKS))
 
 
 @numba.njit(**_HELPER)
 def ask_level(event, n):
-    """The ask level n behind the best (0: the best): a record with price, shares, orders. n < event.ask_levels."""
-    if n < 0 or n >= event.ask_levels:
-        raise IndexError("ask_level: n must be below event.ask_levels")
-    return numba.carray(_level(event.level, event.books, event.locate, _ASKS, n), (1,), LEVEL)[0]
+    """The ask level n behind the best (0: the best): a record with price, shares, orders. n < ask_levels(event)."""
+    if n < 0 or n >= ask_levels(event):
+        raise IndexError("ask_level: n must be below ask_levels(event)")
+    return numba.carray(_at(event.level_at, event.books, event.locate, _ASKS, n), (1,), LEVEL)[0]
 
 
 @numba.njit(**_HELPER)

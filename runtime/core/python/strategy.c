@@ -161,11 +161,17 @@ struct shown {
     struct tw_level level[2][SHOWN_LEVELS];
 };
 
-static const struct tw_level *level_of(const void *books, uint32_t locate, uint32_t side, uint32_t nth)
+static const struct tw_level *level_at(const void *books, uint32_t locate, uint32_t side, uint32_t nth)
 {
     (void)locate;
     const struct shown *shown = books;
     return nth < shown->count[side] ? &shown->level[side][nth] : NULL;
+}
+
+static uint32_t level_count(const void *books, uint32_t locate, uint32_t side)
+{
+    (void)locate;
+    return ((const struct shown *)books)->count[side];
 }
 
 static PyObject *event(PyObject *object, PyObject *dict)
@@ -182,11 +188,12 @@ static PyObject *event(PyObject *object, PyObject *dict)
                            .locate = (uint16_t)field(dict, "locate", 0, self->settings.max_instruments - 1),
                            .trading_state = letter(dict, "trading_state", 'T'),
                            .books = &shown,
-                           .level = level_of};
+                           .level_at = level_at,
+                           .level_count = level_count};
     if (PyErr_Occurred() == NULL)
-        now.bid_levels = shown.count[TW_BIDS] = read_levels(dict, "bids", shown.level[TW_BIDS]);
+        shown.count[TW_BIDS] = read_levels(dict, "bids", shown.level[TW_BIDS]);
     if (PyErr_Occurred() == NULL)
-        now.ask_levels = shown.count[TW_ASKS] = read_levels(dict, "asks", shown.level[TW_ASKS]);
+        shown.count[TW_ASKS] = read_levels(dict, "asks", shown.level[TW_ASKS]);
     if (PyErr_Occurred() != NULL)
         return NULL;
     return orders_as_list(orders, self->strategy->on_top(self->state, &now, orders));
@@ -309,8 +316,8 @@ static const struct {
 } layout[] = {
     WHOLE(tw_level), FIELD(tw_level, price), FIELD(tw_level, orders), FIELD(tw_level, shares),
     WHOLE(tw_event), FIELD(tw_event, time_ns), FIELD(tw_event, bid_shares), FIELD(tw_event, ask_shares), FIELD(tw_event, books),
-    FIELD(tw_event, level), FIELD(tw_event, position), FIELD(tw_event, bid), FIELD(tw_event, ask), FIELD(tw_event, bid_levels),
-    FIELD(tw_event, ask_levels), FIELD(tw_event, locate), FIELD(tw_event, trading_state),
+    FIELD(tw_event, level_at), FIELD(tw_event, level_count), FIELD(tw_event, position), FIELD(tw_event, bid), FIELD(tw_event, ask),
+    FIELD(tw_event, locate), FIELD(tw_event, trading_state),
     WHOLE(tw_order), FIELD(tw_order, price), FIELD(tw_order, shares), FIELD(tw_order, tag), FIELD(tw_order, locate),
     FIELD(tw_order, side), FIELD(tw_order, action), FIELD(tw_order, time_in_force), FIELD(tw_order, flags),
     WHOLE(tw_update), FIELD(tw_update, time_ns), FIELD(tw_update, position), FIELD(tw_update, reference), FIELD(tw_update, tag),

@@ -177,10 +177,9 @@ void connection_collect(struct connection *self, struct stamps *stamps)
     }
 }
 
-void connection_warm(struct connection *self, const uint8_t *bytes, uint32_t length)
+void connection_warm(struct connection *self, const uint8_t *bytes)
 {
-    (void)length;
-    /* A send of nothing: through the system call, the socket's lock and TCP's send, and out again without a segment. */
+    /* Through the system call, the socket's lock and the beginning of TCP's send, and out again without a segment. */
     if (self->fd >= 0 && send(self->fd, bytes, 0, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         return; /* a broken connection shows in the next receive */
 }

@@ -36,6 +36,7 @@ void connection_drop(struct connection *self);
 int connection_send(struct connection *self, const uint8_t *bytes, uint32_t length, uint32_t *last_byte);
 int connection_receive(struct connection *self, uint8_t *bytes, uint32_t capacity);
 void connection_collect(struct connection *self, struct stamps *stamps);
-void connection_warm(struct connection *self, const uint8_t *bytes, uint32_t length);
+/* As far as a send of nothing goes. */
+void connection_warm(struct connection *self, const uint8_t *bytes);
 
 #endif

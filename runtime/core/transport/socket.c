@@ -45,6 +45,7 @@ void socket_transport_init(struct socket_transport *self)
     memset(self, 0, sizeof *self);
     lines_init(&self->feed);
     connection_init(&self->orders);
+    twin_init(&self->twin);
     self->wake = -1;
 }
 
@@ -58,6 +59,8 @@ bool socket_transport_open(struct socket_transport *self, const struct engine_se
     } else if (lines_open(&self->feed, &settings->feed, receive_buffer, failure)) {
         if (self->feed.stamped)
             wait_for_stamping();
+        if (settings->warm_send)
+            twin_open(&self->twin, settings->orders.tos);
         return true;
     }
     socket_transport_close(self);
@@ -73,6 +76,7 @@ void socket_transport_close(struct socket_transport *self)
 {
     lines_close(&self->feed);
     connection_close(&self->orders);
+    twin_close(&self->twin);
 }
 
 void socket_transport_release(struct socket_transport *self)
@@ -134,7 +138,8 @@ static void drop_connection(void *opaque)
 
 static void warm(void *opaque, const uint8_t *bytes, uint32_t length)
 {
-    connection_warm(&of(opaque)->orders, bytes, length);
+    connection_warm(&of(opaque)->orders, bytes);
+    twin_send(&of(opaque)->twin, bytes, length);
 }
 
 static void wait_for_any(void *opaque, int timeout_ms)

@@ -7,10 +7,12 @@
 
 #include "connection.h"
 #include "lines.h"
+#include "twin.h"
 
 struct socket_transport {
     struct lines feed;
     struct connection orders;
+    struct twin twin;
     int wake; /* eventfd that ends a wait, for good: only who stops writes to it */
 };
 

@@ -40,7 +40,7 @@ struct transport {
     bool (*take_connection)(void *self);
     /* Close it; what it still had to send or receive is lost. */
     void (*drop_connection)(void *self);
-    /* Run what `send` runs as far as that goes without a byte leaving; NULL: nothing to warm. */
+    /* Run what `send` runs as far as that goes without a byte leaving this machine; NULL: nothing to warm. */
     void (*warm)(void *self, const uint8_t *bytes, uint32_t length);
     /* Sleep until something arrives, at most `timeout_ms`. */
     void (*wait)(void *self, int timeout_ms);

@@ -80,6 +80,8 @@ static const struct tw_strategy scripted = {"scripted", TW_STRATEGY_ABI, footpri
 
 /* --- the connection --- */
 
+static uint8_t sent[96];
+static uint32_t sent_length;
 static int (*replay_send)(void *self, const uint8_t *bytes, uint32_t length, uint32_t *last_byte);
 
 static int send_some(void *self, const uint8_t *bytes, uint32_t length, uint32_t *last_byte)
@@ -88,6 +90,8 @@ static int send_some(void *self, const uint8_t *bytes, uint32_t length, uint32_t
         return -EAGAIN;
     if (sends_left > 0)
         sends_left--;
+    memcpy(sent, bytes, length < sizeof sent ? length : sizeof sent);
+    sent_length = length;
     return replay_send(self, bytes, length, last_byte);
 }
 
@@ -309,6 +313,48 @@ static void test_a_peer_that_does_not_read(void)
     CHECK(engine.ledger.open_orders == 0);
 }
 
+/* The bytes that went out are those of a template nothing was prepared in. */
+static bool sent_is(uint32_t number, const struct tw_order *order)
+{
+    struct ouch_staged fresh;
+    ouch_stage(&fresh, engine.settings.orders.version, engine.settings.orders.firm);
+    uint32_t length = ouch_enter(&fresh, number, order->side, order->shares, engine.book.instruments[order->locate].stock, order->price,
+                                 order->time_in_force);
+    return sent_length == length && memcmp(sent, fresh.enter, length) == 0;
+}
+
+/* A single order without a tag has code of its own, and its number stands in the template before it is asked for. */
+static void test_a_plain_order(void)
+{
+    uint64_t before = COUNTER(orders_sent), unsent = COUNTER(orders_unsent);
+    uint32_t used = engine.ledger.last_reference;
+    struct tw_order order = enter(1, 100, TW_NO_TAG, 0), other = enter(2, 300, TW_NO_TAG, 0);
+    const struct ledger_position *position = ledger_position(&engine.ledger, 1);
+    ask(&order, 1);
+    CHECK(COUNTER(orders_sent) == before + 1 && sent_is(used + 1, &order) && position->open_buys == 100);
+    ask(&other, 1);
+    CHECK(COUNTER(orders_sent) == before + 2 && sent_is(used + 2, &other) && engine.ledger.open_orders == 2);
+    sends_left = 0; /* it is booked, and taken back */
+    ask(&order, 1);
+    sends_left = -1;
+    CHECK(COUNTER(orders_unsent) == unsent + 1 && told_count == 1 && told[0].kind == TW_REFUSED);
+    CHECK(engine.ledger.open_orders == 2 && engine.ledger.last_reference == used + 3 && position->open_buys == 100);
+    uint64_t out = replay.order_count;
+    engine_warm(&engine);
+    CHECK(replay.order_count == out && engine.ledger.last_reference == used + 3 && COUNTER(orders_sent) == before + 2);
+    ask(&order, 1);
+    CHECK(sent_is(used + 4, &order) && position->open_buys == 200);
+    ledger_skip_to(&engine.ledger, used + 50); /* the exchange says which number it expects */
+    ask(&other, 1);
+    CHECK(sent_is(used + 50, &other) && COUNTER(orders_sent) == before + 4);
+    order.shares = 2000;
+    ask(&order, 1);
+    CHECK(told_count == 1 && told[0].kind == TW_REFUSED && COUNTER(orders_sent) == before + 4 && engine.ledger.open_orders == 4);
+    engine_cancel_all(&engine);
+    hear();
+    CHECK(engine.ledger.open_orders == 0 && position->open_buys == 0);
+}
+
 static void test_killed_and_not_trading(void)
 {
     uint64_t before = COUNTER(orders_sent);
@@ -401,6 +447,7 @@ int main(void)
     test_groups();
     test_a_group_that_repeats_itself();
     test_a_peer_that_does_not_read();
+    test_a_plain_order();
     test_killed_and_not_trading();
     test_refusals_that_are_answered_end();
     test_stale_books();

@@ -53,6 +53,13 @@ static void what_a_request_leaves_behind_does_not_show_in_the_next(void)
         ouch_enter(&staged, 0, 'B', 0, (const uint8_t *)"        ", 0, '0');
         ouch_enter(&staged, 0xDEADBEEF, 'S', 300, (const uint8_t *)"ABCD    ", 1234567, '3');
         CHECK(memcmp(&once, &staged, sizeof once) == 0);
+        ouch_prepare(&staged, 0xDEADBEF0);
+        ouch_enter(&staged, 0xDEADBEEF, 'S', 300, (const uint8_t *)"ABCD    ", 1234567, '3');
+        CHECK(memcmp(&once, &staged, sizeof once) == 0);
+        ouch_stage(&staged, version, "TICK");
+        ouch_prepare(&staged, 0xDEADBEEF);
+        ouch_enter(&staged, 0xDEADBEEF, 'S', 300, (const uint8_t *)"ABCD    ", 1234567, '3');
+        CHECK(memcmp(once.enter, staged.enter, sizeof once.enter) == 0);
     }
 }
 
