@@ -262,13 +262,19 @@ class Runner:
             block["open_orders"],
         )
 
+    def _stands_s(self) -> float:
+        try:
+            return status.stands_s(_core.block_read(self.block))
+        except (OSError, ValueError):  # somebody removed it
+            return 0.0
+
     def _join(self, threads: list[threading.Thread]) -> None:
         """Wait for all threads. When the engine's hangs (a strategy does not return), the process ends here."""
         deadline = time.monotonic() + _STOP_S
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
             while thread.is_alive():
-                if status.stands_s(_core.block_read(self.block)) > _STOP_S:
+                if self._stands_s() > _STOP_S:
                     log.error(
                         "the engine hangs and is ended as it is: %s orders stay open at the exchange; the next start "
                         "takes them up from the journal",

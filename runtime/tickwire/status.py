@@ -81,7 +81,7 @@ def obstacles(block: Mapping[str, Any]) -> dict[str, str]:
     if not block["feed_session"]:
         found["no feed"] = "no packet of the feed has come"
     elif block["stale"]:
-        found["STALE FEED"] = "the books miss messages: the feed is stale until its next session"
+        found["STALE FEED"] = "the books miss messages, until it has caught up or the next feed session begins"
     if block["full"]:
         found["FULL"] = "the journal or the ledger is full; starting again makes room"
     if block["strategy_failures"]:
