@@ -318,7 +318,7 @@ static bool sent_is(uint32_t number, const struct tw_order *order)
 {
     struct ouch_staged fresh;
     ouch_stage(&fresh, engine.settings.orders.version, engine.settings.orders.firm);
-    uint32_t length = ouch_enter(&fresh, number, order->side, order->shares, engine.book.instruments[order->locate].stock, order->price,
+    uint32_t length = ouch_enter(&fresh, number, order->side, order->shares, engine.book.stocks[order->locate], order->price,
                                  order->time_in_force);
     return sent_length == length && memcmp(sent, fresh.enter, length) == 0;
 }
