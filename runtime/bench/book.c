@@ -33,8 +33,8 @@ struct walk {
 };
 
 /* The pointers to a packet's good messages; returns where the packet ends. */
-static inline const uint8_t *take_packet(struct walk *walk, const struct book *book, const uint8_t *at, const uint8_t *end, const uint8_t **message,
-                                         uint32_t *count)
+static inline const uint8_t *take_packet(struct walk *walk, const struct book *book, const uint8_t *at, const uint8_t *end,
+                                         const uint8_t **message, uint32_t *count)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < walk->per_packet && at < end; i++) {

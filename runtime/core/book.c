@@ -9,7 +9,8 @@
 #define REFERENCE(type) ITCH_##type##_order_reference
 const uint8_t book_ways[256] = {
     ['A'] = REFERENCE(A) | BOOK_WAY_ADD, ['F'] = REFERENCE(F) | BOOK_WAY_ADD, ['D'] = REFERENCE(D) | BOOK_WAY_DELETE,
-    ['E'] = REFERENCE(E), ['C'] = REFERENCE(C), ['X'] = REFERENCE(X), ['U'] = ITCH_U_original_reference | BOOK_WAY_DELETE | BOOK_WAY_REPLACE,
+    ['E'] = REFERENCE(E), ['C'] = REFERENCE(C), ['X'] = REFERENCE(X),
+    ['U'] = ITCH_U_original_reference | BOOK_WAY_DELETE | BOOK_WAY_REPLACE,
 };
 
 const uint8_t book_no_message[ITCH_MESSAGE_MAX];
@@ -26,9 +27,10 @@ static size_t near_bytes(uint32_t max_instruments)
 
 size_t book_footprint(uint32_t max_orders, uint32_t max_instruments)
 {
-    return order_table_footprint(max_orders) + arena_footprint(2 * (size_t)max_instruments * sizeof(struct side)) + pool_footprint(levels_needed(max_orders, max_instruments)) +
-           arena_footprint((size_t)max_instruments * sizeof(struct book_instrument)) + arena_footprint(near_bytes(max_instruments)) +
-           arena_footprint((size_t)max_instruments * 8);
+    size_t n = max_instruments;
+    return order_table_footprint(max_orders) + pool_footprint(levels_needed(max_orders, max_instruments)) +
+           arena_footprint(2 * n * sizeof(struct side)) + arena_footprint(near_bytes(max_instruments)) +
+           arena_footprint(n * sizeof(struct book_instrument)) + arena_footprint(n * 8);
 }
 
 static void empty_books(struct book *book)
@@ -212,7 +214,8 @@ static inline int32_t apply_take(struct book *book, uint64_t reference, uint32_t
 
 bool book_put_instead(struct book *book, uint32_t place, const uint8_t *message)
 {
-    return add_order(book, place, get64(message + ITCH_U_new_reference), get32(message + ITCH_U_shares), get32(message + ITCH_U_price));
+    return add_order(book, place, get64(message + ITCH_U_new_reference), get32(message + ITCH_U_shares),
+                     get32(message + ITCH_U_price));
 }
 
 static inline int32_t apply_replace(struct book *book, const uint8_t *message)

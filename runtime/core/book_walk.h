@@ -14,10 +14,10 @@
  *         ...
  *     }
  *
- * What find found is kept, so that nothing is worked out twice; and adds, deletes and replaces, 19 of 20 messages, go one way without
- * a branch between them, since which of them a message is cannot be predicted. What was found is good for one thing only: an order
- * that is still as it was. Everything else (other types, an order that is not there, a price that is not near, ...) goes through
- * book_apply, which knows nothing of all this and gives the same answers. */
+ * What find found is kept, so that nothing is worked out twice; and adds, deletes and replaces, 19 of 20 messages, go one way
+ * without a branch between them, since which of them a message is cannot be predicted. What was found is good for one thing only:
+ * an order that is still as it was. Everything else (other types, an order that is not there, a price that is not near, ...) goes
+ * through book_apply, which knows nothing of all this and gives the same answers. */
 #ifndef TICKWIRE_BOOK_WALK_H
 #define TICKWIRE_BOOK_WALK_H
 
@@ -62,7 +62,8 @@ static inline void book_prefetch_best(const struct book *book, uint32_t place)
 /* For a message alone, before book_apply: the best levels of both sides, which a strategy looks at. */
 static inline void book_look_at_best(const struct book *book, const uint8_t *message)
 {
-    uint32_t locate = get16(message + ITCH_A_stock_locate), place = book_place(locate < book->max_instruments ? locate : 0, BOOK_BID);
+    uint32_t locate = get16(message + ITCH_A_stock_locate);
+    uint32_t place = book_place(locate < book->max_instruments ? locate : 0, BOOK_BID);
     book_prefetch_best(book, place);
     book_prefetch_best(book, place + 1);
 }

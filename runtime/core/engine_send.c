@@ -337,8 +337,6 @@ __attribute__((noinline)) static void ask_any(struct engine *engine, const struc
     uint32_t legs = 0;
     if (UNLIKELY(count > TW_STRATEGY_ORDERS))
         count = TW_STRATEGY_ORDERS;
-    if (UNLIKELY(engine->feed_clock))
-        risk_tick(engine->risk, engine->time_ns);
     for (uint32_t i = 0; i < count; i++) {
         if (UNLIKELY(!engine->trading)) { /* not logged in, settled and running: nothing can go out */
             BLOCK_COUNT(engine->block, orders_unsent, 1);
@@ -355,6 +353,8 @@ __attribute__((noinline)) static void ask_any(struct engine *engine, const struc
 
 void engine_ask(struct engine *engine, const struct tw_order *orders, uint32_t count, uint64_t receive_ns)
 {
+    if (UNLIKELY(engine->feed_clock))
+        risk_tick(engine->risk, engine->time_ns);
     if (LIKELY(count == 1 && engine->trading && is_plain(orders)))
         send_plain(engine, orders, receive_ns);
     else

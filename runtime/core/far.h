@@ -13,7 +13,7 @@
 
 #define FAR_CLOSE 8u
 
-/* Add to the level at `price`. Returns how many levels are better; -1 when it would be a new one and the pool has no room for it. */
+/* Add to the level at `price`. Returns how many levels are better, or -1: it would be a new one and the pool has no room for it. */
 int64_t far_add(struct side *side, struct pool *pool, uint32_t which, uint32_t price, uint32_t shares);
 /* Take off the level at `price`, which is there. Returns whether it was the best. */
 bool far_take(struct side *side, struct pool *pool, uint32_t which, uint32_t price, uint32_t shares, bool order_gone);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One side of one book. Most of what happens, happens at the few prices around the best, so there a level is found by its price
- * alone: SIDE_NEAR levels lie in an array, one a cent, and one bit of a word says for each whether there are orders at it. No search,
- * nothing to move when a level comes or goes, and the best is the lowest bit: an order changes a level without a branch, whether it
- * is new or not, at the top or not, first or last of its level. All prices that are worse are in a sorted array, the far levels
+ * alone: SIDE_NEAR levels lie in an array, one a cent, and one bit of a word says for each whether there are orders at it. No
+ * search, nothing to move when a level comes or goes, and the best is the lowest bit: an order changes a level without a branch,
+ * whether it is new or not, at the top or not, first or last of its level. All prices that are worse are in a sorted array, the far levels
  * (far.h).
  *
  * Ranks. Prices become ranks, of which the lower is the better on both sides: whole cents for asks, their complement for bids. The
@@ -60,7 +60,8 @@ static inline bool side_is_near(const struct side *side, uint32_t rank)
 
 /* Shares and orders onto a near level or, negative, off it. Returns whether the best level
  * was touched. Far levels may have to come nearer when the last near one has gone: see side_starved. */
-static inline bool side_change(struct side *side, struct tw_level *level, uint32_t rank, uint32_t price, int64_t shares, int32_t orders)
+static inline bool side_change(struct side *side, struct tw_level *level, uint32_t rank, uint32_t price, int64_t shares,
+                               int32_t orders)
 {
     uint32_t left = level->orders + (uint32_t)orders;
     level->price = price;
@@ -80,8 +81,8 @@ static inline bool side_starved(const struct side *side)
 /* Bring far levels near, the best ones: for a side that is starved. */
 void side_feed(struct side *side, struct tw_level *levels, struct pool *pool, uint32_t which);
 
-/* A price whose rank is not near is going to be added. Afterwards its rank is near, or its place is among the far levels. False when
- * the pool has no room; nothing has changed then. */
+/* A price whose rank is not near is going to be added. Afterwards its rank is near, or its place is among the far levels. False
+ * when the pool has no room; nothing has changed then. */
 bool side_admit(struct side *side, struct tw_level *levels, struct pool *pool, uint32_t which, uint32_t price);
 
 /* The place of the best near level; any place when there is none. */

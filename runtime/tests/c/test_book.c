@@ -42,8 +42,8 @@ static void naive_add(unsigned reference, uint16_t locate, uint8_t side, uint32_
     }
 }
 
-/* Prices of all kinds: around a level that drifts, so that the near levels must follow; far from it; at both ends of what a price can
- * be; and, in the last instrument from the second day on, of fractions of a cent. */
+/* Prices of all kinds: around a level that drifts, so that the near levels must follow; far from it; at both ends of what a price
+ * can be; and, in the last instrument from the second day on, of fractions of a cent. */
 static uint32_t draw_price(uint64_t *seed, int day, uint16_t locate)
 {
     static uint32_t around = 1000;
@@ -210,7 +210,8 @@ static void same_books(const struct book *one, const struct book *two)
     CHECK(memcmp(&one->trades, &two->trades, sizeof one->trades) == 0);
     for (uint32_t place = 0; place < 2 * INSTRUMENTS; place++)
         for (uint32_t n = 0;; n++) {
-            const struct tw_level *left = book_level(one, place / 2, place % 2, n), *right = book_level(two, place / 2, place % 2, n);
+            const struct tw_level *left = book_level(one, place / 2, place % 2, n);
+            const struct tw_level *right = book_level(two, place / 2, place % 2, n);
             CHECK((left == NULL) == (right == NULL));
             if (left == NULL)
                 break;
