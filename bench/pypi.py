@@ -20,7 +20,7 @@ def _slice(path: str, messages: int) -> tuple[Path, int]:
 
 
 def itchfeed_ns(path: Path) -> int:
-    from itchfeed import MessageParser
+    from itch.parser import MessageParser
 
     with path.open("rb") as stream:
         parser = MessageParser()

@@ -19,8 +19,8 @@
  *
  * Page faults: the kernel write-protects a page of a file when it writes it back, and the next store into it faults (about a
  * microsecond, and it may wait for the file system). So the pages the engine will reach next are made writable ahead of it: an
- * atomic addition of 0 to a word of each, which changes nothing and races with nothing. journal_sync ends with it; on tmpfs there
- * is no write-back and the question does not arise. A store during the milliseconds of the write-back itself may still fault.
+ * atomic addition of 0 to a word of each, which changes nothing and races with nothing. The housekeeping thread does it many times
+ * a second (journal_ahead), and journal_sync ends with it; on tmpfs there is no write-back and the question does not arise. A store during the milliseconds of the write-back itself may still fault.
  *
  * One file a trading day (`name` in its header); a file of another day or user is refused with a message, not overwritten. One
  * engine a file: it is locked as long as it is open. */
@@ -35,7 +35,7 @@
 #define JOURNAL_NAME 32
 #define JOURNAL_HEADER_BYTES 4096u
 #define JOURNAL_RECORDS_LIMIT (1ull << 31)
-#define JOURNAL_AHEAD 64u /* pages kept writable before the engine: 4096 records between two journal_sync */
+#define JOURNAL_AHEAD 64u /* pages kept writable before the engine: 4096 records between two journal_ahead */
 #define JOURNAL_PREFETCH 8   /* records */
 #define JOURNAL_GENERATION (1ull << 32)
 

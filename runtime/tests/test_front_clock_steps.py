@@ -9,6 +9,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from front_copy import compare
 from front_site import FREE, MAKER, Processes, Site
 
-from tickwire import _core
+from tickwire import _core, engine
 
 HOUR_S, DAY_S = 3600, 86400
 
@@ -157,3 +158,25 @@ def test_a_disk_that_does_not_write_stops_nothing(make: Any, processes: Processe
     assert block["orders_unsent"] == 0 and block["state"] == "live"
     code, log = processes.stop(engine)
     assert code == 0 and log.count(line) == 1, log
+
+
+def test_the_journal_is_made_ready_many_times_between_two_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders come faster than what is made ready at a time lasts from one write to the disk to the next."""
+    calls: list[str] = []
+
+    class Engine:
+        def ahead(self) -> None:
+            calls.append("ahead")
+
+        def sync(self) -> None:
+            calls.append("sync")
+            if calls.count("sync") == 2:
+                runner.stopping.set()
+
+    runner: Any = object.__new__(engine.Runner)
+    runner.stopping, runner.engine = threading.Event(), Engine()
+    monkeypatch.setattr(engine, "_SYNC_S", 0.2)
+    monkeypatch.setattr(engine, "_AHEAD_S", 0.01)
+    runner._write()
+    first, second, *_ = "".join("a" if call == "ahead" else " " for call in calls).split()
+    assert len(first) > 1 and len(second) > 1 and calls[-1] == "sync"

@@ -329,6 +329,9 @@ class Engine:
     def sync(self) -> None:
         """Have the kernel write the journal to the disk and wait for it; from any thread. OSError."""
 
+    def ahead(self) -> None:
+        """Have the next pages of the journal writable before the engine writes to them; from any thread, often."""
+
     def memory(self) -> tuple[int, str]:
         """(bytes taken, "ordinary pages" | "hugepages in part" | "transparent hugepages" | "reserved hugepages")."""
 

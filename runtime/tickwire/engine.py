@@ -36,6 +36,7 @@ FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 5.0
 _WATCH_S = 0.1
 _SESSION_S = 0.02
 _SYNC_S = 1.0
+_AHEAD_S = 0.05  # 4,096 records of the journal are made ready at a time: enough for 80,000 a second
 _STOP_S = 3.0  # for an engine that was told to stop; it takes a second at most for the answers to its cancels
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
@@ -195,7 +196,12 @@ class Runner:
     def _write(self) -> None:
         """The writer: a host that loses power loses at most the last second of the journal."""
         failed = False
-        while not self.stopping.wait(_SYNC_S):
+        due = time.monotonic() + _SYNC_S
+        while not self.stopping.wait(_AHEAD_S):
+            self.engine.ahead()
+            if time.monotonic() < due:
+                continue
+            due = time.monotonic() + _SYNC_S
             try:
                 self.engine.sync()
                 failed = False

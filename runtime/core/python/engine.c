@@ -130,6 +130,18 @@ static PyObject *py_sync(PyObject *object, PyObject *unused)
     return good ? Py_NewRef(Py_None) : raise_failure(&failure);
 }
 
+static PyObject *py_ahead(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    struct engine_object *self = (struct engine_object *)object;
+    if (self->opened) {
+        Py_BEGIN_ALLOW_THREADS
+        journal_ahead(&self->engine.journal);
+        Py_END_ALLOW_THREADS
+    }
+    Py_RETURN_NONE;
+}
+
 /* Run on the CPU of the configuration, and give the thread its old CPUs back afterwards. */
 static enum engine_reason run_pinned(struct engine *engine, struct failure *failure)
 {
@@ -197,6 +209,7 @@ static PyMethodDef engine_object_methods[] = {
     {"connect", py_connect, METH_NOARGS, NULL},
     {"session", py_session, METH_NOARGS, NULL},
     {"sync", py_sync, METH_NOARGS, NULL},
+    {"ahead", py_ahead, METH_NOARGS, NULL},
     {"memory", py_memory, METH_NOARGS, NULL},
     {"run", py_run, METH_NOARGS, NULL},
     {"stop", py_stop, METH_NOARGS, NULL},

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import contest, peers, results
+from bench import contest, peers, results, sections
 from bench.contest import BenchError, Contender
 
 CPU = min(os.sched_getaffinity(0))
@@ -120,3 +121,11 @@ def test_table_says_what_the_json_says(tmp_path_factory, rounds):
     )
     assert document["contenders"][0]["ours_over_this"]["ns_per_message"] == 1.0
     assert "Bar: half of theirs" in text and "theirs (MIT)" in text
+
+
+@pytest.mark.parametrize("name", ["itchfeed", "meatpy"])
+def test_peers_of_pypi_read_the_file(name: str):
+    command = [sys.executable, "-m", "bench.pypi", name, str(sections.LAB_FILE), "500"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=sections.CHECKOUT, timeout=120)
+    figures = json.loads(done.stdout)
+    assert figures["messages"] == 500 and figures["ns_per_message"] > 0
