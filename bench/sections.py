@@ -112,6 +112,13 @@ def _books(plan: Plan, key: str, title: str, deep: bool) -> tuple[Section, list[
         )
         for count in (32, 8, 1)
     ]
+    ours.append(
+        Contender(
+            "tickwire, 32 messages a packet, no callbacks",
+            [*ours[0].command, "callback=0"],
+            note="for peers that call nobody back",
+        )
+    )
     return section, [*ours, *peers.contenders(plan.peers, key, file, messages)]
 
 

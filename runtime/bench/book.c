@@ -59,7 +59,7 @@ static void run(struct walk *walk, struct book *book, const struct bench_file *f
 {
     const uint8_t *message[PER_PACKET_MAX];
     const uint8_t *end = file->bytes + file->size;
-    on_top callback = callback_in_use;
+    on_top callback = walk->callback ? callback_in_use : NULL;
     for (const uint8_t *at = file->bytes; at < end;) {
         uint32_t count;
         at = take_packet(walk, book, at, end, message, &count);
@@ -67,7 +67,7 @@ static void run(struct walk *walk, struct book *book, const struct bench_file *f
         book_walk_begin(&ahead, book, message, walk->look_ahead ? count : 0);
         for (uint32_t i = 0; i < count; i++) {
             int32_t changed = walk->look_ahead ? book_walk_next(&ahead) : book_apply(book, message[i]);
-            if (changed >= 0)
+            if (callback != NULL && changed >= 0)
                 callback(watcher, book, (uint16_t)changed);
             book->news = 0;
         }

@@ -91,6 +91,8 @@ def test_however_a_file_is_walked_the_tops_are_the_same(build: Path, tmp_path: P
     assert len({(result["checksum"], result["tops"], result["live_orders"]) for result in results}) == 1
     for result in results:
         assert (result["messages"], result["errors"], result["unknown"], result["malformed"]) == (MESSAGES, 0, 1, 1)
+    silent = run(build / "book", str(path), "max_orders=10000", "max_instruments=61", "callback=0")
+    assert (silent["tops"], silent["live_orders"], silent["errors"]) == (0, results[0]["live_orders"], 0)
     book, tops = _core.Book(10_000, INSTRUMENTS + 1), 0
     for body in bodies(data):
         locate = _core.itch_decode(body)["stock_locate"]
