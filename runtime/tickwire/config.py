@@ -402,8 +402,8 @@ def _document(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        problem, _, place = str(error).removesuffix(")").partition(" (at ")
-        line, _, column = place.removeprefix("line ").partition(", ")
+        problem, place = [*str(error).removesuffix(")").split(" (at ", 1), ""][:2]
+        line, column = [*place.removeprefix("line ").split(", ", 1), ""][:2]
         if not line.isdigit():  # it says "end of document"
             line, column = str(1 + text.rstrip("\n").count("\n")), place
         raise ConfigError(f"{name}:{line}: not valid TOML: {problem[:1].lower()}{problem[1:]} ({column})") from None
