@@ -178,16 +178,29 @@ bool control_put_restricted(struct control *control, const uint8_t symbols[][8],
 void control_kill(struct control *control, const char *reason)
 {
     uint8_t text[sizeof control->reason] = {0};
-    atomic_store(&control->killed, 1); /* first: the text is only for people */
+    atomic_fetch_or(&control->killed, CONTROL_KILLED); /* first: the text is only for people */
     memcpy(text, reason, strnlen(reason, sizeof text - 1));
     put_words(control->reason, text, sizeof text);
 }
 
-void control_revive(struct control *control)
+void control_hold(struct control *control, bool held)
+{
+    if (held)
+        atomic_fetch_or(&control->killed, CONTROL_KILLED | CONTROL_HELD);
+    else
+        atomic_fetch_and(&control->killed, ~(uint32_t)CONTROL_HELD);
+}
+
+bool control_revive(struct control *control)
 {
     static const uint8_t nothing[sizeof control->reason];
+    uint32_t killed = atomic_load(&control->killed);
+    do {
+        if ((killed & CONTROL_HELD) != 0)
+            return false;
+    } while (!atomic_compare_exchange_weak(&control->killed, &killed, 0));
     put_words(control->reason, nothing, sizeof nothing);
-    atomic_store(&control->killed, 0);
+    return true;
 }
 
 /* --- readers --- */

@@ -16,12 +16,17 @@
 #define CONTROL_MAGIC "TWCONTRL"
 #define CONTROL_VERSION 1u
 
+enum control_kill_bits {
+    CONTROL_KILLED = 1, /* until revived */
+    CONTROL_HELD = 2,   /* the kill file is there: cannot be revived */
+};
+
 struct control {
     char magic[8];
     uint32_t version;
     uint32_t bytes;
     _Atomic uint64_t lock;
-    _Atomic uint32_t killed;   /* not 0: no order goes out, whatever else is set */
+    _Atomic uint32_t killed;   /* of enum control_kill_bits; not 0: no order goes out, whatever else is set */
     uint32_t restricted_count;
     struct risk_limits limits;
     uint8_t restricted[RISK_RESTRICTED_MAX][8];
@@ -37,7 +42,7 @@ struct control *control_create(const char *path, const struct risk_limits *limit
 struct control *control_map(const char *path, struct failure *failure);
 void control_unmap(struct control *control);
 
-/* Writers, one at a time: those of several processes hold this lock of the open file around a change (kill and revive need not).
+/* Writers, one at a time: those of several processes hold this lock of the open file around a change (what concerns kills need not).
  * False with `failure` (ETIMEDOUT) when another has it for a second. The engine has it only while it creates. */
 bool control_lock(int fd, const char *path, struct failure *failure);
 void control_unlock(int fd);
@@ -46,7 +51,10 @@ void control_unlock(int fd);
 void control_put_limits(struct control *control, const struct risk_limits *limits);
 bool control_put_restricted(struct control *control, const uint8_t symbols[][8], uint32_t count);
 void control_kill(struct control *control, const char *reason);
-void control_revive(struct control *control);
+/* Whether the kill file is there: a kill is held as long as it is. */
+void control_hold(struct control *control, bool held);
+/* False: it is held, and stays killed. */
+bool control_revive(struct control *control);
 
 /* Limits, list, lock, kill and reason of one version; false when a change was under way (try again). */
 bool control_copy(const struct control *control, struct control *copy);

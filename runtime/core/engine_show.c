@@ -93,5 +93,5 @@ void engine_show(struct engine *engine)
     BLOCK_SET(block, full, !ledger_has_room(&engine->ledger, 1));
     BLOCK_SET(block, journal_room, journal_room(&engine->journal));
     BLOCK_SET(block, shown_ns, clock_now());
-    BLOCK_SET(block, killed, atomic_load_explicit(&engine->control->killed, memory_order_relaxed));
+    BLOCK_SET(block, killed, atomic_load_explicit(&engine->control->killed, memory_order_relaxed) != 0);
 }

@@ -21,6 +21,7 @@ struct feed {
     uint8_t hand;      /* transport_line of the packet being walked */
     uint32_t promised; /* its new messages */
     uint64_t heard_ns; /* the last packet of the session */
+    uint64_t looked_ns; /* the last feed_tick */
     struct feed_counts counts;
     /* of the gap */
     bool gap_lost;        /* a part of it has been declared */
@@ -377,14 +378,19 @@ bool feed_tick(struct feed *feed, const struct transport *transport, uint64_t no
 {
     if (feed->heard_ns == 0) /* nothing yet: silence counts from here */
         feed->heard_ns = now_ns;
+    bool away = feed->looked_ns != 0 && since(feed->looked_ns, now_ns, feed->policy.gap_timeout_ms / 2);
+    feed->looked_ns = now_ns;
     feed->silent = feed->policy.silent_ms != 0 && since(feed->heard_ns, now_ns, feed->policy.silent_ms);
     if (LIKELY(!feed->gap) || feed_has_kept(feed))
         return false;
+    bool asks = feed->policy.request && transport != NULL && transport->request != NULL;
+    if (UNLIKELY(away && asks)) /* nobody has asked either, nor read what came: what is missing has its time from now on */
+        feed->since_ns = feed->progress_ns = now_ns;
     if (since(feed->since_ns, now_ns, feed->policy.gap_timeout_ms)) {
         declare(feed, NULL);
         return true;
     }
-    if (feed->policy.request && transport != NULL && transport->request != NULL && since(feed->request_due_ns, now_ns, 0)) {
+    if (asks && since(feed->request_due_ns, now_ns, 0)) {
         request(feed, transport);
         feed->request_due_ns = now_ns + feed->policy.request_ms * NS_PER_MS;
     }

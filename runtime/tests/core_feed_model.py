@@ -33,6 +33,7 @@ class Model:
     furthest_ns: int = 0
     progress_ns: int = 0
     since_ns: int = 0
+    looked_ns: int | None = None
     due_ns: int = 0
     stale: bool = False
     gaps: int = 0
@@ -144,8 +145,12 @@ class Model:
 
     def tick(self) -> tuple[list[tuple[int, int]], list[bytes]]:
         """(requests as (sequence, count), messages a declared gap held back)."""
+        away = self.looked_ns is not None and self.now - self.looked_ns >= TIMEOUT_MS * MS // 2
+        self.looked_ns = self.now
         if not self.gap:
             return [], []
+        if away and self.request:
+            self.since_ns = self.progress_ns = self.now
         if self.now - self.since_ns >= TIMEOUT_MS * MS:
             end = self.hole_end()
             self.messages_lost += end - self.next

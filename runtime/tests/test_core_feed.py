@@ -171,6 +171,8 @@ def test_a_gap_from_its_opening_to_its_end() -> None:
     assert feed.packet(packet(3, 1), "R", 2 * MS) == [body(DAY, 3)]
     assert feed.tick(2 * MS) == [_core.mold_request_encode(DAY, 4, 1)]
     assert feed.tick(11 * MS) == [] and feed.tick(12 * MS) == [_core.mold_request_encode(DAY, 4, 1)]
+    assert feed.tick(50 * MS) == [_core.mold_request_encode(DAY, 4, 1)]
+    assert feed.tick(99 * MS) == [_core.mold_request_encode(DAY, 4, 1)] and feed.drain() == []
     assert feed.tick(102 * MS) == [] and feed.drain() == [body(DAY, 5)] and feed.drain() == []
     assert feed.packet(packet(4, 1), "B", 103 * MS) == []
     assert feed.tick(1103 * MS) == []
@@ -187,12 +189,23 @@ def test_a_gap_from_its_opening_to_its_end() -> None:
         "gaps": 1,
         "gaps_closed": 0,
         "messages_lost": 1,
-        "requests": 3,
+        "requests": 5,
         "out_of_session": 0,
         "malformed": 0,
         "sessions": 1,
         "ends": 0,
     }
+
+
+def test_time_in_which_nobody_asked_is_not_the_servers() -> None:
+    """The process was stopped in a gap: what is missing is asked for, and has its time, before it is given up."""
+    feed = _core.Feed(gap_timeout_ms=100, request_ms=10, request=True)
+    assert feed.packet(packet(1, 2), "A", MS) == [body(DAY, 1), body(DAY, 2)]
+    assert feed.packet(packet(4, 1), "A", 2 * MS) == []
+    assert feed.tick(2 * MS) == [_core.mold_request_encode(DAY, 3, 1)]
+    assert feed.tick(5000 * MS) == [_core.mold_request_encode(DAY, 3, 1)] and feed.drain() == []
+    assert feed.packet(packet(3, 1), "R", 5020 * MS) == [body(DAY, 3), body(DAY, 4)]
+    assert not feed.state()["stale"] and feed.state()["messages_lost"] == 0
 
 
 def test_a_feed_that_has_seen_nothing() -> None:

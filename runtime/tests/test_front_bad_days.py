@@ -122,12 +122,20 @@ def test_trading_stops_at_once_in_each_of_three_ways(make: Any, processes: Proce
     block = site.wait("killed, nothing open", lambda block: block["killed"] and block["open_orders"] == 0)
     sent = block["orders_sent"] + block["replaces_sent"]
     block = site.wait("refused", lambda block: block["risk_killed"] > 0)
+    if way == "file":
+        done = tickwire("kill", "--revive", site.block)
+        assert done.returncode == 1 and "the engine's risk.kill_file is there; remove it" in done.stderr, done.stderr
+        time.sleep(0.3)
+        block = site.read()
+        assert block["killed"]
     assert block["orders_sent"] + block["replaces_sent"] == sent
     code, log = processes.stop(engine)
     assert code == 0 and "killed: no order goes out" in log, log
     kill_file.unlink(missing_ok=True)
     processes.start("run", site.engine)
     assert site.wait("live", lambda block: block["state"] == "live")["killed"], "a restart is no way around it"
+    done = tickwire("kill", "--revive", site.block)
+    assert done.returncode == 0 and not site.wait("revived", lambda block: not block["killed"])["killed"], done.stderr
 
 
 @pytest.mark.parametrize(("mine", "theirs"), [("5.0", "4.2"), ("4.2", "5.0")])

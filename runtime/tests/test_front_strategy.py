@@ -86,6 +86,14 @@ def test_every_field_arrives(tmp_path: Path) -> None:
     assert (last["side"], last["price"], last["tag"], last["time_in_force"]) == ("S", ord("U"), None, "0")
 
 
+def test_the_books_are_not_the_strategys_to_write(tmp_path: Path) -> None:
+    """What it is given of a level is a copy that cannot be changed: its file is refused."""
+    path = tmp_path / "mine.py"
+    path.write_text(HEAD + TOP + "    level = bid_level(event, 0)\n    level.shares = 0\n    return 0\n")
+    with pytest.raises(TickwireError, match="on_top"):
+        strategy.load(path)
+
+
 def test_levels_are_read_from_the_best(tmp_path: Path) -> None:
     mine = run(
         tmp_path,
@@ -258,9 +266,19 @@ def test_the_strategy_of_the_documentation_runs(tmp_path: Path) -> None:
 # --- configuration and commands
 
 
+BASE = '[feed]\ngroup="127.0.0.1"\ninterface="127.0.0.1"\n[orders]\nhost="127.0.0.1"\nusername="T"\npassword="p"\n'
+
+
+def test_a_replay_with_a_strategy_that_fails_says_so(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "mine.py").write_text(HEAD + TOP + "    return 99\n")
+    (tmp_path / "e.toml").write_text(BASE + f'[strategy]\nfile = "{tmp_path / "mine.py"}"\n')
+    for option in ([], ["--json"]):
+        assert cli.main(["replay", FEED, "--config", str(tmp_path / "e.toml"), *option]) == 1
+        assert "e.toml: the strategy failed and was not called again" in capsys.readouterr().err
+
+
 def test_a_file_of_the_configuration_runs_in_the_engine(tmp_path: Path, capsys: Any) -> None:
-    base = '[feed]\ngroup="127.0.0.1"\ninterface="127.0.0.1"\n[orders]\nhost="127.0.0.1"\nusername="T"\npassword="p"\n'
-    (tmp_path / "e.toml").write_text(base + f'[strategy]\nfile = "{EXAMPLES / "imbalance.py"}"\n')
+    (tmp_path / "e.toml").write_text(BASE + f'[strategy]\nfile = "{EXAMPLES / "imbalance.py"}"\n')
     assert cli.main(["replay", FEED, "--config", str(tmp_path / "e.toml"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["orders"] == 1188
     settings = config.load(tmp_path / "e.toml", config.ENGINE)

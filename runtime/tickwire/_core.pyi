@@ -412,8 +412,11 @@ class Control:
     def kill(self, reason: str = "") -> None:
         """No order goes out from here on, cancels do. Waits for nothing. The reason's first 63 bytes are kept."""
 
-    def revive(self) -> None:
-        """Take the kill back."""
+    def revive(self) -> bool:
+        """Take the kill back. False: it is held, and stays."""
+
+    def hold(self, held: bool) -> None:
+        """Hold the kill, as the kill file is there: it cannot be taken back before hold(False)."""
 
     def set_limits(self, limits: dict[str, int]) -> None:
         """Change the limits named; the others stay. ValueError names the field and the value."""

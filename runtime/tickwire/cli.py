@@ -92,9 +92,12 @@ def _replay(args: argparse.Namespace) -> int:
     result["orders"] = len(result["orders"])
     result["journal_room"] = None  # there is no journal
     del result["shown_ns"]
+    failed = f"tickwire: {args.config}: the strategy failed and was not called again; see `tickwire strategy check`"
+    if result["strategy_failures"]:
+        print(failed, file=sys.stderr)
     if args.json:
         _print_json(result)
-        return 0
+        return 1 if result["strategy_failures"] else 0
     always = ("messages", "unknown", "malformed", "book_errors", "orders")
     told = ("messages_lost", "replaces_sent", "cancels_sent", "open_orders", "leg_groups")
     for key in (*always, *told, *(key for key in result if key.startswith("risk_"))):
@@ -102,7 +105,7 @@ def _replay(args: argparse.Namespace) -> int:
             print(f"{key.replace('_', ' '):<16}{result[key]}")
     if result["messages"]:
         print(f"{'ns per message':<16}{result['elapsed_ns'] / result['messages']:.1f}")
-    return 0
+    return 1 if result["strategy_failures"] else 0
 
 
 def _generate(args: argparse.Namespace) -> int:

@@ -209,7 +209,12 @@ def _who() -> str:
 def _kill(args: argparse.Namespace) -> int:
     target = Target(args.block)
     if args.revive:
-        target.control.revive()
+        if target.engine() is None:
+            target.control.hold(False)  # the next engine looks for its kill file before anything else
+        if not target.control.revive():
+            raise TickwireError(
+                f"{args.block}: not revived: the engine's risk.kill_file is there; remove it, and do this again"
+            )
     else:
         reason = " ".join((args.reason or "").split())  # one line, as it is shown in one
         target.control.kill(f"{_who()}: {reason or 'no reason given'}")

@@ -8,7 +8,7 @@ of an unsigned 64-bit integer and a signed one, and none of them ever reaches 2^
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -93,6 +93,14 @@ def _dtype(record: str) -> np.dtype[Any]:
     )
 
 
+class Level(NamedTuple):
+    """One price of one side, as bid_level and ask_level give it: a copy, since the books are the engine's."""
+
+    price: int
+    shares: int
+    orders: int
+
+
 LEVEL, EVENT, ORDER, UPDATE, SETTINGS = (_dtype(record) for record in _FIELDS)
 
 _HELPER: dict[str, Any] = {"error_model": "numpy", "boundscheck": True, "inline": "never"}
@@ -153,10 +161,11 @@ def bid_levels(event):
 
 @numba.njit(**_HELPER)
 def bid_level(event, n):
-    """The bid level n behind the best (0: the best): a record with price, shares, orders. n < bid_levels(event)."""
+    """The bid level n behind the best (0: the best): its price, shares and orders. n < bid_levels(event)."""
     if n < 0 or n >= bid_levels(event):
         raise IndexError("bid_level: n must be below bid_levels(event)")
-    return numba.carray(_at(event.level_at, event.books, event.locate, _BIDS, n), (1,), LEVEL)[0]
+    level = numba.carray(_at(event.level_at, event.books, event.locate, _BIDS, n), (1,), LEVEL)[0]
+    return Level(level.price, level.shares, level.orders)
 
 
 @numba.njit(**_HELPER)
@@ -167,10 +176,11 @@ def ask_levels(event):
 
 @numba.njit(**_HELPER)
 def ask_level(event, n):
-    """The ask level n behind the best (0: the best): a record with price, shares, orders. n < ask_levels(event)."""
+    """The ask level n behind the best (0: the best): its price, shares and orders. n < ask_levels(event)."""
     if n < 0 or n >= ask_levels(event):
         raise IndexError("ask_level: n must be below ask_levels(event)")
-    return numba.carray(_at(event.level_at, event.books, event.locate, _ASKS, n), (1,), LEVEL)[0]
+    level = numba.carray(_at(event.level_at, event.books, event.locate, _ASKS, n), (1,), LEVEL)[0]
+    return Level(level.price, level.shares, level.orders)
 
 
 @numba.njit(**_HELPER)

@@ -59,8 +59,10 @@ class Watcher:
         return None
 
     def _look_for_kill_file(self) -> None:
-        if self.kill_file and Path(self.kill_file).exists() and not self.control.read()["killed"]:
+        there = bool(self.kill_file) and Path(self.kill_file).exists()
+        if there and not self.control.read()["killed"]:
             self.control.kill(f"kill file {self.kill_file}")
+        self.control.hold(there)
 
     def _grown(self, block: dict[str, Any], counter: str) -> int:
         return int(block[counter]) - int(self.before.get(counter, 0))
@@ -138,9 +140,12 @@ class Watcher:
             log.warning("feed: %d messages lost in session %s", lost, block["feed_session"])
         if self._turned(block, "stale"):
             if block["stale"]:
-                log.warning("the books are stale: no order goes out until the next feed session")
+                log.warning(
+                    "the books are stale, messages are missing: no order goes out until the feed has caught up or its "
+                    "next session begins"
+                )
             else:
-                log.info("a new feed session: the books are complete again")
+                log.info("the books are complete again")
 
     def _orders(self, block: dict[str, Any]) -> None:
         rejected = min(self._grown(block, "orders_rejected"), _REJECTS)

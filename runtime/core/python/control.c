@@ -107,7 +107,15 @@ static PyObject *kill_trading(PyObject *self, PyObject *arguments)
 static PyObject *revive(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    control_revive(self_of(self)->control);
+    return PyBool_FromLong(control_revive(self_of(self)->control));
+}
+
+static PyObject *hold(PyObject *self, PyObject *held)
+{
+    int truth = PyObject_IsTrue(held);
+    if (truth < 0)
+        return NULL;
+    control_hold(self_of(self)->control, truth != 0);
     Py_RETURN_NONE;
 }
 
@@ -177,6 +185,7 @@ static PyMethodDef control_methods[] = {
     {"__exit__", leave, METH_VARARGS, NULL},
     {"kill", kill_trading, METH_VARARGS, NULL},
     {"revive", revive, METH_NOARGS, NULL},
+    {"hold", hold, METH_O, NULL},
     {"set_limits", set_limits, METH_O, NULL},
     {"restrict", set_restricted, METH_O, NULL},
     {"read", read_control, METH_NOARGS, NULL},
