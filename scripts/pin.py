@@ -17,12 +17,15 @@ from pathlib import Path
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements"
 
 
-def resolve(python: str, lists: list[Path]) -> dict[str, str]:
-    """Names and versions pip would install into an empty environment of an interpreter."""
+def resolve(python: str, lists: list[Path], within: dict[str, str] | None = None) -> dict[str, str]:
+    """Names and versions pip would install into an empty environment of an interpreter, of the versions ``within``."""
     with tempfile.TemporaryDirectory() as directory:
         venv, report = Path(directory, "venv"), Path(directory, "report.json")
         subprocess.run([python, "-m", "venv", str(venv)], check=True)
         words = [word for path in lists for word in ("--requirement", str(path))]
+        constraints = Path(directory, "constraints.txt")
+        constraints.write_text("".join(f"{name}=={pin}\n" for name, pin in (within or {}).items()), encoding="utf-8")
+        words += ["--constraint", str(constraints)]
         pip = [str(venv / "bin/python"), "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
         subprocess.run([*pip, "--report", str(report), *words], check=True)
         installs = json.loads(report.read_text(encoding="utf-8"))["install"]
@@ -42,7 +45,7 @@ def main() -> int:
     arguments = parser.parse_args()
     site_in, test_in = REQUIREMENTS / "site.in", REQUIREMENTS / "test.in"
     oldest = resolve(arguments.python[0], [site_in, test_in])
-    site = {name: oldest[name] for name in resolve(arguments.python[0], [site_in])}
+    site = {name: oldest[name] for name in resolve(arguments.python[0], [site_in], oldest)}
     write(REQUIREMENTS / "site.txt", site)
     write(REQUIREMENTS / "test.txt", {name: version for name, version in oldest.items() if name not in site})
     for python in arguments.python[1:]:

@@ -8,8 +8,6 @@
 #include "bench.h"
 #include "book_walk.h"
 
-#define PER_PACKET_MAX 64
-
 typedef void (*on_top)(void *context, const struct book *book, uint16_t locate);
 
 struct watcher {
@@ -44,7 +42,9 @@ static inline const uint8_t *take_packet(struct walk *walk, const struct book *b
         __builtin_prefetch(at + 1024); /* a packet comes from a network card into the cache, a file does not */
         at += 2 + length;
         if (LIKELY(expected == length)) {
-            book_look(book, message[n++]);
+            if (walk->look_ahead)
+                book_look(book, message[n]);
+            n++;
             continue;
         }
         walk->unknown += expected == 0;
@@ -57,7 +57,7 @@ static inline const uint8_t *take_packet(struct walk *walk, const struct book *b
 
 static void run(struct walk *walk, struct book *book, const struct bench_file *file, struct watcher *watcher)
 {
-    const uint8_t *message[PER_PACKET_MAX];
+    const uint8_t *message[BOOK_HAND];
     const uint8_t *end = file->bytes + file->size;
     on_top callback = walk->callback ? callback_in_use : NULL;
     for (const uint8_t *at = file->bytes; at < end;) {
@@ -95,9 +95,9 @@ int main(int count, char **arguments)
                         .look_ahead = bench_number(count, arguments, "look_ahead", 1) != 0,
                         .callback = bench_number(count, arguments, "callback", 1) != 0};
     if (max_orders < 1 || max_orders > BOOK_ORDERS_LIMIT || max_instruments < 1 || max_instruments > BOOK_INSTRUMENTS_LIMIT ||
-        walk.per_packet < 1 || walk.per_packet > PER_PACKET_MAX)
-        bench_fail("book: max_orders must be 1 to %u, max_instruments 1 to %u, per_packet 1 to %d", BOOK_ORDERS_LIMIT,
-                   BOOK_INSTRUMENTS_LIMIT, PER_PACKET_MAX);
+        walk.per_packet < 1 || walk.per_packet > BOOK_HAND)
+        bench_fail("book: max_orders must be 1 to %u, max_instruments 1 to %u, per_packet 1 to %u", BOOK_ORDERS_LIMIT,
+                   BOOK_INSTRUMENTS_LIMIT, BOOK_HAND);
     struct bench_file file = bench_load(arguments[1]);
     struct arena arena;
     struct book book;

@@ -19,9 +19,9 @@
  *
  * Clock: rdtscp on x86-64, scaled against CLOCK_MONOTONIC over the run, elsewhere clock_gettime. Both reads are in the figure. */
 #include "bench.h"
+#include "bench_engine.h"
 
 #include "clock.h"
-#include "engine.h"
 #include "transport/replay.h"
 
 #define BATCH 64u        /* packets between two looks at the clock */
@@ -226,12 +226,7 @@ int main(int count, char **arguments)
     settings.strategy = tw_strategy_find("imbalance");
     settings.strategy_settings = (struct tw_strategy_settings){
         .ratio = bench_number(count, arguments, "ratio", 3), .size = 100, .max_instruments = settings.max_instruments};
-    settings.risk_limits = (struct risk_limits){.max_notional = UINT64_MAX,
-                                                .max_size = 1000,
-                                                .collar_bps = 10000,
-                                                .max_position = 1u << 30,
-                                                .max_open_orders = 1000,
-                                                .max_orders_per_s = 1u << 30};
+    settings.risk_limits = bench_limits();
     settings.feed.policy.keep_packets = 16;
     settings.orders.version = bench_number(count, arguments, "version", 50) == 42 ? OUCH_42 : OUCH_50;
     snprintf(settings.orders.firm, sizeof settings.orders.firm, "TICK");

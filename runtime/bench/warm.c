@@ -14,11 +14,11 @@
  *
  * FILE is the market, as mix.c writes it. It must have messages enough for all orders. */
 #include "bench.h"
+#include "bench_engine.h"
 
 #include <arpa/inet.h>
 #include <unistd.h>
 
-#include "engine.h"
 #include "transport/connection.h"
 #include "transport/twin.h"
 
@@ -188,12 +188,7 @@ static void start(uint64_t messages)
     settings.strategy = tw_strategy_find("imbalance");
     settings.strategy_settings = (struct tw_strategy_settings){
         .ratio = 3, .size = 100, .max_instruments = INSTRUMENTS, .symbol_count = 1, .symbols = {"BENCH   "}};
-    settings.risk_limits = (struct risk_limits){.max_notional = UINT64_MAX,
-                                                .max_size = 1000,
-                                                .collar_bps = 10000,
-                                                .max_position = 1u << 30,
-                                                .max_open_orders = 1000,
-                                                .max_orders_per_s = 1u << 30};
+    settings.risk_limits = bench_limits();
     settings.feed.policy.keep_packets = 16;
     if (!engine_init(&engine, &settings, &failure) || !engine_attach(&engine, &failure))
         bench_fail("%s", failure.text);

@@ -185,6 +185,9 @@ void control_kill(struct control *control, const char *reason)
 
 void control_hold(struct control *control, bool held)
 {
+    bool holds = (atomic_load(&control->killed) & CONTROL_HELD) != 0;
+    if (holds == held) /* asked many times a second: the engine keeps this line, which a write would take from it */
+        return;
     if (held)
         atomic_fetch_or(&control->killed, CONTROL_KILLED | CONTROL_HELD);
     else

@@ -378,7 +378,10 @@ bool feed_tick(struct feed *feed, const struct transport *transport, uint64_t no
 {
     if (feed->heard_ns == 0) /* nothing yet: silence counts from here */
         feed->heard_ns = now_ns;
-    bool away = feed->looked_ns != 0 && since(feed->looked_ns, now_ns, feed->policy.gap_timeout_ms / 2);
+    uint32_t absence_ms = feed->policy.gap_timeout_ms / 2;
+    if (absence_ms < FEED_ABSENCE_MS)
+        absence_ms = FEED_ABSENCE_MS;
+    bool away = feed->looked_ns != 0 && since(feed->looked_ns, now_ns, absence_ms);
     feed->looked_ns = now_ns;
     feed->silent = feed->policy.silent_ms != 0 && since(feed->heard_ns, now_ns, feed->policy.silent_ms);
     if (LIKELY(!feed->gap) || feed_has_kept(feed))

@@ -7,8 +7,8 @@
  * re-request server, the same again every `request_ms`, and whatever line brings them first closes the gap; what was kept is then
  * taken in order. After `gap_timeout_ms` without one of the missing messages, or when no more can be kept, the gap is declared: the
  * missing messages are counted as lost, the feed goes on behind them and is `stale` until the next session, because books that
- * missed messages are wrong. When nobody has looked for half of the time-out (the process was stopped), nobody has asked, and it
- * begins anew. A heartbeat and the end of the session show a gap too; an end waits until the gap before it is closed or declared.
+ * missed messages are wrong. When nobody has looked for half of the time-out, FEED_ABSENCE_MS at least (the process was
+ * stopped), nobody has asked, and it begins anew. A heartbeat and the end of the session show a gap too; an end waits until the gap before it is closed or declared.
  *
  * Lines. A and B may be far apart. A session begins with the first packet of it on either, never with a requested one; its id may
  * begin again only on a line that has said its end, because elsewhere the packet with sequence 1 is that line running behind.
@@ -27,6 +27,7 @@
 #include "mold.h"
 #include "transport/transport.h"
 
+#define FEED_ABSENCE_MS 20u /* far more than the milliseconds between two feed_tick */
 #define FEED_SEQUENCE_LAST (1ULL << 40) /* far beyond the messages of any session */
 
 struct feed_policy {

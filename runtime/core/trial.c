@@ -195,20 +195,20 @@ static void fill_resting(struct trial *trial, struct wave *wave, uint16_t locate
 
 /* --- events --- */
 
+const struct tw_level *trial_level_at(const void *levels, uint32_t locate, uint32_t side, uint32_t nth)
+{
+    (void)locate;
+    const struct trial_levels *shown = levels;
+    return nth < shown->count[side] ? &shown->level[side][nth] : NULL;
+}
+
+uint32_t trial_level_count(const void *levels, uint32_t locate, uint32_t side)
+{
+    (void)locate;
+    return ((const struct trial_levels *)levels)->count[side];
+}
+
 /* An event's levels are copied, since the book goes on before its call. */
-static const struct tw_level *level_at(const void *books, uint32_t locate, uint32_t side, uint32_t nth)
-{
-    (void)locate;
-    const struct trial_levels *levels = books;
-    return nth < levels->count[side] ? &levels->level[side][nth] : NULL;
-}
-
-static uint32_t level_count(const void *books, uint32_t locate, uint32_t side)
-{
-    (void)locate;
-    return ((const struct trial_levels *)books)->count[side];
-}
-
 static void copy_levels(const struct trial *trial, uint16_t locate, enum book_side_index side, struct trial_levels *levels)
 {
     const struct tw_level *level;
@@ -227,8 +227,8 @@ static void put_event(struct trial *trial, uint32_t slot, uint16_t locate, uint6
                                .bid_shares = top.bid_shares,
                                .ask_shares = top.ask_shares,
                                .books = levels,
-                               .level_at = level_at,
-                               .level_count = level_count,
+                               .level_at = trial_level_at,
+                               .level_count = trial_level_count,
                                .position = trial->positions[locate],
                                .bid = top.bid,
                                .ask = top.ask,

@@ -32,10 +32,14 @@ struct trial_counts {
     uint64_t overhead_ns; /* of the same loop with an empty function in the strategy's place */
 };
 
+/* The levels of an event that has no books behind it: the `books` of these two functions of an event. */
 struct trial_levels {
     uint32_t count[2];
     struct tw_level level[2][TRIAL_LEVELS]; /* best first */
 };
+
+const struct tw_level *trial_level_at(const void *levels, uint32_t locate, uint32_t side, uint32_t nth);
+uint32_t trial_level_count(const void *levels, uint32_t locate, uint32_t side);
 
 struct trial_order {
     uint32_t price, shares; /* shares 0: none open */

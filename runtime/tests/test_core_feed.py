@@ -208,6 +208,17 @@ def test_time_in_which_nobody_asked_is_not_the_servers() -> None:
     assert not feed.state()["stale"] and feed.state()["messages_lost"] == 0
 
 
+@pytest.mark.parametrize("timeout_ms", [1, 2, 3, 10])
+def test_a_short_time_out_ends_too(timeout_ms: int) -> None:
+    """Ticks may be as far apart as the time-out is long: that alone is no absence."""
+    feed = _core.Feed(gap_timeout_ms=timeout_ms, request_ms=1, request=True)
+    assert feed.packet(packet(1, 2), "A", MS) == [body(DAY, 1), body(DAY, 2)]
+    assert feed.packet(packet(4, 1), "A", 2 * MS) == []
+    for at in range(2, 24, 3):
+        feed.tick(at * MS)
+    assert feed.drain() == [body(DAY, 4)] and feed.state()["messages_lost"] == 1
+
+
 def test_a_feed_that_has_seen_nothing() -> None:
     feed = _core.Feed()
     assert feed.tick(MS) == [] and feed.drain() == [] and feed.packet(b"") == []

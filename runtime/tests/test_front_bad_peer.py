@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,15 +80,20 @@ def rest(site: Site, peer: Peer, sent: int) -> dict[str, Any]:
     return block
 
 
-def test_a_peer_that_stops_reading_costs_orders_and_nothing_else(
-    peer: Peer, processes: Processes, tmp_path: Path
-) -> None:
+def at_work(peer: Peer, processes: Processes, tmp_path: Path) -> tuple[Site, subprocess.Popen[bytes], Trade]:
+    """An engine, its process and its market, with 5 orders that are answered."""
     site = engine(peer, tmp_path)
     running = processes.start("run", site.engine)
     trade = Trade(site, peer)
     trade.want(5)
     rest(site, peer, 5)
+    return site, running, trade
 
+
+def test_a_peer_that_stops_reading_costs_orders_and_nothing_else(
+    peer: Peer, processes: Processes, tmp_path: Path
+) -> None:
+    site, running, trade = at_work(peer, processes, tmp_path)
     peer.reads.clear()
     block = fill(trade)
     assert block["state"] == "live" and block["gaps"] == block["messages_lost"] == block["book_errors"] == 0
@@ -108,12 +114,7 @@ def test_a_peer_that_stops_reading_costs_orders_and_nothing_else(
 
 
 def test_a_peer_that_stops_reading_and_is_gone_is_met_again(peer: Peer, processes: Processes, tmp_path: Path) -> None:
-    site = engine(peer, tmp_path)
-    running = processes.start("run", site.engine)
-    trade = Trade(site, peer)
-    trade.want(5)
-    rest(site, peer, 5)
-
+    site, running, trade = at_work(peer, processes, tmp_path)
     peer.reads.clear()
     sent = fill(trade)["orders_sent"]
     peer.drop()

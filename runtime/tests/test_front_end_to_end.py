@@ -9,16 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from front_site import TICKWIRE, TIME_LIMIT_S, Processes, Site, tickwire
+from front_site import TICKWIRE, TIME_LIMIT_S, Site, tickwire
 
 from tickwire import config
-
-
-@pytest.fixture
-def processes(tmp_path):
-    started = Processes(tmp_path)
-    yield started
-    started.close()
 
 
 @pytest.fixture

@@ -12,49 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import __version__, config, journal, limits, log, status, strategy
+from .arguments import host_port, positive, rate, seconds, whole
 from .errors import TickwireError
 
 # The other modules are imported by the commands that need them: `tickwire status` runs as a health check every few
 # seconds on small machines, and should not pay for the exchange.
-
-
-def _number(text: str, kind: type[int] | type[float] = float) -> Any:
-    try:
-        return kind(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {'a whole' if kind is int else 'a'} number") from None
-
-
-def _whole(text: str) -> int:
-    return int(_number(text, int))
-
-
-def _positive(text: str) -> int:
-    value = _whole(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not above 0")
-    return value
-
-
-def _rate(text: str) -> float:
-    value = float(_number(text))
-    if not 0 <= value <= 1e8:
-        raise argparse.ArgumentTypeError(f"{text} is outside 0 (unpaced) to 1e8 messages per second")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(_number(text))
-    if not 0 < value <= 86400:
-        raise argparse.ArgumentTypeError(f"{text} is outside 0..86400 seconds")
-    return value
-
-
-def _host_port(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as 10.110.0.1:26402")
-    return host, int(port)
 
 
 def _print_json(value: Any) -> None:
@@ -193,14 +155,14 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command("generate", _generate, "Write a synthetic ITCH 5.0 file whose mix follows a published trading day.")
     sub.add_argument("out", metavar="OUT", help="file to write, .gz by suffix")
-    sub.add_argument("--messages", type=_positive, default=100_000, metavar="N", help="default %(default)s")
-    sub.add_argument("--seed", type=_whole, default=1, metavar="S", help="same seed, same file; default %(default)s")
-    sub.add_argument("--instruments", type=_positive, default=100, metavar="K", help="default %(default)s")
+    sub.add_argument("--messages", type=positive, default=100_000, metavar="N", help="default %(default)s")
+    sub.add_argument("--seed", type=whole, default=1, metavar="S", help="same seed, same file; default %(default)s")
+    sub.add_argument("--instruments", type=positive, default=100, metavar="K", help="default %(default)s")
     sub.add_argument("--deep", action="store_true", help="books as deep as on a real day: up to 2,400 levels")
 
     sub = command("decode", _decode, "Print the messages of an ITCH file as JSON lines.")
     sub.add_argument("file", metavar="FILE", help="ITCH 5.0 file, .gz by suffix")
-    sub.add_argument("--limit", type=_positive, metavar="N", help="only the first N")
+    sub.add_argument("--limit", type=positive, metavar="N", help="only the first N")
 
     sub = command("status", _status, "Show an engine or an exchange; exit code 1 when it is not running.")
     status.add_arguments(sub)
@@ -221,10 +183,12 @@ def parser() -> argparse.ArgumentParser:
     sub = kinds.add_parser("t2t", help="Tick-to-trade of a running engine.", description="Tick-to-trade of an engine.")
     sub.set_defaults(action=_bench_t2t)
     sub.add_argument("--block", required=True, help="the engine's engine.block")
-    sub.add_argument("--exchange", required=True, type=_host_port, metavar="HOST:PORT", help="its control port")
-    sub.add_argument("--messages", type=_positive, metavar="N", help="default: the exchange's whole file")
-    sub.add_argument("--rate", type=_rate, metavar="R", help="messages per second; default: the exchange's feed.rate")
-    sub.add_argument("--timeout", type=_seconds, metavar="S", help="default: duration of the feed and 30 s")
+    sub.add_argument("--exchange", required=True, type=host_port, metavar="HOST:PORT", help="its control port")
+    sub.add_argument("--messages", type=positive, metavar="N", help="default: the exchange's whole file")
+    sub.add_argument("--rate", type=rate, metavar="R", help="messages per second; default: the exchange's feed.rate")
+    sub.add_argument(
+        "--timeout", type=seconds(0.001, 86400), metavar="S", help="default: duration of the feed and 30 s"
+    )
     sub.add_argument("--json", action="store_true")
     return top
 

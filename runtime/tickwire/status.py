@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _core
+from .arguments import seconds
 from .errors import TickwireError
 
 WIDTH = 80
@@ -286,20 +287,12 @@ def lines_of(path: str, state: Mapping[str, Any]) -> Sequence[str]:
     return values(state) if state["component"] == "exchange" else picture(state, None, percentiles(path))
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not 0.05 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} is outside 0.05..3600 seconds")
-    return value
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `tickwire status`."""
     parser.add_argument("block", metavar="BLOCK", help="its engine.block or exchange.block")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="every counter")
     how.add_argument("--live", action="store_true", help="show it until Ctrl-C, with rates")
-    parser.add_argument("--interval", type=_seconds, default=1.0, metavar="S", help="of --live; default %(default)s s")
+    parser.add_argument(
+        "--interval", type=seconds(0.05, 3600), default=1.0, metavar="S", help="of --live; default %(default)s s"
+    )

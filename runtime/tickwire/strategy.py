@@ -29,6 +29,7 @@ from types import FunctionType
 from typing import Any
 
 from . import config
+from .arguments import seconds
 from .errors import TickwireError
 
 BUILT_IN = {
@@ -464,16 +465,6 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _limit(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
-    if not 0.01 <= value <= 86400:
-        raise argparse.ArgumentTypeError(f"{text} is outside 0.01..86400 seconds")
-    return value
-
-
 def add_parser(commands: Any) -> None:
     """`strategy` among the commands of the command line."""
     text = "Strategies: check one in Python, list those built in."
@@ -488,6 +479,6 @@ def add_parser(commands: Any) -> None:
     sub.add_argument("--config", metavar="CONFIG", help="engine configuration (default: the defaults)")
     sub.add_argument("--json", action="store_true")
     text = "seconds one call may take before the check gives up; default %(default)g"
-    sub.add_argument("--limit", type=_limit, default=_LIMIT_S, metavar="S", help=text)
+    sub.add_argument("--limit", type=seconds(0.01, 86400), default=_LIMIT_S, metavar="S", help=text)
     text = "Name the built-in strategies."
     kinds.add_parser("list", help=text, description=text).set_defaults(action=_list)

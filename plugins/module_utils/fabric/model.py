@@ -1,81 +1,31 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The fabric as typed objects: what every switch and every host is rendered from.
 
-Objects are made by ``intent.parse_intent`` and hold only what passed its checks. Units are in the names.
+Objects are made by ``intent.parse_intent`` and hold only what passed its checks. Units are in the names. What a device
+has in the end, overrides included, is ``settings``: of the fabric, of a device, of a port (:mod:`.settings`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
-# ECN thresholds grow with the speed: 100 kB and 400 kB at 25 Gb/s, that is 400/1600 kB at 100 Gb/s, mark
-# probability 20 % at kmax (the vendor default of DCQCN as the HPCC paper, SIGCOMM 2019, gives it).
-KMIN_KB_PER_GBPS = 4
-KMAX_KB_PER_GBPS = 16
-DEFAULT_PMAX = 20
+from .settings import Ecn, EcnThresholds, Lane, Mtu, Settings, Watchdog
 
+__all__ = ["Ecn", "EcnThresholds", "Lane", "Mtu", "Settings", "Watchdog"]
 
-@dataclass(frozen=True)
-class EcnThresholds:
-    """Marking curve of one queue: none below ``kmin_bytes``, up to ``pmax`` percent at ``kmax_bytes``, all above."""
-
-    kmin_bytes: int
-    kmax_bytes: int
-    pmax: int
-
-
-@dataclass(frozen=True)
-class Ecn:
-    """ECN of a lane. ``kmin_kb`` and ``kmax_kb`` (1 kB = 1000 bytes) are both None when they scale with the speed."""
-
-    kmin_kb: int | None = None
-    kmax_kb: int | None = None
-    pmax: int = DEFAULT_PMAX
-
-    def at_speed(self, speed_gbps: int) -> EcnThresholds:
-        """Thresholds in bytes on a port of ``speed_gbps`` Gb/s."""
-        kmin_kb = self.kmin_kb if self.kmin_kb is not None else KMIN_KB_PER_GBPS * speed_gbps
-        kmax_kb = self.kmax_kb if self.kmax_kb is not None else KMAX_KB_PER_GBPS * speed_gbps
-        return EcnThresholds(kmin_kb * 1000, kmax_kb * 1000, self.pmax)
-
-
-@dataclass(frozen=True)
-class Lane:
-    """One class of traffic. ``share`` is percent of what strict lanes leave, None on a strict lane."""
-
-    name: str
-    dscp: tuple[int, ...]
-    priority: int
-    lossless: bool = False
-    strict: bool = False
-    share: int | None = None
-    default: bool = False
-    ecn: Ecn | None = None
-
-
-@dataclass(frozen=True)
-class Mtu:
-    """Largest layer 3 packet in bytes, at the hosts and at the switch ports."""
-
-    host: int = 9000
-    switch: int = 9214
-
-
-@dataclass(frozen=True)
-class Watchdog:
-    """PFC watchdog: acts after ``detect_ms`` of storm, ends after ``restore_ms`` without pause."""
-
-    detect_ms: int = 200
-    restore_ms: int = 400
-    action: str = "drop"
+HOST_TIER = 0
+TIERS = {"host": HOST_TIER, "leaf": 1, "spine": 2, "super_spine": 3}
 
 
 @dataclass(frozen=True)
 class Vlan:
-    """A named VLAN."""
+    """A named VLAN and the names of the lanes that travel in it, in the order of the intent's lanes."""
 
     name: str
     vid: int
+    lanes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -91,25 +41,104 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Link:
-    """A cable of ``cable_m`` metres between two ports at ``speed_gbps`` Gb/s, carrying the VLAN named ``vlan``."""
+    """A cable of ``cable_m`` metres between two ports at ``speed_gbps`` Gb/s.
+
+    ``vlan`` is the name of the untagged VLAN, None on a trunk; ``vlans`` names the tagged ones. ``lanes`` names the
+    lanes that the link carries: those of its VLANs, or fewer.
+    """
 
     a: Endpoint
     b: Endpoint
     speed_gbps: int
     cable_m: float
-    vlan: str = "trading"
+    vlan: str | None
+    vlans: tuple[str, ...]
+    lanes: tuple[str, ...]
+
+    @property
+    def ends(self) -> tuple[Endpoint, Endpoint]:
+        return (self.a, self.b)
+
+
+@dataclass(frozen=True)
+class Device:
+    """A switch or a host. ``os`` is None on a host; ``tier`` 0 is a host, 1 a leaf, 2 a spine, 3 above that.
+
+    ``group`` names the switches that stand in for each other: a rollout takes one group at a time. ``latency_ns`` is
+    what a packet needs from port to port; None: that of the ASIC. ``port_settings`` has the ports with overrides only.
+    """
+
+    name: str
+    os: str | None
+    tier: int
+    group: str
+    settings: Settings
+    version: str | None = None
+    asic: str | None = None
+    latency_ns: int | None = None
+    port_settings: Mapping[str, Settings] = field(default_factory=dict)
+
+    @property
+    def is_switch(self) -> bool:
+        return self.os is not None
+
+    def at(self, port: str) -> Settings:
+        """The settings of one port."""
+        return self.port_settings.get(port, self.settings)
+
+    def mtu_at(self, port: str) -> int:
+        """Largest layer 3 packet of a port in bytes."""
+        mtu = self.at(port).mtu
+        return mtu.switch if self.is_switch else mtu.host
 
 
 @dataclass(frozen=True)
 class DevicePort:
-    """A port of one device, seen from that device. ``link`` is the index in ``fabric.links``."""
+    """A port of one device, seen from that device. ``link`` is the index in ``fabric.links``.
+
+    ``lanes`` are the lanes of this port in order of service: ``settings.bands`` without those that its VLANs do not
+    carry.
+    """
 
     name: str
     link: int
     speed_gbps: int
     cable_m: float
-    vlan: Vlan
+    vlan: Vlan | None
+    tagged: tuple[Vlan, ...]
     peer: Endpoint
+    mtu: int
+    settings: Settings
+    lanes: tuple[Lane, ...]
+
+    @property
+    def vlans(self) -> tuple[Vlan, ...]:
+        """Untagged, then tagged."""
+        return ((self.vlan,) if self.vlan else ()) + self.tagged
+
+    @property
+    def lossless(self) -> tuple[Lane, ...]:
+        """Lanes for which this port sends and obeys pauses."""
+        return tuple(lane for lane in self.lanes if lane.lossless)
+
+
+@dataclass(frozen=True)
+class Path:
+    """A way of a lane's packets, device by device, ``packet_bytes`` each on the wire; ``target_ns`` None: no target."""
+
+    name: str
+    hops: tuple[str, ...]
+    lane: str
+    packet_bytes: int = 128
+    target_ns: int | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order whose legs leave together on the paths named."""
+
+    name: str
+    legs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -118,85 +147,82 @@ class Fabric:
 
     name: str
     roce_version: int
-    trust: str
-    mtu: Mtu
-    lanes: tuple[Lane, ...]
+    settings: Settings
     vlans: tuple[Vlan, ...]
-    watchdog: Watchdog
     links: tuple[Link, ...]
+    devices: Mapping[str, Device]
+    routing: str = "valley_free"
+    paths: tuple[Path, ...] = ()
+    orders: tuple[Order, ...] = ()
+    host_stages_ns: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def trust(self) -> str:
+        return self.settings.trust
+
+    @property
+    def mtu(self) -> Mtu:
+        return self.settings.mtu
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        return self.settings.lanes
+
+    @property
+    def watchdog(self) -> Watchdog:
+        return self.settings.watchdog
 
     @property
     def default_lane(self) -> Lane:
-        """The lane of everything that no DSCP names."""
-        return next(lane for lane in self.lanes if lane.default)
+        return self.settings.default_lane
 
     @property
     def bands(self) -> tuple[Lane, ...]:
-        """Lanes in order of service: strict ones first, then by priority, high to low."""
-        return tuple(sorted(self.lanes, key=lambda lane: (not lane.strict, -lane.priority)))
+        return self.settings.bands
 
     @property
-    def devices(self) -> tuple[str, ...]:
-        """Every device that a link names, in order of appearance."""
-        return tuple(dict.fromkeys(end.device for link in self.links for end in (link.a, link.b)))
+    def switches(self) -> tuple[Device, ...]:
+        """Every switch, in order of appearance."""
+        return tuple(device for device in self.devices.values() if device.is_switch)
+
+    @property
+    def hosts(self) -> tuple[Device, ...]:
+        """Every device that is no switch, in order of appearance."""
+        return tuple(device for device in self.devices.values() if not device.is_switch)
+
+    @cached_property
+    def _vlans_by_name(self) -> Mapping[str, Vlan]:
+        return {vlan.name: vlan for vlan in self.vlans}
 
     def vlan(self, name: str) -> Vlan:
         """The VLAN of that name; KeyError when there is none."""
-        for vlan in self.vlans:
-            if vlan.name == name:
-                return vlan
-        raise KeyError(name)
+        return self._vlans_by_name[name]
+
+    @cached_property
+    def links_of(self) -> Mapping[str, tuple[tuple[int, Endpoint, Endpoint], ...]]:
+        """Device -> (index of the link, own end, other end), in the order of ``links``."""
+        found: dict[str, list[tuple[int, Endpoint, Endpoint]]] = {name: [] for name in self.devices}
+        for index, link in enumerate(self.links):
+            found[link.a.device].append((index, link.a, link.b))
+            found[link.b.device].append((index, link.b, link.a))
+        return {name: tuple(ends) for name, ends in found.items()}
 
     def ports_of(self, device: str) -> tuple[DevicePort, ...]:
         """The ports of ``device`` in the order of ``fabric.links``; empty when no link names it."""
-        found = []
-        for index, link in enumerate(self.links):
-            for end, peer in ((link.a, link.b), (link.b, link.a)):
-                if end.device == device:
-                    vlan = self.vlan(link.vlan)
-                    found.append(DevicePort(end.port, index, link.speed_gbps, link.cable_m, vlan, peer))
-        return tuple(found)
+        return tuple(self._port(index, end, peer) for index, end, peer in self.links_of.get(device, ()))
 
-    def to_mapping(self) -> dict[str, object]:
-        """The intent as plain data, every default written out; ``parse_intent`` of it is equal to this object."""
-        return {
-            "name": self.name,
-            "roce_version": self.roce_version,
-            "trust": self.trust,
-            "mtu": {"host": self.mtu.host, "switch": self.mtu.switch},
-            "lanes": {lane.name: _lane_mapping(lane) for lane in self.lanes},
-            "vlans": {vlan.name: vlan.vid for vlan in self.vlans},
-            "watchdog": {
-                "detect_ms": self.watchdog.detect_ms,
-                "restore_ms": self.watchdog.restore_ms,
-                "action": self.watchdog.action,
-            },
-            "links": [
-                {
-                    "a": str(link.a),
-                    "b": str(link.b),
-                    "speed_gbps": link.speed_gbps,
-                    "cable_m": link.cable_m,
-                    "vlan": link.vlan,
-                }
-                for link in self.links
-            ],
-        }
-
-
-def _lane_mapping(lane: Lane) -> dict[str, object]:
-    out: dict[str, object] = {
-        "dscp": list(lane.dscp),
-        "priority": lane.priority,
-        "lossless": lane.lossless,
-        "strict": lane.strict,
-        "default": lane.default,
-    }
-    if lane.share is not None:
-        out["share"] = lane.share
-    if lane.ecn is not None:
-        ecn: dict[str, object] = {"pmax": lane.ecn.pmax}
-        if lane.ecn.kmin_kb is not None:
-            ecn.update(kmin_kb=lane.ecn.kmin_kb, kmax_kb=lane.ecn.kmax_kb)
-        out["ecn"] = ecn
-    return out
+    def _port(self, index: int, end: Endpoint, peer: Endpoint) -> DevicePort:
+        link, device = self.links[index], self.devices[end.device]
+        settings = device.at(end.port)
+        return DevicePort(
+            name=end.port,
+            link=index,
+            speed_gbps=link.speed_gbps,
+            cable_m=link.cable_m,
+            vlan=self.vlan(link.vlan) if link.vlan else None,
+            tagged=tuple(self.vlan(name) for name in link.vlans),
+            peer=peer,
+            mtu=device.mtu_at(end.port),
+            settings=settings,
+            lanes=tuple(lane for lane in settings.bands if lane.name in link.lanes),
+        )

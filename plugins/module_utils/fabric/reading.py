@@ -99,3 +99,10 @@ def name(value: object, path: str) -> str:
     if not NAME.fullmatch(word):
         raise IntentError(path, f"{shown(word)} is not a name: a letter, then letters, digits, - or _, 32 in all")
     return word
+
+
+def number(value: object, path: str, low: float, high: float) -> float:
+    """A number above low, up to high, whole or not."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not low < value <= high:
+        raise IntentError(path, f"{shown(value)} has to be a number above {low}, up to {high}")
+    return value

@@ -6,8 +6,6 @@
 
 #include "../trial.h"
 
-#define SHOWN_LEVELS 64 /* a side, in an event made by hand */
-
 struct strategy_object {
     PyObject_HEAD
     struct arena arena;
@@ -120,13 +118,13 @@ static PyObject *orders_as_list(const struct tw_order *orders, uint32_t count)
 }
 
 /* The levels under `key`, (price, shares, orders) with the best first. */
-static uint32_t read_levels(PyObject *dict, const char *key, struct tw_level levels[SHOWN_LEVELS])
+static uint32_t read_levels(PyObject *dict, const char *key, struct tw_level levels[TRIAL_LEVELS])
 {
     PyObject *list = PyMapping_GetItemString(dict, key);
     PyErr_Clear();
     Py_ssize_t count = list == NULL ? 0 : PyList_Check(list) ? PyList_Size(list) : -1;
-    if (count < 0 || count > SHOWN_LEVELS)
-        PyErr_Format(PyExc_ValueError, "%s: must be a list of at most %d levels", key, SHOWN_LEVELS);
+    if (count < 0 || count > TRIAL_LEVELS)
+        PyErr_Format(PyExc_ValueError, "%s: must be a list of at most %d levels", key, TRIAL_LEVELS);
     for (Py_ssize_t i = 0; i < count && PyErr_Occurred() == NULL; i++) {
         unsigned long price, orders;
         unsigned long long shares;
@@ -156,28 +154,10 @@ static PyObject *name(PyObject *object, PyObject *arguments)
     return PyBool_FromLong(self->strategy->on_instrument(self->state, (uint16_t)locate, stock) != 0);
 }
 
-struct shown {
-    uint32_t count[2];
-    struct tw_level level[2][SHOWN_LEVELS];
-};
-
-static const struct tw_level *level_at(const void *books, uint32_t locate, uint32_t side, uint32_t nth)
-{
-    (void)locate;
-    const struct shown *shown = books;
-    return nth < shown->count[side] ? &shown->level[side][nth] : NULL;
-}
-
-static uint32_t level_count(const void *books, uint32_t locate, uint32_t side)
-{
-    (void)locate;
-    return ((const struct shown *)books)->count[side];
-}
-
 static PyObject *event(PyObject *object, PyObject *dict)
 {
     struct strategy_object *self = (struct strategy_object *)object;
-    struct shown shown;
+    struct trial_levels shown;
     struct tw_order orders[TW_STRATEGY_ORDERS] = {0};
     struct tw_event now = {.time_ns = (uint64_t)field(dict, "time_ns", 0, INT64_MAX),
                            .bid_shares = (uint64_t)field(dict, "bid_shares", 0, INT64_MAX),
@@ -188,8 +168,8 @@ static PyObject *event(PyObject *object, PyObject *dict)
                            .locate = (uint16_t)field(dict, "locate", 0, self->settings.max_instruments - 1),
                            .trading_state = letter(dict, "trading_state", 'T'),
                            .books = &shown,
-                           .level_at = level_at,
-                           .level_count = level_count};
+                           .level_at = trial_level_at,
+                           .level_count = trial_level_count};
     if (PyErr_Occurred() == NULL)
         shown.count[TW_BIDS] = read_levels(dict, "bids", shown.level[TW_BIDS]);
     if (PyErr_Occurred() == NULL)

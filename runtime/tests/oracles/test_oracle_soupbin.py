@@ -132,11 +132,14 @@ def nasdaq(said: list[bytes], newest: str) -> Iterator[int]:
     async def hang_up() -> None:
         for session in made.logged_in:
             session.sender.cancel()
-            await session.close()
+            # the library's close waits for tasks of its own, which have not always noticed that they were cancelled
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(session.close(), 2)
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        if others:
+            await asyncio.wait(others, timeout=2)
 
     def serve() -> None:
         asyncio.set_event_loop(loop)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import IntentError, parse_intent
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.mapping import fabric_mapping
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.model import EcnThresholds, Mtu, Watchdog
 
 ROOT = Path(__file__).parents[3]
@@ -52,7 +53,8 @@ def test_defaults() -> None:
     assert [link.vlan for link in fabric.links] == ["trading", "storage"]
     assert [lane.name for lane in fabric.bands] == ["cnp", "trading", "bulk"]
     assert fabric.default_lane.name == "bulk"
-    assert fabric.devices == ("leaf1", "trade1", "trade2")
+    assert tuple(fabric.devices) == ("leaf1", "trade1", "trade2")
+    assert [device.name for device in fabric.switches] == ["leaf1"], "no os anywhere: more than one link makes a switch"
 
 
 @pytest.mark.parametrize(("speed", "kmin", "kmax"), [(25, 100, 400), (100, 400, 1600), (400, 1600, 6400)])
@@ -83,7 +85,7 @@ def test_ports_of_a_device() -> None:
     [
         ("name", GONE, "fabric.name: is missing"),
         ("name", "1st", "fabric.name: '1st' is not a name"),
-        ("lane", {}, "fabric.lane: unknown key; did you mean lanes? known here: lanes, links, mtu"),
+        ("lane", {}, "fabric.lane: unknown key; did you mean lanes? known here: buffers, devices, lanes"),
         ("roce_version", 3, "fabric.roce_version: 3 is none of 1, 2"),
         ("roce_version", 2.0, "fabric.roce_version: 2.0 is none of 1, 2"),
         ("roce_version", 1, "fabric.trust: dscp needs roce_version 2"),
@@ -174,7 +176,7 @@ def test_not_even_a_mapping(intent: object) -> None:
 def test_inventories_of_this_collection_parse(inventory: str) -> None:
     variables = yaml.safe_load((ROOT / "inventories" / inventory / "group_vars/all.yml").read_text())
     fabric = parse_intent(variables["fabric"])
-    assert parse_intent(fabric.to_mapping()) == fabric
+    assert parse_intent(fabric_mapping(fabric)) == fabric
 
 
 def test_example_inventory_names_the_devices_of_its_intent() -> None:

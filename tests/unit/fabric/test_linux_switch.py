@@ -294,7 +294,7 @@ def test_intent_that_a_linux_switch_can_not_have() -> None:
         desired(intent)
     intent = lab_intent()
     intent["links"][0]["a"] = "sw1:Ethernet1/1"
-    with pytest.raises(IntentError, match=r"fabric\.links\[0\]: port 'Ethernet1/1' of sw1 can not be a network int"):
+    with pytest.raises(IntentError, match=r"fabric\.links\[0\]: sw1:Ethernet1/1 is no port of linux"):
         desired(intent)
 
 

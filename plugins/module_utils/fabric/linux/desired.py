@@ -54,7 +54,7 @@ def _port(fabric: Fabric, port: DevicePort, bridge: str) -> Port:
         mtu=fabric.mtu.switch,
         up=True,
         master=bridge,
-        vlans=(PortVlan(port.vlan.vid),),
+        vlans=tuple(sorted(PortVlan(vlan.vid, vlan is port.vlan, vlan is port.vlan) for vlan in port.vlans)),
         egress=egress(fabric, port.speed_gbps),
     )
 
