@@ -240,6 +240,7 @@ def _device(
         tier = TIERS["leaf"] if os else HOST_TIER
     over = {key: found[key] for key in SETTINGS if key in found}
     mine = _override(base, over, path)
+    own = read_settings(mine, path, roce_version) if over else settings
     port_settings = {}
     for port, given in reading.mapping(found.get("ports", {}), f"{path}.ports").items():
         here = f"{path}.ports.{port}"
@@ -263,7 +264,7 @@ def _device(
         os=os,
         tier=tier,
         group=group,
-        settings=read_settings(mine, path, roce_version) if over else settings,
+        settings=own,
         version=version,
         asic=reading.choice(found["asic"], f"{path}.asic", tuple(ASICS)) if "asic" in found else None,
         latency_ns=latency_ns,
