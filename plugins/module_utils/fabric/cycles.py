@@ -44,7 +44,9 @@ def may_close(graph: LaneGraph, new: Iterable[Turns], known: Iterable[Turns]) ->
     if tails & reached:
         return True
     return any(
-        by_middle.get(receiver, 0) >> middle & 1 for middle, _senders, receivers in taken for receiver in bits(receivers)
+        by_middle.get(receiver, 0) >> middle & 1
+        for middle, _senders, receivers in taken
+        for receiver in bits(receivers)
     )
 
 
