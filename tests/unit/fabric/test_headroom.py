@@ -73,6 +73,8 @@ def test_a_shared_pool_has_the_xoff() -> None:
             Buffers(gearbox_ns=400, small_packet_percent=70, shared_headroom_ratio=2),
             (222208, 38912, 38912),
         ),
+        # exactly 2 KiB below the worst case
+        ("spectrum2", 100, 5, 9214, Buffers(small_packet_percent=50, lossless_mtu=67), (106496, 19456, 125952)),
     ],
 )
 def test_packets_that_are_not_all_small(
