@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.fabric.mistakes import Mistake, mistakes, sound
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.findings import ERROR
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import IntentError, parse_intent
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.planner import make_plan
+from tests.unit.fabric.mistakes import Mistake, mistakes, sound
 
 MISTAKES = mistakes()
 
@@ -14,10 +16,10 @@ MISTAKES = mistakes()
 def refusals(intent: object) -> list[tuple[str, str]]:
     """Path and message of everything that refuses the intent."""
     try:
-        parse_intent(intent)
+        plan = make_plan(parse_intent(intent))
     except IntentError as error:
         return [(error.path, error.reason)]
-    return []
+    return [(finding.path, finding.message) for finding in plan.findings if finding.severity == ERROR]
 
 
 def test_the_sound_intent_is_sound() -> None:
