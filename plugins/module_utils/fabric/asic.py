@@ -8,6 +8,10 @@ table is not public: the largest cell and the slowest pipeline of those that are
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .model import Device
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,6 @@ class Asic:
     cell_bytes: int
     pipeline_latency_kib: float = 19
     mac_phy_delay_kib: float = 0.8
-    peer_response_kib: float = 3.8
     tile: bool = False
     extra_xoff_bytes: int = 0
     latency_ns: int | None = None
@@ -38,3 +41,8 @@ ASICS = {
     "virtual": Asic(128, pipeline_latency_kib=18),
     "generic": Asic(256, pipeline_latency_kib=42, tile=True, extra_xoff_bytes=18 * 1024),
 }
+
+
+def asic_of(device: Device) -> Asic:
+    """The chip of a device; ``generic`` where the intent names none."""
+    return ASICS[device.asic or "generic"]
