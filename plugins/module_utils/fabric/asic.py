@@ -38,6 +38,8 @@ ASICS = {
     "spectrum4": Asic(192, tile=True),
     "spectrum5": Asic(192, tile=True),
     "spectrum6": Asic(256, pipeline_latency_kib=42, extra_xoff_bytes=18 * 1024),
+    # Broadcom's tables are not public: the figures of generic. EOS has its own buffer commands for this family.
+    "trident": Asic(256, pipeline_latency_kib=42, tile=True, extra_xoff_bytes=18 * 1024),
     "virtual": Asic(128, pipeline_latency_kib=18),
     "generic": Asic(256, pipeline_latency_kib=42, tile=True, extra_xoff_bytes=18 * 1024),
 }
