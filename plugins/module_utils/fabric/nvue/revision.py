@@ -118,13 +118,22 @@ def go_back(revisions: Revisions, revision: str, save: bool, check_mode: bool) -
     if revision not in known:
         names = ", ".join(sorted(known, key=_age))
         raise NvueError(f"revision {revision} is not on the switch, which keeps {names}; see 'nv config history'")
-    if bare(expanded(switch.config(revision))) == bare(expanded(switch.config(APPLIED))):
+    if _applied_is(switch, revision):
         return False
     if not check_mode:
         revisions.apply(revision, "")
+        if not _applied_is(switch, revision):
+            raise NvueError(
+                f"revision {revision} was applied and yet another configuration is; look at 'nv config diff {revision} "
+                "applied' for who else configures the switch"
+            )
         if save:
             switch.save()
     return True
+
+
+def _applied_is(switch: Switch, revision: str) -> bool:
+    return bare(expanded(switch.config(revision))) == bare(expanded(switch.config(APPLIED)))
 
 
 def bare(tree: Mapping[str, Any]) -> dict[str, Any]:
