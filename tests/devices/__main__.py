@@ -26,7 +26,7 @@ def started(stack: contextlib.ExitStack) -> dict[str, dict[str, Any]]:
     return {
         "eos": {"port": stack.enter_context(serving(EosSwitch())), "user": "admin", "password": "admin"},
         "nxos": {
-            "port": stack.enter_context(nxapi.Nexus().serving()),
+            "port": stack.enter_context(nxapi.Nexus(version="10.4(3)").serving()),
             "user": nxapi.USER,
             "password": nxapi.PASSWORD,
         },
