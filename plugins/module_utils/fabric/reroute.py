@@ -182,11 +182,13 @@ class Detours:
         near_side = 0  # what the lower end still reaches, when the failure cuts it off
         for level in self._levels(1 << lower, failed, [1 << upper]):
             near_side |= level
-        is_cut = not near_side >> upper & 1
+        joined = (1 << len(graph.homes)) - 1  # classes that what has its homes on that side only still reaches
+        if not near_side >> upper & 1:
+            joined = 0
+            for switch in bits(near_side):
+                joined |= graph.attached[switch]
         memo: dict[int, int] = {}
         for number in bits(graph.classes_below[lower]):
-            if is_cut and not mask_of(graph.homes[number]) & ~near_side:
-                continue
             kept = 0
             for home in graph.homes[number]:
                 if graph.switches_below[lower] >> home & 1:
@@ -194,6 +196,8 @@ class Detours:
                 else:
                     kept |= graph.classes_from[home]
             others = graph.classes_of(number) & ~kept & ~graph.classes_below[lower]
+            if not mask_of(graph.homes[number]) & ~near_side:
+                others &= joined
             if others:
                 found += self._pairs(graph.homes[number], number, others, failed)
         return found
