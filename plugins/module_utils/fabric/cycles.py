@@ -12,9 +12,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from .graph import DOWN, UP, LaneGraph, bits
-from .reroute import NONE, Pair, Turns
-
-Turn = tuple[int, int, int]
+from .reroute import Pair, Turns
+from .ways import Turn, witness
 
 
 def may_close(graph: LaneGraph, new: Iterable[Turns], known: Iterable[Turns]) -> bool:
@@ -44,7 +43,9 @@ def may_close(graph: LaneGraph, new: Iterable[Turns], known: Iterable[Turns]) ->
     if tails & reached:
         return True
     return any(
-        by_middle.get(receiver, 0) >> middle & 1 for middle, _senders, receivers in taken for receiver in bits(receivers)
+        by_middle.get(receiver, 0) >> middle & 1
+        for middle, _senders, receivers in taken
+        for receiver in bits(receivers)
     )
 
 
@@ -186,32 +187,3 @@ class Search:
         way.append(last)
         way.reverse()
         return [(*one, other[1]) for one, other in zip(way, way[1:])]
-
-
-def witness(graph: LaneGraph, turn: Turn, failed: set[int]) -> tuple[str, ...] | None:
-    """A valley-free path from host to host that takes the turn and passes no switch twice; None: there is none."""
-    sender, middle, receiver = turn
-    if failed in ({sender, middle}, {middle, receiver}):
-        return None
-    free_before = graph.kind(sender, middle) == DOWN
-    free_after = graph.kind(middle, receiver) == UP
-    for before, source in _ways(graph, sender, free_before, {middle, receiver}, failed):
-        for after, target in _ways(graph, receiver, free_after, {middle, *before}, failed):
-            if source != target or len(graph.hosts[source]) > 1:
-                way = [graph.names[number] for number in (*reversed(before), middle, *after)]
-                return (graph.hosts[source][0], *way, graph.hosts[target][-1])
-    return None
-
-
-def _ways(
-    graph: LaneGraph, switch: int, free: bool, blocked: set[int], failed: set[int]
-) -> Iterator[tuple[tuple[int, ...], int]]:
-    """Valley-free ways from ``switch`` to each class, over switches not ``blocked``; ``free``: it may still go up."""
-    for number in bits(graph.attached[switch]):
-        yield (switch,), number
-    kinds = (graph.downs, graph.peers, graph.ups) if free else (graph.downs,)
-    for following in kinds:
-        for other in following[switch]:
-            if other not in blocked and {switch, other} != failed:
-                for way, number in _ways(graph, other, following is graph.ups, blocked | {switch}, failed):
-                    yield (switch, *way), number

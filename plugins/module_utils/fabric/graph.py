@@ -16,11 +16,14 @@ from .model import Fabric
 UP, PEER, DOWN = 1, 0, -1
 
 
-def adjacency(fabric: Fabric, lane: str) -> dict[tuple[str, str], list[int]]:
-    """(device, device) -> indexes in ``fabric.links`` of the links between them that carry ``lane``, both ways."""
+def adjacency(fabric: Fabric, lane: str, without: int | None = None) -> dict[tuple[str, str], list[int]]:
+    """(device, device) -> indexes in ``fabric.links`` of the links between them that carry ``lane``, both ways.
+
+    ``without`` is the index of a link to leave out.
+    """
     found: dict[tuple[str, str], list[int]] = {}
     for index, link in enumerate(fabric.links):
-        if lane in link.lanes:
+        if lane in link.lanes and index != without:
             for one, other in ((link.a, link.b), (link.b, link.a)):
                 found.setdefault((one.device, other.device), []).append(index)
     return found
@@ -51,10 +54,10 @@ def mask_of(numbers: Iterable[int]) -> int:
 class LaneGraph:
     """Switches by number, in order of appearance, with their neighbours; classes of hosts by number."""
 
-    def __init__(self, fabric: Fabric, lane: str) -> None:
+    def __init__(self, fabric: Fabric, lane: str, without: int | None = None) -> None:
         self.fabric = fabric
         self.lane = lane
-        self.links = adjacency(fabric, lane)
+        self.links = adjacency(fabric, lane, without)
         self.names = tuple(device.name for device in fabric.switches)
         self.number = {name: number for number, name in enumerate(self.names)}
         self.tier = tuple(fabric.devices[name].tier for name in self.names)
@@ -73,8 +76,8 @@ class LaneGraph:
         self.hosts = tuple(classes.values())
         self.class_of = {host: number for number, hosts in enumerate(self.hosts) for host in hosts}
         self.attached = [0] * len(self.names)
-        for number, switches in enumerate(self.homes):
-            for switch in switches:
+        for number, there in enumerate(self.homes):
+            for switch in there:
                 self.attached[switch] |= 1 << number
 
     def kind(self, sender: int, receiver: int) -> int:

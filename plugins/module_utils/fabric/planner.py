@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from . import deadlock
 from . import findings as findings_module
 from .buffers import PortBuffer, SwitchBuffer, buffer_findings, port_buffers, switch_buffer
 from .consistency import consistency_findings
@@ -26,12 +27,14 @@ from .latency import (
 from .marks import mark_findings
 from .model import Fabric
 
-SUMMARY_FINDINGS = 30  # lines of the summary; all are in the outputs
+# most of each in the summary; all are in the outputs
+SUMMARY_FINDINGS = 30
+SUMMARY_COSTS = 30
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Findings, worst first; headroom of the switch ports with lossless lanes; buffers, paths, orders; what it costs.
+    """Findings, worst first, of all parts; headroom of the switch ports with lossless lanes; and the rest by part.
 
     ``costs``: switch -> what applying the intent disrupts there, for all that is known without asking it.
     """
@@ -42,12 +45,8 @@ class Plan:
     buffers: tuple[SwitchBuffer, ...]
     paths: tuple[PathLatency, ...]
     orders: tuple[OrderLatency, ...]
+    deadlock: deadlock.DeadlockResult
     costs: dict[str, tuple[str, ...]]
-
-    @property
-    def worst(self) -> str | None:
-        """Severity of the worst finding; None when there is none."""
-        return self.findings[0].severity if self.findings else None
 
 
 def make_plan(fabric: Fabric) -> Plan:
@@ -66,6 +65,8 @@ def make_plan(fabric: Fabric) -> Plan:
     paths = path_latencies(fabric)
     orders = order_latencies(fabric, paths)
     found.extend(latency_findings(fabric, paths, orders))
+    pauses = deadlock.check(fabric)
+    found.extend(pauses.findings)
     return Plan(
         fabric=fabric,
         findings=tuple(worst_first(merged(found))),
@@ -73,6 +74,7 @@ def make_plan(fabric: Fabric) -> Plan:
         buffers=tuple(buffers),
         paths=paths,
         orders=orders,
+        deadlock=pauses,
         costs={device.name: tuple(change_costs(device)) for device in fabric.switches},
     )
 
@@ -100,16 +102,27 @@ def merged(found: Iterable[Finding]) -> list[Finding]:
     return kept
 
 
-def summary(plan: Plan) -> list[str]:
-    """Lines for a person: how many of each severity, and the worst findings."""
+def at_least(plan: Plan, severity: str) -> list[Finding]:
+    """The findings of that severity or worse; none for ``never``."""
+    if severity not in SEVERITIES:
+        return []
+    return [one for one in plan.findings if SEVERITIES.index(one.severity) <= SEVERITIES.index(severity)]
+
+
+def headline(plan: Plan) -> str:
+    """One line: what was planned, and how many findings of each severity."""
     counts = {severity: sum(1 for one in plan.findings if one.severity == severity) for severity in SEVERITIES}
     said = ", ".join(f"{count} {name}{_plural(name, count)}" for name, count in counts.items())
     fabric = plan.fabric
-    lines = [f"Plan of {fabric.name}: {len(fabric.switches)} switches, {len(fabric.links)} links: {said}"]
-    lines += [str(finding) for finding in plan.findings[:SUMMARY_FINDINGS]]
+    return f"Plan of {fabric.name}: {len(fabric.switches)} switches, {len(fabric.links)} links: {said}"
+
+
+def summary(plan: Plan) -> list[str]:
+    """Lines for a person: the headline, the worst findings, what applying the intent costs."""
+    lines = [headline(plan), *(str(finding) for finding in plan.findings[:SUMMARY_FINDINGS])]
     if len(plan.findings) > SUMMARY_FINDINGS:
         lines.append(f"... and {len(plan.findings) - SUMMARY_FINDINGS} findings more")
-    return lines
+    return lines + [f"{name}: {cost}" for name, costs in list(plan.costs.items())[:SUMMARY_COSTS] for cost in costs]
 
 
 def _plural(name: str, count: int) -> str:
@@ -126,6 +139,11 @@ def plain(plan: Plan) -> dict[str, object]:
         "latency": {
             "paths": [_path(path) for path in plan.paths],
             "orders": [_order(order) for order in plan.orders],
+        },
+        "deadlock": {
+            "lanes": list(plan.deadlock.lanes),
+            "failures": plan.deadlock.failures,
+            "findings": findings_module.plain(plan.deadlock.findings),
         },
         "costs": {name: list(costs) for name, costs in plan.costs.items()},
     }

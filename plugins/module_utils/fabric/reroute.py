@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from .graph import DOWN, PEER, UP, LaneGraph, bits, mask_of
+from .graph import DOWN, UP, LaneGraph, bits, mask_of
+from .ways import ways
 
 Pair = tuple[int, int]
 NONE: Pair = (-1, -1)
@@ -49,7 +50,6 @@ class Detours:
     def __init__(self, graph: LaneGraph) -> None:
         self.graph = graph
         self._sole: dict[Pair, set[int]] = {}
-        self._host_cache: dict[tuple[int, int], list[Turns]] = {}
 
     @cached_property
     def without_valley_free(self) -> dict[int, int]:
@@ -90,11 +90,6 @@ class Detours:
 
     def after_host(self, number: int, lost: int) -> list[Turns]:
         """What is new when a host of the class loses its link to the switch ``lost``."""
-        if (number, lost) not in self._host_cache:
-            self._host_cache[number, lost] = self._after_host(number, lost)
-        return self._host_cache[number, lost]
-
-    def _after_host(self, number: int, lost: int) -> list[Turns]:
         graph = self.graph
         homes = tuple(home for home in graph.homes[number] if home != lost)
         if not homes:
@@ -106,9 +101,22 @@ class Detours:
         found = self._pairs(homes, number, others, NONE) if others else []
         kept = mask_of(homes)
         if not graph.switches_below[lost] & kept:
-            stays = bool(graph.switches_from[lost] & kept)
-            found += self._bounce(lost, kept, stays, NONE, graph.hosts[number][0], 0, None)
+            below = graph.from_below[lost]
+            host = graph.hosts[number][0]
+            if not graph.switches_from[lost] & kept:
+                senders = mask_of(sender for sender in bits(below) if self._sends(sender, lost, number))
+                has_host = bool(graph.attached[lost] & ~(1 << number)) or len(graph.hosts[number]) > 1
+                found += self._bounce(lost, kept, senders, has_host, NONE, host, 0, None)
+            others = graph.near_mask[lost] & ~below
+            senders = mask_of(sender for sender in bits(others) if self._sends(sender, lost, number))
+            found += self._bounce(lost, kept, senders, False, NONE, host, 0, None)
         return found
+
+    def _sends(self, sender: int, switch: int, number: int) -> bool:
+        """Whether hosts use a valley-free path over ``sender`` and ``switch`` to a host of the class at the latter."""
+        is_above = self.graph.kind(sender, switch) == DOWN
+        sources = (source for _way, source in ways(self.graph, sender, is_above, {switch}, set()))
+        return any(source != number or len(self.graph.hosts[number]) > 1 for source in sources)
 
     # --- pairs -----------------------------------------------------------------------------------------------------
 
@@ -171,10 +179,14 @@ class Detours:
         if self._classes_from(lower, failed, {}) == graph.classes_from[lower]:
             return []
         found: list[Turns] = []
-        if not any(level & 1 << upper for level in self._levels(1 << lower, failed, [1 << upper])):
-            return found
+        near_side = 0  # what the lower end still reaches, when the failure cuts it off
+        for level in self._levels(1 << lower, failed, [1 << upper]):
+            near_side |= level
+        is_cut = not near_side >> upper & 1
         memo: dict[int, int] = {}
         for number in bits(graph.classes_below[lower]):
+            if is_cut and not mask_of(graph.homes[number]) & ~near_side:
+                continue
             kept = 0
             for home in graph.homes[number]:
                 if graph.switches_below[lower] >> home & 1:
@@ -221,16 +233,18 @@ class Detours:
                 if lower != other:
                     lost &= ~graph.classes_below[lower]
         failed = (switch, other)
-        strays = 0
         above: dict[int, int] = {}
-        for number in bits(lost):
-            if not self._stays(switch, number, failed, above):
-                strays |= 1 << number
-        if kind == PEER:
-            lost = strays
-        if not lost:
-            return []
-        return self._bounce(switch, 1 << other, not strays, failed, graph.names[other], lost, other)
+        strays = mask_of(number for number in bits(lost) if not self._stays(switch, number, failed, above))
+        below = graph.from_below[switch]
+        senders = mask_of(sender for sender in graph.near[switch] if graph.is_used((sender, switch, other)))
+        named = graph.names[other]
+        found: list[Turns] = []
+        if strays:
+            has_host = bool(graph.attached[switch])
+            found += self._bounce(switch, 1 << other, senders & below, has_host, failed, named, strays, other)
+        if kind == DOWN and lost:
+            found += self._bounce(switch, 1 << other, senders & ~below, False, failed, named, lost, other)
+        return found
 
     def _stays(self, switch: int, number: int, failed: Pair, above: dict[int, int]) -> bool:
         """Whether a packet that came from below has a valley-free way from ``switch`` to the class."""
@@ -259,20 +273,30 @@ class Detours:
         return memo[switch]
 
     def _bounce(
-        self, switch: int, targets: int, stays: bool, failed: Pair, named: str, lost: int, bounced: int | None
+        self,
+        switch: int,
+        targets: int,
+        senders: int,
+        has_host: bool,
+        failed: Pair,
+        named: str,
+        lost: int,
+        bounced: int | None,
     ) -> list[Turns]:
-        """Turns of the detour of ``switch`` to ``targets``; ``stays``: what comes from below has another way."""
+        """Turns of the detour of ``switch`` to ``targets`` of what comes from ``senders`` or from a host there.
+
+        ``lost`` are the classes below the target that the packets are for.
+        """
         graph = self.graph
         levels = self._levels(targets, failed, [1 << switch])
         if not levels[-1] >> switch & 1:
             return []
         why = f"{graph.names[switch]} has lost its link to {named} and goes round by the shortest way left"
-        start = self._near(switch, failed) & levels[-2]
-        senders = graph.near_mask[switch] & ~targets
-        if bounced is not None:
-            senders = mask_of(sender for sender in bits(senders) if graph.is_used((sender, switch, bounced)))
-        if stays:
-            senders &= ~graph.from_below[switch]
+        start = mask_of(
+            receiver
+            for receiver in bits(self._near(switch, failed) & levels[-2])
+            if has_host or senders & ~(1 << receiver)
+        )
         found = [Turns(switch, senders, start, why, bounced)]
         inward = {receiver: 1 << switch for receiver in bits(start)}
         for depth in range(len(levels) - 2, 0, -1):

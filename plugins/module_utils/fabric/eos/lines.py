@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Configuration lines of EOS: read into sections, and the lines that lead from what runs to what is wanted.
 
-What is ours, and so what may be removed: sections of profiles with our prefix, and on the intent's ports the settings of
-``PORT_STEMS``. The switch's own settings (maps, watchdog, PTP) are only set, never removed, but for the way back, which
-restores them as they were. The switch itself has the last word: it compares the session with what runs.
+What is ours, and so what may be removed: sections of profiles with our prefix, and on the intent's ports the settings
+of ``PORT_STEMS``. The switch's own settings (maps, watchdog, PTP) are only set, never removed, but for the way back,
+which restores them as they were. The switch itself has the last word: it compares the session with what runs.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..model import Fabric
 from .context import PREFIX
 
 PROFILE = re.compile(rf"(?:qos profile|platform trident mmu queue profile) {PREFIX}\S*")
 MAP = re.compile(r"qos map (dscp|cos) ([\d ]+) to traffic-class (\d+)")
 QUEUE_MAP = re.compile(r"qos map traffic-class ([\d ]+) to tx-queue (\d+)")
+MAPS = ((MAP, "qos map {} {} to traffic-class {}"), (QUEUE_MAP, "qos map traffic-class {} to tx-queue {}"))
 # settings of the whole switch, which a line with the same words replaces
 GLOBAL_STEMS = (
     r"priority-flow-control pause watchdog default \S+",
@@ -66,6 +68,12 @@ class Scope:
     vlans: tuple[int, ...]
 
 
+def scope_of(fabric: Fabric, device: str) -> Scope:
+    """What the intent speaks of on one switch."""
+    ports = fabric.ports_of(device)
+    return Scope(tuple(port.name for port in ports), tuple(sorted({vlan.vid for port in ports for vlan in port.vlans})))
+
+
 def parse(text: str) -> list[Path]:
     """Every line of a configuration, the codes of a map one by one; comments left out."""
     found: list[Path] = []
@@ -84,7 +92,7 @@ def parse(text: str) -> list[Path]:
 
 
 def _expanded(line: str) -> list[str]:
-    for pattern, words in ((MAP, "qos map {} {} to traffic-class {}"), (QUEUE_MAP, "qos map traffic-class {} to tx-queue {}")):
+    for pattern, words in MAPS:
         match = pattern.fullmatch(line)
         if match:
             *kind, codes, target = match.groups()
