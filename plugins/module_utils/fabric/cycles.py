@@ -1,0 +1,189 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Cyclic buffer dependencies of one lane when hosts use all valley-free paths and what :mod:`.reroute` adds to them.
+
+The buffer at the far end of a link waits for the buffer at the far end of the next link of some path. Valley-free paths
+alone never close a cycle: they go up, then down, and no packet that went down goes up again. So a cycle has a turn that
+breaks the rule, and only what is reached from such turns has to be looked at.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from .graph import DOWN, UP, LaneGraph, bits
+from .reroute import Pair, Turns
+from .ways import Turn, witness
+
+
+def may_close(graph: LaneGraph, new: Iterable[Turns], known: Iterable[Turns]) -> bool:
+    """False when no cycle takes one of the turns ``new``; quick, from the masks alone, so True is not yet a cycle."""
+    fresh = _lawless(graph, new)
+    if not fresh:
+        return False
+    waiting = _lawless(graph, known)
+    taken = list(fresh)
+    reached = 0
+    for middle, _senders, receivers in fresh:
+        reached |= _reach(graph, middle, receivers)
+    more = True
+    while more:
+        more = False
+        for group in list(waiting):
+            if reached >> group[0] & 1:
+                waiting.remove(group)
+                taken.append(group)
+                reached |= _reach(graph, group[0], group[2])
+                more = True
+    tails = 0
+    by_middle: dict[int, int] = {}
+    for middle, senders, _receivers in fresh:
+        tails |= senders
+        by_middle[middle] = by_middle.get(middle, 0) | senders
+    if tails & reached:
+        return True
+    return any(
+        by_middle.get(receiver, 0) >> middle & 1
+        for middle, _senders, receivers in taken
+        for receiver in bits(receivers)
+    )
+
+
+def _lawless(graph: LaneGraph, groups: Iterable[Turns]) -> list[tuple[int, int, int]]:
+    """Of each group the senders and receivers between which a packet breaks the valley-free rule."""
+    found = []
+    for group in groups:
+        below = graph.from_below[group.middle]
+        senders, receivers = group.senders & ~below, group.receivers & ~below
+        if senders and receivers:
+            found.append((group.middle, senders, receivers))
+    return found
+
+
+def _reach(graph: LaneGraph, middle: int, receivers: int) -> int:
+    """Switches that valley-free paths reach after the links from ``middle``."""
+    found = 0
+    for receiver in bits(receivers):
+        is_up = graph.kind(middle, receiver) == UP
+        found |= (graph.switches_from if is_up else graph.switches_below)[receiver]
+    return found
+
+
+def breaks_rule(graph: LaneGraph, turn: Turn) -> bool:
+    """Whether a packet taking the turn comes from above or a peer and goes up or to a peer."""
+    return graph.kind(turn[0], turn[1]) != UP and graph.kind(turn[1], turn[2]) != DOWN
+
+
+class Search:
+    """Looks for a cycle, exactly: every step of one that is found is on a path that hosts use."""
+
+    def __init__(self, graph: LaneGraph, groups: Iterable[Turns], failed: Pair) -> None:
+        self.graph = graph
+        self.failed = set(failed)
+        self.extra: dict[Pair, dict[int, Turns]] = {}
+        for group in groups:
+            for sender, middle, receiver in group.each():
+                if group.bounced is None or self._was_used((sender, middle, group.bounced)):
+                    self.extra.setdefault((sender, middle), {}).setdefault(receiver, group)
+        self._refuted: set[Turn] = set()
+        self._proven: set[Turn] = set()
+
+    def _was_used(self, turn: Turn) -> bool:
+        return witness(self.graph, turn, set()) is not None
+
+    def forbid(self, turn: Turn) -> None:
+        """Takes a turn out that breaks the rule."""
+        del self.extra[turn[:2]][turn[2]]
+
+    def cycle(self) -> list[Turn] | None:
+        """The turns of a short cycle, the first of them breaking the rule; None: there is no cycle."""
+        while True:
+            self._goals()
+            start = self._any_cycle()
+            if start is None:
+                return None
+            turns = self._shortest(start)
+            false = [turn for turn in turns if not self._is_real(turn)]
+            if not false:
+                return turns
+            self._refuted.update(false)
+
+    def why(self, turn: Turn) -> Turns | None:
+        """What makes packets take the turn; None: valley-free paths do."""
+        return self.extra.get(turn[:2], {}).get(turn[2])
+
+    def _is_real(self, turn: Turn) -> bool:
+        if self.why(turn) or turn in self._proven:
+            return True
+        if witness(self.graph, turn, self.failed) is None:
+            return False
+        self._proven.add(turn)
+        return True
+
+    def _goals(self) -> None:
+        self._tails = {
+            link
+            for link, receivers in self.extra.items()
+            if any(breaks_rule(self.graph, (*link, receiver)) for receiver in receivers)
+        }
+        self._goal = 0
+        for sender, _middle in self._tails:
+            self._goal |= 1 << sender
+
+    def _following(self, link: Pair) -> Iterator[Pair]:
+        graph = self.graph
+        sender, middle = link
+        extra = self.extra.get(link, {})
+        for receiver in graph.near[middle]:
+            if {middle, receiver} == self.failed:
+                continue
+            if receiver not in extra:
+                turn = (sender, middle, receiver)
+                if not graph.is_used(turn) or turn in self._refuted:
+                    continue
+            following = (middle, receiver)
+            if following in self._tails or _reach(graph, middle, 1 << receiver) & self._goal:
+                yield following
+
+    def _any_cycle(self) -> Turn | None:
+        """A turn on a cycle that breaks the rule, by depth-first search from all links before such turns."""
+        done: dict[Pair, bool] = {}
+        for first in sorted(self._tails):
+            if first in done:
+                continue
+            way, coming = [first], [self._following(first)]
+            done[first] = False
+            while way:
+                link = next(coming[-1], None)
+                if link is None:
+                    coming.pop()
+                    done[way.pop()] = True
+                elif link not in done:
+                    done[link] = False
+                    way.append(link)
+                    coming.append(self._following(link))
+                elif not done[link]:
+                    ring = way[way.index(link) :]
+                    turns = [(*one, other[1]) for one, other in zip(ring, [*ring[1:], ring[0]])]
+                    return next(turn for turn in turns if breaks_rule(self.graph, turn))
+        return None
+
+    def _shortest(self, turn: Turn) -> list[Turn]:
+        """The shortest cycle that takes the turn."""
+        first, last = turn[1:], turn[:2]
+        before: dict[Pair, Pair | None] = {first: None}
+        queue = deque([first])
+        while last not in before:
+            link = queue.popleft()
+            for following in self._following(link):
+                if following not in before:
+                    before[following] = link
+                    queue.append(following)
+        way: list[Pair] = []
+        here: Pair | None = last
+        while here is not None:
+            way.append(here)
+            here = before[here]
+        way.append(last)
+        way.reverse()
+        return [(*one, other[1]) for one, other in zip(way, way[1:])]
