@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from .model import HOST_TIER, Device, Fabric
 
-MOST_HOSTS = 48
+MOST_HOSTS = 24
 MOST_SWITCHES = 32
 MOST_IN_ROW = 24
 MARGIN = 40.0

@@ -7,10 +7,11 @@ of lossless lanes are thick. Each finding has a number, at its device or link an
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
-from html import escape
 
+from .drawing import Area, Point, drawn, escaped, overlap, rectangle, short, words
 from .findings import ADVICE, ERROR, WARNING, Finding, worst_first
 from .layout import MARGIN, SMALL, Box, Layout, layout, text_width
 from .model import HOST_TIER, Fabric
@@ -21,11 +22,10 @@ LOSSLESS = ("#c05f00", "#8e2f5f", "#7a5c00", "#a33b2a")
 LOSSY = ("#5b8db8", "#6f9a4f", "#8a7fb5", "#8b979f")
 COLOURS = {ERROR: "#b3261e", WARNING: "#946200", ADVICE: "#2b6c99"}
 MOST_LISTED = 40
+MOST_LETTERS = 150  # of a line of the list
 MARK = 8.0
 SPACE = 4.5  # between the lines of a bundle
 ALONG = (0.5, 0.38, 0.62, 0.28, 0.72, 0.44, 0.56, 0.33, 0.67, 0.2, 0.8)
-Point = tuple[float, float]
-Area = tuple[float, float, float, float]
 
 
 def svg(fabric: Fabric, findings: Sequence[Finding] = ()) -> str:
@@ -60,10 +60,15 @@ class _Cable:
     def path(self, shift: float) -> str:
         (x1, y1), (x2, y2) = self.start, self.end
         if self.upper.tier != self.lower.tier:
-            return f"M{_n(x1 + shift)} {_n(y1)} L{_n(x2 + shift)} {_n(y2)}"
+            length = math.hypot(x2 - x1, y2 - y1)
+            along, down = (x2 - x1) / length, (y2 - y1) / length
+            x1, y1 = x1 + shift * down - 5 * along, y1 - shift * along - 5 * down  # ends lie under the boxes
+            x2, y2 = x2 + shift * down + 5 * along, y2 - shift * along + 5 * down
+            return f"M{short(x1)} {short(y1)} L{short(x2)} {short(y2)}"
         low = y1 + self.sag + shift
         first, last = x1 - shift, x2 + shift
-        return f"M{_n(first)} {_n(y1)} C{_n(first)} {_n(low)} {_n(last)} {_n(low)} {_n(last)} {_n(y2)}"
+        points = ((first, low), (last, low), (last, y2))
+        return f"M{short(first)} {short(y1)} C" + " ".join(f"{short(x)} {short(y)}" for x, y in points)
 
 
 class _Picture:
@@ -128,7 +133,7 @@ class _Picture:
         for part in parts:
             x, y = cable.at(part)
             area = (x - width / 2, y - height / 2, width, height)
-            if not any(_overlap(area, other) for other in self.taken):
+            if not any(overlap(area, other) for other in self.taken):
                 self.taken.append(area)
                 return x, y
         return None
@@ -142,8 +147,8 @@ class _Picture:
         worst = self._worst_of_cables()
         body: list[str] = []
         for name, x, y, width, height in places.frames:
-            body.append(_rect(x, y, width, height, 8, FRAME, "#b7c0c8"))
-            body.append(_text(x + 10, y + 13, name, SMALL, GREY))
+            body.append(rectangle(x, y, width, height, 8, FRAME, "#b7c0c8"))
+            body.append(words(x + 10, y + 13, name, SMALL, GREY))
         for cable in self.cables:
             body += self._cable(cable, worst.get(id(cable)))
         for cable in self.cables:
@@ -156,17 +161,17 @@ class _Picture:
         legend, y = self._legend(y)
         listed, y = self._list(y)
         body += legend + listed
-        width, height = _n(places.width), _n(y + 10)
+        wide, high = short(places.width), short(y + 10)
         counts = f"{len(fabric.switches):,} switches, {len(fabric.hosts):,} hosts, {len(fabric.links):,} links"
         found = f"; {len(self.findings):,} findings" if self.findings else "; no findings"
         head = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}"'
-            f' height="{height}" font-family="{FONT}">',
-            f"<title>{_escaped('fabric ' + fabric.name)}</title>",
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}"'
+            f' height="{high}" font-family="{FONT}">',
+            f"<title>{escaped('fabric ' + fabric.name)}</title>",
             f"<desc>{counts}{found}</desc>",
-            f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-            _text(MARGIN, 40, f"fabric {fabric.name}", 18, INK, bold=True),
-            _text(MARGIN, 60, counts + found, 12, GREY),
+            f'<rect width="{wide}" height="{high}" fill="#ffffff"/>',
+            words(MARGIN, 40, f"fabric {fabric.name}", 18, INK, bold=True),
+            words(MARGIN, 60, counts + found, 12, GREY),
         ]
         return "\n".join([*head, *body, "</svg>"]) + "\n"
 
@@ -191,16 +196,16 @@ class _Picture:
         said = f"{first.a} - {first.b}: {first.speed_gbps}G, {first.cable_m:g} m, {', '.join(first.lanes) or 'no lane'}"
         if len(links) > 1:
             said = f"{len(links):,} links, the first {said}"
-        found = ['<g fill="none">', f"<title>{_escaped(said)}</title>"]
+        found = ['<g fill="none">', f"<title>{escaped(said)}</title>"]
         if severity:
-            found.append(_path(cable.path(0), COLOURS[severity], SPACE * max(len(lanes), 1) + 7, ' opacity="0.22"'))
+            found.append(drawn(cable.path(0), COLOURS[severity], SPACE * max(len(lanes), 1) + 7, ' opacity="0.22"'))
         if not lanes:
-            found.append(_path(cable.path(0), GREY, 1, ' stroke-dasharray="2 4"'))
+            found.append(drawn(cable.path(0), GREY, 1, ' stroke-dasharray="2 4"'))
         is_lossless = {lane.name for lane in self.fabric.lanes if lane.lossless}
         for number, name in enumerate(lanes):
             shift = (number - (len(lanes) - 1) / 2) * SPACE
             width = 3.2 if name in is_lossless else 1.2
-            found.append(_path(cable.path(shift), self.colours[name], width))
+            found.append(drawn(cable.path(shift), self.colours[name], width))
         return [*found, "</g>"]
 
     def _speed(self, cable: _Cable) -> list[str]:
@@ -214,21 +219,21 @@ class _Picture:
             return []
         x, y = point
         return [
-            _rect(x - width / 2, y - 6.5, width, 13, 3, "#ffffff", None),
-            _text(x, y + 3.2, said, SMALL - 1, GREY, anchor="middle"),
+            rectangle(x - width / 2, y - 6.5, width, 13, 3, "#ffffff", None),
+            words(x, y + 3.2, said, SMALL - 1, GREY, anchor="middle"),
         ]
 
     def _box(self, box: Box) -> list[str]:
         is_host = box.tier == HOST_TIER
         mine = [one.severity for one in self.findings if one.device and self.places.box_of.get(one.device) is box]
         stroke = COLOURS[mine[0]] if mine else LINE
-        found = ["<g>", f"<title>{_escaped(', '.join(box.devices[:50]))}</title>"]
+        found = ["<g>", f"<title>{escaped(', '.join(box.devices[:50]))}</title>"]
         fill = "#e9f1f7" if is_host else "#ffffff"
-        found.append(_rect(box.x, box.y, box.width, box.height, 6, fill, stroke, 2.5 if mine else 1.5))
+        found.append(rectangle(box.x, box.y, box.width, box.height, 6, fill, stroke, 2.5 if mine else 1.5))
         y = box.y + 19
         for number, line in enumerate(box.lines):
             size = SMALL if number else (11 if is_host else 12)
-            found.append(_text(box.middle, y, line, size, GREY if number else INK, not number, "middle"))
+            found.append(words(box.middle, y, line, size, GREY if number else INK, not number, "middle"))
             y += 16
         return [*found, "</g>"]
 
@@ -242,7 +247,7 @@ class _Picture:
             point = None
             if link in self.cable_of:
                 cable = self.cable_of[link]
-                parts = ALONG
+                parts: Sequence[float] = ALONG
                 if box is cable.upper or box is cable.lower:
                     near_upper = tuple(sorted(ALONG))
                     parts = near_upper if box is cable.upper else near_upper[::-1]
@@ -257,7 +262,7 @@ class _Picture:
                 point = (box.x + box.width - (count + 0.5) * (2 * MARK + 2), box.y - 1)
                 self.taken.append((point[0] - MARK, point[1] - MARK, 2 * MARK, 2 * MARK))
             if point is not None:
-                found += _mark(point, number, one)
+                found += mark(point, number, one)
         return found
 
     def _legend(self, y: float) -> tuple[list[str], float]:
@@ -267,73 +272,38 @@ class _Picture:
             if lane.dscp:
                 parts.append(f"DSCP {', '.join(map(str, lane.dscp))}")
             parts.append("strict" if lane.strict else f"share {lane.share} %")
-            line = f"M{_n(MARGIN)} {_n(y - 4)} h34"
-            found.append(_path(line, self.colours[lane.name], 3.2 if lane.lossless else 1.2))
-            found.append(_text(MARGIN + 46, y, lane.name, 12, INK, bold=True))
+            line = f"M{short(MARGIN)} {short(y - 4)} h34"
+            found.append(drawn(line, self.colours[lane.name], 3.2 if lane.lossless else 1.2))
+            found.append(words(MARGIN + 46, y, lane.name, 12, INK, bold=True))
             after = MARGIN + 46 + max(90.0, text_width(lane.name, 12, True) + 12)
-            found.append(_text(after, y, ", ".join(parts), 12, GREY))
+            found.append(words(after, y, ", ".join(parts), 12, GREY))
             y += 20
         return found, y + 14
 
     def _list(self, y: float) -> tuple[list[str], float]:
         found = []
-        letters = int((self.places.width - 2 * MARGIN - 30) / (11 * 0.62))
+        letters = min(MOST_LETTERS, int((self.places.width - 2 * MARGIN - 30) / (11 * 0.62)))
         for number, one in enumerate(self.findings[:MOST_LISTED], 1):
-            found += _mark((MARGIN + MARK, y - 4), number, one)
+            found += mark((MARGIN + MARK, y - 4), number, one)
             head = f"{one.severity} {one.rule}"
-            found.append(_text(MARGIN + 30, y, head, 11, COLOURS[one.severity], bold=True))
+            found.append(words(MARGIN + 30, y, head, 11, COLOURS[one.severity], bold=True))
             y += 16
             for line in textwrap.wrap(f"{one.path}: {one.message}", letters):
-                found.append(_text(MARGIN + 30, y, line, 11, INK))
+                found.append(words(MARGIN + 30, y, line, 11, INK))
                 y += 15
             y += 8
         if len(self.findings) > MOST_LISTED:
             more = len(self.findings) - MOST_LISTED
-            found.append(_text(MARGIN + 30, y, f"and {more:,} more findings, see the table", 11, GREY))
+            found.append(words(MARGIN + 30, y, f"and {more:,} more findings, see the table", 11, GREY))
             y += 24
         return found, y
 
 
-def _n(value: float) -> str:
-    """A number as short as it can be, the same on every machine."""
-    return f"{value:.1f}".rstrip("0").rstrip(".")
-
-
-def _escaped(text: str) -> str:
-    return escape("".join(char for char in " ".join(text.split()) if char.isprintable()))
-
-
-def _overlap(one: Area, other: Area) -> bool:
-    return (
-        one[0] < other[0] + other[2]
-        and other[0] < one[0] + one[2]
-        and one[1] < other[1] + other[3]
-        and other[1] < one[1] + one[3]
-    )
-
-
-def _rect(
-    x: float, y: float, width: float, height: float, radius: float, fill: str, stroke: str | None, line: float = 1
-) -> str:
-    edge = f' stroke="{stroke}" stroke-width="{_n(line)}"' if stroke else ""
-    return f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}" fill="{fill}"{edge}/>'
-
-
-def _path(line: str, colour: str, width: float, more: str = "") -> str:
-    return f'<path d="{line}" fill="none" stroke="{colour}" stroke-width="{_n(width)}"{more}/>'
-
-
-def _text(x: float, y: float, text: str, size: float, fill: str, bold: bool = False, anchor: str = "") -> str:
-    weight = ' font-weight="bold"' if bold else ""
-    where = f' text-anchor="{anchor}"' if anchor else ""
-    return f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(size)}" fill="{fill}"{weight}{where}>{_escaped(text)}</text>'
-
-
-def _mark(point: Point, number: int, one: Finding) -> list[str]:
+def mark(point: Point, number: int, one: Finding) -> list[str]:
     x, y = point
     return [
-        f'<g><title>{_escaped(str(one))}</title><circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(MARK)}"'
+        f'<g><title>{escaped(str(one))}</title><circle cx="{short(x)}" cy="{short(y)}" r="{short(MARK)}"'
         f' fill="{COLOURS[one.severity]}" stroke="#ffffff" stroke-width="1.5"/>'
-        + _text(x, y + 3.3, str(number), 9, "#ffffff", True, "middle")
+        + words(x, y + 3.3, str(number), 9, "#ffffff", True, "middle")
         + "</g>"
     ]
