@@ -98,8 +98,8 @@ class SonicSwitch:
         self.database("CONFIG_DB").flushall()
         self.faults()
         self.facts(**SPECTRUM)
-        for name in ("log", "reloads"):
-            (self.root / name).unlink(missing_ok=True)
+        for path in [self.root / "log", self.root / "reloads", *self.root.glob("etc/sonic/checkpoints/*")]:
+            path.unlink(missing_ok=True)
         self.tools.load(config)
         self.save()
 
