@@ -14,6 +14,7 @@ from . import reading
 from .reading import IntentError
 from .settings import DEFAULT_PMAX, Buffers, Ecn, Lane, Lldp, Mtu, Ptp, Settings, StormControl, Watchdog
 
+ROOT = "fabric"
 SETTINGS = ("trust", "mtu", "lanes", "watchdog", "storm_control", "lldp", "ptp", "buffers")
 ACTIONS = ("drop", "forward", "alert")
 PTP_ROLES = ("none", "boundary", "transparent")
