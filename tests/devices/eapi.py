@@ -183,7 +183,7 @@ class EosSwitch:
         if timer_s:
             self.sessions[name].state = "pendingCommitTimer"
             self._timed = name
-            self._timer = threading.Timer(timer_s, self._expire)
+            self._timer = threading.Timer(timer_s, self.expire)
             self._timer.daemon = True
             self._timer.start()
 
@@ -193,7 +193,8 @@ class EosSwitch:
             self.running = self._checkpoint
         del self.sessions[name]
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """The timer of a commit runs out."""
         with self._turn:
             if self._timed:
                 self.reverted += 1
