@@ -130,9 +130,13 @@ def intents(draw: st.DrawFn) -> dict[str, Any]:
     names = list(lanes)
     links: list[dict[str, Any]] = []
     for number in range(1, draw(st.integers(1, 4)) + 1):
-        vlans = draw(st.sampled_from([{"vlan": "a"}, {"vlan": "b"}, {"vlans": ["a", "b"]}, {"vlan": "b", "vlans": ["a"]}]))
+        vlans = draw(
+            st.sampled_from([{"vlan": "a"}, {"vlan": "b"}, {"vlans": ["a", "b"]}, {"vlan": "b", "vlans": ["a"]}])
+        )
         speed = draw(st.sampled_from([10, 25, 100, 400]))
-        links.append({"a": f"leaf1:Ethernet{number}", "b": f"h{number}:fab0", "speed_gbps": speed, "cable_m": 5, **vlans})
+        links.append(
+            {"a": f"leaf1:Ethernet{number}", "b": f"h{number}:fab0", "speed_gbps": speed, "cable_m": 5, **vlans}
+        )
     vids = draw(st.lists(st.integers(2, 4094), min_size=2, max_size=2, unique=True))
     lanes_of_b = draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
     leaf: dict[str, Any] = {"os": "eos", "asic": draw(st.sampled_from(["trident3", "tomahawk3", "generic"]))}

@@ -133,7 +133,9 @@ def test_a_refused_line_leaves_everything_as_it_was() -> None:
     switch = EosSwitch(RUNNING)
     before = switch.running.text()
     switch.refused = "storm-control"
-    with pytest.raises(DeviceError, match="storm-control broadcast level 1.5.*Nothing was changed, its session is aborted"):
+    with pytest.raises(
+        DeviceError, match="storm-control broadcast level 1.5.*Nothing was changed, its session is aborted"
+    ):
         session(switch).apply(rendered(EXAMPLE), check=False, disruptive=False)
     assert (switch.running.text(), switch.sessions, switch.files) == (before, {}, {})
 
