@@ -306,6 +306,7 @@ class FakeSwitch:
         what, verb, name, rest = words[0], words[1], words[3], words[4:]
         here = self.dcb[name][what]
         lists: dict[str, list[str]] = {}
+        key = ""
         for word in rest:
             if ":" in word:
                 lists[key].append(word)
