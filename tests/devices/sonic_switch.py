@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import shlex
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +18,18 @@ import redis
 
 from tests.devices.sonic_tools import APPL_DB, CONFIG_DB, COUNTERS_DB, STATE_DB, Config, SonicTools
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+# The programs run in the process of the tests: to start an interpreter with a Redis client takes longer than they do
+CLIENT = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect(sys.argv[1])
+    server.sendall("\\0".join(sys.argv[2:]).encode())
+    server.shutdown(socket.SHUT_WR)
+    rc, out, err = server.makefile("rb").read().decode().split("\\0")
+sys.stdout.write(out)
+sys.stderr.write(err)
+sys.exit(int(rc))
+"""
 DATABASES = {"APPL_DB": APPL_DB, "COUNTERS_DB": COUNTERS_DB, "CONFIG_DB": CONFIG_DB, "STATE_DB": STATE_DB}
 SPECTRUM = {"asic_type": "mellanox", "gcu_asic": "spc2"}
 
@@ -78,6 +91,23 @@ def factory_config(ports: int = 4) -> Config:
     }
 
 
+class _Programs(socketserver.ThreadingUnixStreamServer):
+    """Runs the programs of the switch whose directory is ``root``, a call for each connection."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        super().__init__(str(root / "tools.sock"), _Call)
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+
+class _Call(socketserver.StreamRequestHandler):
+    server: _Programs
+
+    def handle(self) -> None:
+        rc, out, err = SonicTools(self.server.root).run(self.rfile.read().decode().split("\0"))
+        self.wfile.write(f"{rc}\0{out}\0{err}".encode())
+
+
 class SonicSwitch:
     """Use it with ``with``: Redis stops at the end. ``run`` is what ``commands.Switch`` takes."""
 
@@ -90,6 +120,7 @@ class SonicSwitch:
         argv = ["redis-server", "--port", "0", "--unixsocket", str(self._socket), "--save", "", "--dir", str(root)]
         self._server = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         self._wait()
+        self._programs = _Programs(root)
         self._write_programs()
         self.reset(config or factory_config())
 
@@ -98,8 +129,8 @@ class SonicSwitch:
         self.database("CONFIG_DB").flushall()
         self.faults()
         self.facts(**SPECTRUM)
-        for name in ("log", "reloads"):
-            (self.root / name).unlink(missing_ok=True)
+        for path in [self.root / "log", self.root / "reloads", *self.root.glob("etc/sonic/checkpoints/*")]:
+            path.unlink(missing_ok=True)
         self.tools.load(config)
         self.save()
 
@@ -111,6 +142,8 @@ class SonicSwitch:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self._programs.shutdown()
+        self._programs.server_close()
         self._server.terminate()
         self._server.wait(10)
 
@@ -126,9 +159,10 @@ class SonicSwitch:
     def _write_programs(self) -> None:
         programs = self.root / "bin"
         programs.mkdir()
-        python = f"PYTHONPATH={shlex.quote(str(CHECKOUT))} exec {shlex.quote(sys.executable)}"
+        (self.root / "client.py").write_text(CLIENT)
+        python = f"exec {shlex.quote(sys.executable)} -I -S {shlex.quote(str(self.root / 'client.py'))}"
         for name in ("config", "sonic-cfggen"):
-            text = f'#!/bin/sh\n{python} -m tests.devices.sonic_tools {shlex.quote(str(self.root))} {name} "$@"\n'
+            text = f'#!/bin/sh\n{python} {shlex.quote(str(self.root / "tools.sock"))} {name} "$@"\n'
             (programs / name).write_text(text)
         numbers = " ".join(f"{name}) number={number} ;;" for name, number in DATABASES.items())
         text = f'#!/bin/sh\ncase "$1" in {numbers} esac\nshift\n'

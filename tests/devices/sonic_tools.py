@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -213,10 +212,3 @@ def difference(before: Config, after: Config) -> list[dict[str, Any]]:
                         found.append({"op": "add" if field not in old else "replace", "path": f"{path}/{field}"})
                         found[-1]["value"] = new[field]
     return found
-
-
-if __name__ == "__main__":
-    rc, out, err = SonicTools(Path(sys.argv[1])).run(sys.argv[2:])
-    sys.stdout.write(out)
-    sys.stderr.write(err)
-    sys.exit(rc)

@@ -62,8 +62,9 @@ class _Cable:
         if self.upper.tier != self.lower.tier:
             length = math.hypot(x2 - x1, y2 - y1)
             along, down = (x2 - x1) / length, (y2 - y1) / length
-            x1, y1 = x1 + shift * down - 5 * along, y1 - shift * along - 5 * down  # ends lie under the boxes
-            x2, y2 = x2 + shift * down + 5 * along, y2 - shift * along + 5 * down
+            more = min(40.0, (abs(shift * along) + 4) / max(down, 0.1))  # the ends lie under the boxes
+            x1, y1 = x1 + shift * down - more * along, y1 - shift * along - more * down
+            x2, y2 = x2 + shift * down + more * along, y2 - shift * along + more * down
             return f"M{short(x1)} {short(y1)} L{short(x2)} {short(y2)}"
         low = y1 + self.sag + shift
         first, last = x1 - shift, x2 + shift
@@ -146,11 +147,13 @@ class _Picture:
         marks = self._marks()
         worst = self._worst_of_cables()
         body: list[str] = []
-        for name, x, y, width, height in places.frames:
+        for _name, x, y, width, height in places.frames:
             body.append(rectangle(x, y, width, height, 8, FRAME, "#b7c0c8"))
-            body.append(words(x + 10, y + 13, name, SMALL, GREY))
         for cable in self.cables:
             body += self._cable(cable, worst.get(id(cable)))
+        for name, x, y, _width, _height in places.frames:
+            body.append(rectangle(x + 6, y + 2, text_width(name, SMALL) + 6, 15, 3, FRAME, None))
+            body.append(words(x + 10, y + 13, name, SMALL, GREY))
         for cable in self.cables:
             body += self._speed(cable)
         for row in places.rows:

@@ -74,6 +74,20 @@ def test_every_error_is_told_worst_first() -> None:
     assert headline(plan).startswith("Plan of racks: 4 switches, 6 links: 5 errors")
 
 
+def test_a_circle_of_pauses_is_a_finding_of_the_plan() -> None:
+    ring = [("a", "b"), ("b", "c"), ("c", "a")]
+    intent = star(hosts=0)
+    intent["devices"] = {name: {"os": "sonic", "asic": "spectrum3"} for name in "abc"}
+    intent["links"] = [
+        {"a": f"{one}:Ethernet0", "b": f"{other}:Ethernet4", "speed_gbps": 100, "cable_m": 5} for one, other in ring
+    ]
+    intent["paths"] = [{"name": "".join(hops), "hops": list(hops), "lane": "trading"} for hops in ("abc", "bca", "cab")]
+    plan = plan_of({**intent, "routing": "given"})
+    (finding,) = at_least(plan, "error")
+    assert finding.rule == "pfc-deadlock" and finding in plan.deadlock.findings
+    assert plain(plan)["deadlock"]["findings"]
+
+
 def test_as_plain_data() -> None:
     document = json.loads(json.dumps(plain(plan_of(bad()))))
     assert document["headroom"][0] == {
