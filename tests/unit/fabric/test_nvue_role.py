@@ -95,7 +95,7 @@ class Site:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=240,
         )
 
 

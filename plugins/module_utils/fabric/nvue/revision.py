@@ -39,8 +39,7 @@ class Revisions:
             if state == PENDING and not pending_allowed and bare(expanded(self.switch.config(name))) not in known:
                 raise NvueError(
                     f"revision {name} of another administrator waits with changes ('nv config diff applied {name}'); "
-                    "nothing was changed. Have it applied or deleted ('nv config delete'), or let it wait "
-                    "(pending_allowed)"
+                    "nothing was changed. Have its owner apply or drop it, or let it wait (pending_allowed)"
                 )
 
     def holding(self, tree: Tree) -> str:
