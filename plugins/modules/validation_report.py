@@ -29,7 +29,8 @@ options:
     description:
       - By host, the raw registered results under C(rdma_link), C(ptp), C(rdma_ping), C(rdma_ping_server), C(t2t) and,
         where it was measured, C(coexistence), C(coexistence_server), C(coexistence_plain) and
-        C(coexistence_plain_server), with C(role) (V(trader) or V(exchange)), C(ptp_role) and C(facts) (C(system), C(kernel), C(cmdline)).
+        C(coexistence_plain_server), with C(role) (V(trader) or V(exchange)), C(ptp_role) and C(facts)
+        (C(system), C(kernel), C(cmdline)).
     type: dict
     required: true
   budgets:

@@ -55,7 +55,11 @@ class Nvue:
 
     def __init__(self, version: str = "5.15", config: Mapping[str, Any] | None = None) -> None:
         self.version = version
-        start = {"system": {"hostname": "leaf1"}, "interface": {"eth0": {"type": "eth"}}, **(config or {})}
+        start = {
+            "system": {"hostname": "leaf1"},
+            "interface": {"eth0": {"type": "eth"}},
+            **copy.deepcopy(dict(config or {})),
+        }
         self.revisions: dict[str, dict[str, Any]] = {"1": {"config": start, "state": "applied_and_saved", "issue": {}}}
         self.applied = "1"
         self.startup = copy.deepcopy(start)

@@ -47,7 +47,7 @@ class Nexus:
     def __post_init__(self) -> None:
         self.config = Config(Platform.CISCO_NXOS)
         self.down = False
-        self._enter(self.text.splitlines())
+        self.enter(self.text.splitlines())
         self.startup = self.running()
 
     @contextmanager
@@ -92,11 +92,11 @@ class Nexus:
     def _configure(self, lines: list[str]) -> list[dict[str, object]]:
         if self.lock:
             return [_refusal(lines[0], f"ERROR: configuration is locked: {self.lock}")]
-        taken, said = self._enter(lines)
+        taken, said = self.enter(lines)
         done = [_done(line, {}) for line in lines[:taken]]
         return [*done, _refusal(lines[taken], said)] if said else done
 
-    def _enter(self, lines: list[str]) -> tuple[int, str]:
+    def enter(self, lines: list[str]) -> tuple[int, str]:
         """Take lines from the top of the configuration; how many, and why not the next."""
         position, before = Position(GRAMMAR), self.config.copy()
         for number, line in enumerate(lines):
@@ -108,6 +108,7 @@ class Nexus:
                 try:
                     if self.refuse and re.search(self.refuse, line):
                         raise Refused(line)
+                    self._follow(line)
                     self.config.enter(position, line)
                     said = complaint(self.config)
                 except Refused:
@@ -118,6 +119,17 @@ class Nexus:
                     self.config.enter(again, one)
                 return number, said
         return len(lines), ""
+
+    def _follow(self, line: str) -> None:
+        """Switching ports with the jumbo MTU keep it when it changes."""
+        if not line.startswith("system jumbomtu "):
+            return
+        old = value(self.config.tree, "system jumbomtu ") or "9216"
+        for port in self._ports():
+            mtu = port.get_child(equals=f"mtu {old}")
+            if mtu is not None:
+                mtu.delete()
+                port.add_child(f"mtu {line.split()[-1]}")
 
     def _attached(self, position: Position, line: str) -> str:
         """A port has one policy of a kind; the old one has to go before the new one comes."""
@@ -132,13 +144,14 @@ class Nexus:
         outputs: list[dict[str, object]] = []
         for command in commands:
             try:
-                outputs.append(_done(command, self._exec(command, as_json)))
+                outputs.append(_done(command, self.execute(command, as_json)))
             except CliError as error:
                 outputs.append(_refusal(command, str(error)))
                 break
         return outputs
 
-    def _exec(self, command: str, as_json: bool) -> str | dict[str, object]:
+    def execute(self, command: str, as_json: bool) -> str | dict[str, object]:
+        """The answer to a command that configures nothing."""
         if as_json:
             return self._tables(command)
         texts = {

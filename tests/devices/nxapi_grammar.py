@@ -52,7 +52,7 @@ INTERFACE = (
     Rule("lldp transmit", keeps_no=True),
     Rule("lldp receive", keeps_no=True),
     Rule("ptp$"),
-    Rule("shutdown", keeps_no=True),
+    Rule("shutdown"),
 )
 GRAMMAR = (
     Rule("hostname", r"\S+"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .eos import counters as eos
 from .model import Fabric
 from .nvue import counters as nvue
 from .nxos import counters as nxos
@@ -27,6 +28,7 @@ class Source:
 
 SOURCES = {
     "cumulus": Source(nvue.COMMANDS, nvue.counters),
+    "eos": Source(eos.COMMANDS, eos.counters),
     "nxos": Source(nxos.COMMANDS, nxos.counters),
     "sonic": Source(sonic.COMMANDS, sonic.counters),
 }

@@ -116,7 +116,7 @@ def go_back(revisions: Revisions, revision: str, save: bool, check_mode: bool) -
     switch = revisions.switch
     known = switch.revisions()
     if revision not in known:
-        names = ", ".join(sorted(known, key=_age))
+        names = ", ".join(sorted((name for name in known if name not in NAMES), key=_age))
         raise NvueError(f"revision {revision} is not on the switch, which keeps {names}; see 'nv config history'")
     if _applied_is(switch, revision):
         return False

@@ -63,7 +63,8 @@ class Session:
                 f"{'; '.join(self.disruptions)}. Nothing was changed: give leave (disruptive_allowed) in a maintenance "
                 "window"
             )
-        ours = (self.applied, changed(self.applied, self.change))
+        half = Change(set=self.change.set)
+        ours = (self.applied, changed(self.applied, half), changed(self.applied, self.change))
         self._revisions.refuse_others(ours, self._options.pending_allowed)
         previous = self._revisions.holding(self.applied)
         try:
