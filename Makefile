@@ -15,7 +15,7 @@ IS_LAB := $(filter $(abspath $(LAB_INVENTORY) $(LAB_INVENTORY)/hosts.yml),$(absp
 LAB_STAGES := $(if $(IS_LAB),lab)
 # Containers with systemd need root; root's caches are its own, and nothing of root's is left in .venv.
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo env PATH="$$PATH" PYTHONDONTWRITEBYTECODE=1)
-UNIT_PATHS := tests/unit tests/property tests/oracles runtime/tests
+UNIT_PATHS := tests/unit tests/property tests/devices tests/oracles runtime/tests
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg

@@ -44,6 +44,12 @@ options:
       - The name of the bridge.
     type: str
     default: br0
+  rates_mbps:
+    description:
+      - By port, the rate in Mbit/s at which its queues are emptied, where what comes after the port carries less than
+        the port does. Without it a queue only builds up at the speed of the port.
+    type: dict
+    default: {}
   persist:
     description:
       - Whether the switch is the same after a reboot.
@@ -126,6 +132,7 @@ def main() -> None:
             "fabric": {"type": "dict", "required": True},
             "device": {"type": "str", "required": True},
             "bridge": {"type": "str", "default": "br0"},
+            "rates_mbps": {"type": "dict", "default": {}},
             "persist": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
@@ -137,7 +144,7 @@ def main() -> None:
     paths = {tool: module.get_bin_path(tool, required=True, opt_dirs=["/usr/sbin", "/sbin"]) for tool in TOOLS}
     try:
         fabric = parse_intent(module.params["fabric"])
-        desired = desired_switch(fabric, module.params["device"], module.params["bridge"])
+        desired = desired_switch(fabric, *(module.params[name] for name in ("device", "bridge", "rates_mbps")))
         session = Session(Iproute(run, paths), desired, Path("/"), module.params["persist"])
         result = session.check() if module.check_mode else session.apply()
     except (IntentError, SwitchError) as error:

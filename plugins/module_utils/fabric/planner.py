@@ -10,11 +10,12 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from . import deadlock
 from . import findings as findings_module
 from .buffers import PortBuffer, SwitchBuffer, buffer_findings, port_buffers, switch_buffer
 from .consistency import consistency_findings
 from .costs import change_costs
+from .deadlock import DeadlockResult
+from .deadlock import check as check_deadlock
 from .findings import ERROR, SEVERITIES, Finding, worst_first
 from .latency import (
     KINDS,
@@ -44,7 +45,7 @@ class Plan:
     buffers: tuple[SwitchBuffer, ...]
     paths: tuple[PathLatency, ...]
     orders: tuple[OrderLatency, ...]
-    deadlock: deadlock.DeadlockResult
+    deadlock: DeadlockResult
     costs: dict[str, tuple[str, ...]]
 
 
@@ -60,11 +61,11 @@ def make_plan(fabric: Fabric) -> Plan:
         headroom.extend(lossless)
         buffers.append(buffer)
         found.extend(buffer_findings(device, buffer))
-        found.extend(mark_findings(device, ports, buffer))
+        found.extend(mark_findings(fabric, device, ports, buffer))
     paths = path_latencies(fabric)
     orders = order_latencies(fabric, paths)
     found.extend(latency_findings(fabric, paths, orders))
-    pauses = deadlock.check(fabric)
+    pauses = check_deadlock(fabric)
     found.extend(pauses.findings)
     return Plan(
         fabric=fabric,

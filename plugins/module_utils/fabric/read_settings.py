@@ -125,9 +125,13 @@ def _buffers(value: object, path: str) -> Buffers:
         "gearbox_ns": (0, 10_000),
         "serdes_lanes": (1, 8),
     }
-    found = reading.section(value, path, (), ("model", *ranges))
+    found = reading.section(value, path, (), ("model", "explicit_headroom", *ranges))
     given = {key: reading.integer(found[key], f"{path}.{key}", *ranges[key]) for key in ranges if key in found}
-    return Buffers(model=reading.choice(found.get("model", Buffers.model), f"{path}.model", BUFFER_MODELS), **given)
+    return Buffers(
+        model=reading.choice(found.get("model", Buffers.model), f"{path}.model", BUFFER_MODELS),
+        explicit_headroom=reading.boolean(found.get("explicit_headroom", False), f"{path}.explicit_headroom"),
+        **given,
+    )
 
 
 def _lanes(value: object, path: str) -> tuple[Lane, ...]:

@@ -114,6 +114,7 @@ class Buffers:
     of the pool is for lossless lanes where a system divides it. ``shared_headroom_ratio`` 0: each port has its own
     headroom, else one pool oversubscribed by it. ``model`` is SONiC's. ``small_packet_percent`` of the lossless
     packets, of ``lossless_mtu`` bytes at most, are small and fill cells badly: 100 is the worst case.
+    ``explicit_headroom``: NX-OS is told the headroom of each port, instead of carving it itself.
     ``serdes_lanes`` None: 8 from 400 Gb/s on, else 4 or fewer.
     """
 
@@ -126,6 +127,7 @@ class Buffers:
     lossless_mtu: int = 1024
     gearbox_ns: int = 0
     serdes_lanes: int | None = None
+    explicit_headroom: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from .plan import build_lines, plan
-from .state import Bridge, Port, Switch
+from .plan import build_lines, ingress_lines, plan
+from .state import Bridge, Ingress, Port, Switch
 
 UNIT = "tickwire-switch.service"
 UNIT_FILE = f"etc/systemd/system/{UNIT}"
@@ -36,11 +36,15 @@ def boot_files(desired: Switch, paths: Mapping[str, str]) -> dict[str, str]:
         ports=tuple(Port(port.name, 0, False, "") for port in desired.ports),
     )
     steps = plan(desired, blank)
-    queues = [line for port in desired.ports for line in build_lines(port.name, port.egress, "")]
+    queues = [
+        line
+        for port in desired.ports
+        for line in build_lines(port.name, port.egress, "") + ingress_lines(port.name, port.ingress, Ingress())
+    ]
     batches = {
         "ip": steps.ip,
         "bridge": steps.bridge,
-        "reset": [f"qdisc del dev {port.name} root" for port in desired.ports],
+        "reset": [f"qdisc del dev {port.name} {what}" for port in desired.ports for what in ("root", "clsact")],
         "tc": queues,
     }
     files = {f"{BATCHES}/{name}.batch": HEADER + "".join(f"{line}\n" for line in batches[name]) for name in batches}
