@@ -10,8 +10,8 @@ module: nvue_info
 short_description: Read a Cumulus Linux switch and compare it with the fabric intent
 version_added: 0.1.0
 description:
-  - Reads the applied configuration of NVUE and what the hardware runs on the ports of the C(fabric) intent, compares
-    both with the intent field by field, and reads the counters of pauses, queues and watchdog.
+  - Reads the applied configuration of NVUE and what the hardware runs on the ports of the C(fabric) intent, and
+    compares both with the intent field by field. For the counters see M(tickwire.fabric.pfc_info).
 author:
   - Tickwire (@tickwire)
 requirements:
@@ -112,19 +112,12 @@ findings:
       device: leaf1
       port: swp1
       link: null
-outputs:
-  description: The answers of the switch from which its counters are read, by their path below /nvue_v1/.
-  type: dict
-  returned: success
-counters:
-  description: Counters of pauses, watchdog events, queues and buffers, in the shape that all switch systems have.
-  type: dict
-  returned: success
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.findings import plain, worst_first
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import IntentError, parse_intent
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nvue.connection import (
     ARGUMENTS,
@@ -133,6 +126,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nvue.connec
 )
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nvue.plan import NvueError
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nvue.reading import read
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nvue.verify import drift
 
 
 def main() -> None:
@@ -156,10 +150,10 @@ def main() -> None:
     try:
         fabric = parse_intent(given["fabric"])
         switch = revisions(given, open_url, run, nv).switch
-        result = read(switch, fabric, given["device"], given["bridge"])
+        findings = drift(fabric, given["device"], read(switch, fabric, given["device"]), given["bridge"])
     except (IntentError, NvueError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **result)
+    module.exit_json(changed=False, findings=plain(worst_first(findings)))
 
 
 if __name__ == "__main__":

@@ -59,6 +59,12 @@ options:
       - Whether changes of somebody else that run and are not saved may be saved together with ours.
     type: bool
     default: false
+  save:
+    description:
+      - Whether the configuration is saved for the next boot.
+      - With V(false) a change can be proven first, and saved by a second call with V(true).
+    type: bool
+    default: true
   checkpoint:
     description:
       - The name of the checkpoint made before a change.
@@ -148,7 +154,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import IntentError, parse_intent
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.sonic.commands import TOOLS, Switch
-from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.sonic.session import Leave, Session
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.sonic.session import Leave, Options, Session
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.sonic.tables import SonicError
 
 
@@ -161,6 +167,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
             "reload_allowed": {"type": "bool", "default": False},
             "unsaved_allowed": {"type": "bool", "default": False},
+            "save": {"type": "bool", "default": True},
             "checkpoint": {"type": "str", "default": "tickwire"},
         },
         supports_check_mode=True,
@@ -172,14 +179,14 @@ def main() -> None:
     def run(argv):
         return module.run_command([paths[argv[0]], *argv[1:]])
 
-    options = module.params
-    leave = Leave(reload=options["reload_allowed"], unsaved=options["unsaved_allowed"])
+    params = module.params
+    leave = Leave(reload=params["reload_allowed"], unsaved=params["unsaved_allowed"])
+    options = Options(leave, params["checkpoint"], params["save"])
     workdir = Path(module.tmpdir)
     try:
-        fabric = parse_intent(options["fabric"])
-        switch = Switch(run)
-        session = Session(switch, fabric, options["device"], leave, options["checkpoint"], workdir, Path("/"))
-        if options["state"] == "restored":
+        fabric = parse_intent(params["fabric"])
+        session = Session(Switch(run), fabric, params["device"], options, workdir, Path("/"))
+        if params["state"] == "restored":
             result = session.restore(module.check_mode)
         else:
             result = session.check() if module.check_mode else session.apply()

@@ -12,25 +12,30 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from tests.devices import nvue, nxapi
 from tests.devices.eapi import EosSwitch
 from tests.devices.server import serving
+from tests.devices.sonic_switch import SonicSwitch, factory_config
 
 
 def started(stack: contextlib.ExitStack) -> dict[str, dict[str, Any]]:
     """Every test switch, started; where each is."""
+    directory = stack.enter_context(tempfile.TemporaryDirectory())
+    sonic = stack.enter_context(SonicSwitch(Path(directory) / "sonic", config=factory_config(ports=3)))
     cumulus = nvue.serving(nvue.Nvue(config={"system": {"hostname": "spine1"}}))
     return {
         "eos": {"port": stack.enter_context(serving(EosSwitch())), "user": "admin", "password": "admin"},
         "nxos": {
-            "port": stack.enter_context(nxapi.Nexus().serving()),
+            "port": stack.enter_context(nxapi.Nexus(version="10.4(3)").serving()),
             "user": nxapi.USER,
             "password": nxapi.PASSWORD,
         },
         "cumulus": {"url": stack.enter_context(cumulus), "user": nvue.USER, "password": nvue.PASSWORD},
+        "sonic": {"programs": str(sonic.programs), "saved": str(sonic.root / "etc/sonic/config_db.json")},
     }
 
 

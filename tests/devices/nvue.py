@@ -55,7 +55,11 @@ class Nvue:
 
     def __init__(self, version: str = "5.15", config: Mapping[str, Any] | None = None) -> None:
         self.version = version
-        start = {"system": {"hostname": "leaf1"}, "interface": {"eth0": {"type": "eth"}}, **(config or {})}
+        start = {
+            "system": {"hostname": "leaf1"},
+            "interface": {"eth0": {"type": "eth"}},
+            **copy.deepcopy(dict(config or {})),
+        }
         self.revisions: dict[str, dict[str, Any]] = {"1": {"config": start, "state": "applied_and_saved", "issue": {}}}
         self.applied = "1"
         self.startup = copy.deepcopy(start)
@@ -89,7 +93,7 @@ class Nvue:
         return name
 
     def create(self) -> str:
-        name = str(max(map(int, self.revisions)) + 1)
+        name = str(len(self.revisions) + 1)
         self.revisions[name] = {"config": copy.deepcopy(self.config), "state": "pending", "issue": {}}
         return name
 
@@ -110,7 +114,7 @@ class Nvue:
     def _get(self, path: list[str], query: Mapping[str, str]) -> Any:
         if "rev" in query:
             name = self.applied if query["rev"] == "applied" else query["rev"]
-            tree = self.startup if name == "startup" else self._known(name)["config"]
+            tree = self.startup if query["rev"] == "startup" else self._known(name)["config"]
             header = {"model": "SN5600", "nvue-api-version": "nvue_v1", "rev-id": 1.0}
             return {"header": {**header, "version": f"Cumulus Linux {self.version}.0"}, **tree}
         if "/".join(path) in self.operational:
@@ -161,6 +165,8 @@ class Nvue:
             listed = {name: self._told(one) for name, one in self.revisions.items()}
             return {**listed, **{name: self._told(self.revisions[one]) for name, one in named.items()}}
         name = self.applied if path[0] == "applied" else path[0]
+        if name == "startup" and method == "PATCH":
+            self.revisions[name] = {"config": copy.deepcopy(self.startup), "state": "pending", "issue": {}}
         revision = self._known(name)
         if method == "PATCH" and body.get("state") == "save" and path[0] == "applied":
             self.startup = copy.deepcopy(self.config)

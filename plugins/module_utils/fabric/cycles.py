@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from .graph import DOWN, UP, LaneGraph, bits
-from .reroute import Pair, Turns
-from .ways import Turn, witness
+from .graph import DOWN, UP, LaneGraph, Pair, Turn, Turns, bits
+from .ways import witness
 
 
 def may_close(graph: LaneGraph, new: Iterable[Turns], known: Iterable[Turns]) -> bool:
@@ -23,29 +22,26 @@ def may_close(graph: LaneGraph, new: Iterable[Turns], known: Iterable[Turns]) ->
         return False
     waiting = _lawless(graph, known)
     taken = list(fresh)
-    reached = 0
-    for middle, _senders, receivers in fresh:
-        reached |= _reach(graph, middle, receivers)
+    reached = _reached(graph, fresh)
     more = True
     while more:
-        more = False
-        for group in list(waiting):
-            if reached >> group[0] & 1:
-                waiting.remove(group)
-                taken.append(group)
-                reached |= _reach(graph, group[0], group[2])
-                more = True
-    tails = 0
-    by_middle: dict[int, int] = {}
+        joined = [group for group in waiting if reached >> group[0] & 1]
+        more = bool(joined)
+        waiting = [group for group in waiting if not reached >> group[0] & 1]
+        taken += joined
+        reached |= _reached(graph, joined)
+    tails = middles = 0
+    before: dict[int, int] = {}
     for middle, senders, _receivers in fresh:
         tails |= senders
-        by_middle[middle] = by_middle.get(middle, 0) | senders
+        middles |= 1 << middle
+        before[middle] = before.get(middle, 0) | senders
     if tails & reached:
         return True
     return any(
-        by_middle.get(receiver, 0) >> middle & 1
+        before[receiver] >> middle & 1
         for middle, _senders, receivers in taken
-        for receiver in bits(receivers)
+        for receiver in bits(receivers & middles)
     )
 
 
@@ -60,12 +56,16 @@ def _lawless(graph: LaneGraph, groups: Iterable[Turns]) -> list[tuple[int, int, 
     return found
 
 
-def _reach(graph: LaneGraph, middle: int, receivers: int) -> int:
-    """Switches that valley-free paths reach after the links from ``middle``."""
-    found = 0
-    for receiver in bits(receivers):
-        is_up = graph.kind(middle, receiver) == UP
-        found |= (graph.switches_from if is_up else graph.switches_below)[receiver]
+def _reached(graph: LaneGraph, groups: Iterable[tuple[int, int, int]]) -> int:
+    """Switches that valley-free paths reach after the links from the middle of each group to its receivers."""
+    upward = over = found = 0
+    for middle, _senders, receivers in groups:
+        upward |= receivers & graph.to_above[middle]
+        over |= receivers & ~graph.to_above[middle]
+    for receiver in bits(upward):
+        found |= graph.switches_from[receiver]
+    for receiver in bits(over):
+        found |= graph.switches_below[receiver]
     return found
 
 
@@ -142,7 +142,9 @@ class Search:
                 if not graph.is_used(turn) or turn in self._refuted:
                     continue
             following = (middle, receiver)
-            if following in self._tails or _reach(graph, middle, 1 << receiver) & self._goal:
+            is_up = graph.kind(middle, receiver) == UP
+            reached = (graph.switches_from if is_up else graph.switches_below)[receiver]
+            if following in self._tails or reached & self._goal:
                 yield following
 
     def _any_cycle(self) -> Turn | None:

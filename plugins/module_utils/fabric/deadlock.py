@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from .cycles import Search, may_close
 from .findings import ADVICE, ERROR, WARNING, Finding
 from .given import Edge, GivenPaths, following_of, knot, shortest_cycle
-from .graph import LaneGraph, hop_text
+from .graph import NONE, LaneGraph, Pair, hop_text
 from .model import Fabric
-from .reroute import NONE, Detours, Pair
+from .reroute import Detours
 from .ways import witness
 
 RULE = "pfc-deadlock"

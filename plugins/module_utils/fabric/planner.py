@@ -7,14 +7,15 @@ Time and memory are linear in links, ports and the summed length of the paths lo
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from . import deadlock
 from . import findings as findings_module
 from .buffers import PortBuffer, SwitchBuffer, buffer_findings, port_buffers, switch_buffer
 from .consistency import consistency_findings
 from .costs import change_costs
+from .deadlock import DeadlockResult
+from .deadlock import check as check_deadlock
 from .findings import ERROR, SEVERITIES, Finding, worst_first
 from .latency import (
     KINDS,
@@ -27,9 +28,8 @@ from .latency import (
 from .marks import mark_findings
 from .model import Fabric
 
-# most of each in the summary; all are in the outputs
-SUMMARY_FINDINGS = 30
-SUMMARY_COSTS = 30
+SUMMARY_FINDINGS = 30  # lines of the summary; all are in the outputs
+MOST_NAMED = 5  # devices that a line names
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Plan:
     buffers: tuple[SwitchBuffer, ...]
     paths: tuple[PathLatency, ...]
     orders: tuple[OrderLatency, ...]
-    deadlock: deadlock.DeadlockResult
+    deadlock: DeadlockResult
     costs: dict[str, tuple[str, ...]]
 
 
@@ -61,11 +61,11 @@ def make_plan(fabric: Fabric) -> Plan:
         headroom.extend(lossless)
         buffers.append(buffer)
         found.extend(buffer_findings(device, buffer))
-        found.extend(mark_findings(device, ports, buffer))
+        found.extend(mark_findings(fabric, device, ports, buffer))
     paths = path_latencies(fabric)
     orders = order_latencies(fabric, paths)
     found.extend(latency_findings(fabric, paths, orders))
-    pauses = deadlock.check(fabric)
+    pauses = check_deadlock(fabric)
     found.extend(pauses.findings)
     return Plan(
         fabric=fabric,
@@ -96,9 +96,8 @@ def merged(found: Iterable[Finding]) -> list[Finding]:
             kept.append(finding)
     for key, others in devices.items():
         if others:
-            names = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
             index = first[key]
-            kept[index] = dataclasses.replace(kept[index], message=f"{key[2]} (and at {len(others)} more: {names})")
+            kept[index] = dataclasses.replace(kept[index], message=f"{key[2]} (also at {_some(others)})")
     return kept
 
 
@@ -122,7 +121,17 @@ def summary(plan: Plan) -> list[str]:
     lines = [headline(plan), *(str(finding) for finding in plan.findings[:SUMMARY_FINDINGS])]
     if len(plan.findings) > SUMMARY_FINDINGS:
         lines.append(f"... and {len(plan.findings) - SUMMARY_FINDINGS} findings more")
-    return lines + [f"{name}: {cost}" for name, costs in list(plan.costs.items())[:SUMMARY_COSTS] for cost in costs]
+    where: dict[str, list[str]] = {}
+    for name, costs in plan.costs.items():
+        for cost in costs:
+            where.setdefault(cost, []).append(name)
+    return lines + [f"{_some(names)}: {cost}" for cost, names in where.items()]
+
+
+def _some(names: Sequence[str]) -> str:
+    """A few names, and how many more."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _plural(name: str, count: int) -> str:

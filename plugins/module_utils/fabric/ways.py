@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .graph import DOWN, UP, LaneGraph, bits
-
-Turn = tuple[int, int, int]
+from .graph import DOWN, UP, LaneGraph, Turn, bits
 
 
 def witness(graph: LaneGraph, turn: Turn, failed: set[int]) -> tuple[str, ...] | None:

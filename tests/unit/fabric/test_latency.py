@@ -123,8 +123,9 @@ def legs(**target: int) -> tuple[OrderLatency, list[str]]:
         {**ORDER, "name": "near", "hops": ["h1", "leaf1", "spine1"]},
         {**ORDER, "name": "far", **target},
         {**ORDER, "name": "back", "hops": ORDER["hops"][::-1]},
+        {**ORDER, "name": "third"},
     ]
-    fabric = parse_intent(fast(paths=paths, latency={"orders": {"spread": ["near", "far", "back"]}}))
+    fabric = parse_intent(fast(paths=paths, latency={"orders": {"spread": ["near", "far", "back", "third"]}}))
     budgets = path_latencies(fabric)
     orders = order_latencies(fabric, budgets)
     return orders[0], [str(finding) for finding in latency_findings(fabric, budgets, orders)]
@@ -132,16 +133,16 @@ def legs(**target: int) -> tuple[OrderLatency, list[str]]:
 
 def test_legs_on_one_first_link_wait_for_each_other() -> None:
     order, _found = legs()
-    near, far, back = order.legs
-    assert (near.behind_ns, far.behind_ns, back.behind_ns) == (0, 128 * 8 / 25, 0)
+    near, far, back, third = order.legs
+    assert (near.behind_ns, far.behind_ns, back.behind_ns, third.behind_ns) == (0, 40.96, 0, 2 * 40.96)
     assert far.total_ns == pytest.approx(back.total_ns + 128 * 8 / 25), (
         "the same way, and back leaves from another host"
     )
-    assert order.slowest is far and order.spread_ns == pytest.approx(far.total_ns - near.total_ns)
+    assert order.slowest is third and order.spread_ns == pytest.approx(third.total_ns - near.total_ns)
 
 
 def test_a_leg_that_waits_beyond_its_target() -> None:
     _order, found = legs(target_ns=20_000)
     assert found == []
     _order, found = legs(target_ns=1520)
-    assert "waits 41 ns for the legs before it" in found[-1] and "fabric.latency.orders.spread[1]" in found[-1]
+    assert [one.split(": ")[1] for one in found if "latency-leg" in one] == ["fabric.latency.orders.spread[1]"]

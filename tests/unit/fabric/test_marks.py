@@ -22,7 +22,7 @@ from tests.unit.fabric.intents import star
 def marks(intent: dict[str, Any]) -> list[Finding]:
     fabric = parse_intent(intent)
     device, ports = fabric.devices["leaf1"], fabric.ports_of("leaf1")
-    return list(mark_findings(device, ports, switch_buffer(device, ports, port_buffers(device, ports))))
+    return list(mark_findings(fabric, device, ports, switch_buffer(device, ports, port_buffers(device, ports))))
 
 
 def with_ecn(kmin_kb: int, kmax_kb: int, **more: Any) -> dict[str, Any]:
@@ -91,3 +91,18 @@ def test_a_lossy_lane_may_mark_late() -> None:
         "bulk": {**intent["lanes"]["bulk"], "ecn": {"kmin_kb": 5000, "kmax_kb": 9000}},
     }
     assert marks(intent) == []
+
+
+@pytest.mark.parametrize(
+    ("leaf", "path"),
+    [
+        ({"lanes": {"trading": {"ecn": {"kmin_kb": 50_000, "kmax_kb": 90_000}}}}, "fabric.devices.leaf1.lanes"),
+        (
+            {"ports": {"Ethernet1": {"lanes": {"trading": {"ecn": {"kmin_kb": 50_000, "kmax_kb": 90_000}}}}}},
+            "fabric.devices.leaf1.ports.Ethernet1.lanes",
+        ),
+    ],
+)
+def test_an_override_is_told_where_it_is(leaf: dict[str, Any], path: str) -> None:
+    (finding,) = marks(star(**leaf))
+    assert finding.path == f"{path}.trading.ecn" and finding.rule == "ecn-before-pfc"

@@ -74,6 +74,20 @@ def test_every_error_is_told_worst_first() -> None:
     assert headline(plan).startswith("Plan of racks: 4 switches, 6 links: 5 errors")
 
 
+def test_a_circle_of_pauses_is_a_finding_of_the_plan() -> None:
+    ring = [("a", "b"), ("b", "c"), ("c", "a")]
+    intent = star(hosts=0)
+    intent["devices"] = {name: {"os": "sonic", "asic": "spectrum3"} for name in "abc"}
+    intent["links"] = [
+        {"a": f"{one}:Ethernet0", "b": f"{other}:Ethernet4", "speed_gbps": 100, "cable_m": 5} for one, other in ring
+    ]
+    intent["paths"] = [{"name": "".join(hops), "hops": list(hops), "lane": "trading"} for hops in ("abc", "bca", "cab")]
+    plan = plan_of({**intent, "routing": "given"})
+    (finding,) = at_least(plan, "error")
+    assert finding.rule == "pfc-deadlock" and finding in plan.deadlock.findings
+    assert plain(plan)["deadlock"]["findings"]
+
+
 def test_as_plain_data() -> None:
     document = json.loads(json.dumps(plain(plan_of(bad()))))
     assert document["headroom"][0] == {
@@ -115,11 +129,11 @@ def test_as_text() -> None:
 
 
 def test_what_is_the_same_for_many_is_told_once_with_their_number() -> None:
-    advice = [Finding("advice", "rule", f"fabric.devices.s{n}", "the same", f"s{n}") for n in range(6)]
+    advice = [Finding("advice", "rule", f"fabric.devices.s{n}", "the same", f"s{n}") for n in range(9)]
     error = [Finding("error", "rule", f"fabric.devices.s{n}", "the same", f"s{n}") for n in range(2)]
     other = Finding("warning", "rule", "fabric.links[0]", "the same")
     found = merged([*advice, *error, other, other])
-    assert [one.message for one in found] == ["the same (and at 5 more: s1, s2, s3, ...)", *["the same"] * 4]
+    assert [one.message for one in found] == ["the same (also at s1, s2, s3, s4, s5 and 3 more)", *["the same"] * 4]
     assert found[0].path == "fabric.devices.s0"
 
 
@@ -129,6 +143,13 @@ def test_a_long_list_is_cut_in_the_summary_only() -> None:
     plan = plan_of(intent)
     assert len(at_least(plan, "error")) == 40
     assert summary(plan)[31] == "... and 10 findings more"
+
+
+def test_what_many_switches_cost_is_one_line_of_the_summary() -> None:
+    assert summary(plan_of(racks()))[1:] == [
+        "leaf1, leaf2, spine1, spine2: buffer pools and profiles that change need a config reload, which drops traffic "
+        "until ports are up again"
+    ]
 
 
 @pytest.mark.parametrize(

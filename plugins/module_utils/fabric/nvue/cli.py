@@ -42,13 +42,13 @@ class Cli:
 
     def stage(self, change: Change) -> str:
         try:
-            for path in change.unset:
-                self._call("unset", *path)
             if change.set:
                 with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
                     json.dump([{"set": change.set}], file, indent=1)
                     file.flush()
                     self._call("config", "patch", file.name)
+            for path in change.unset:
+                self._call("unset", *path)
         except NvueError:
             self.discard(PENDING)
             raise

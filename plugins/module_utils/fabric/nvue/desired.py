@@ -7,7 +7,8 @@ It is unset where it is found, for it fills the ``default-global`` profiles and 
 (Cumulus Linux user guide, "RDMA over Converged Ethernet").
 
 What NVUE has as profiles for a port gets a name from its content, so that one port's change moves that port alone.
-Switch priority to traffic class, the traffic pools and the watchdog's times exist once per switch.
+Switch priority to traffic class, the traffic pools and the watchdog's times exist once per switch. A port without a
+marking lane keeps ``default-global``, by which NVUE marks traffic class 0 from 150000 bytes on.
 
 No ``xoff-threshold``, ``xon-threshold`` or ``port-buffer``: the switch derives them from the cable length, NVIDIA asks
 to leave them to it, and its documents take xon once as a limit and once as a distance from xoff (user guide, "Priority

@@ -39,8 +39,8 @@ class Rest:
         gone: dict[str, Any] = {}
         for path in change.unset:
             put(gone, path, None)
-        # a body sets or unsets, not both
-        for body in (gone, change.set):
+        # a body sets or unsets, not both; setting, which is what may be refused, comes first and leaves nothing behind
+        for body in (change.set, gone):
             if body:
                 self._call("PATCH", f"/?{urlencode({'rev': revision})}", body)
         return revision

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from . import tree
-from .plan import Plan
+from .limits import PREFIX
+from .plan import JUMBO, Plan
 from .tree import Tree
 
 
@@ -17,9 +18,19 @@ def disruptions(plan: Plan) -> list[str]:
             "network-qos of the system changes: every port of the switch, those of others too, drops packets while the "
             "buffers are carved anew"
         )
+    others = [
+        line.partition(" ")[2]
+        for line, block in before.items()
+        if line.startswith("interface ") and tree.of_key(block, "mtu") and not any(f" {PREFIX}" in one for one in block)
+        if tree.of_key(block, "mtu") not in after.get(line, {})
+    ]
+    mtu = tree.of_key(after, JUMBO)
+    if mtu and mtu != tree.of_key(before, JUMBO) and others:
+        found.append(f"`{mtu}`: ports of others follow it, {', '.join(others)}")
     for line, block in before.items():
         addresses = [inner for inner in block if inner.startswith(("ip address", "ipv6 address"))]
-        if line.startswith("interface ") and addresses and "switchport" in after.get(line, {}):
+        becomes = "switchport" in after.get(line, {}) and "switchport" not in block
+        if line.startswith("interface ") and addresses and becomes:
             port = line.partition(" ")[2]
             found.append(f"{port} is a routed port ({', '.join(addresses)}): as a switching port it loses its addresses")
     return found

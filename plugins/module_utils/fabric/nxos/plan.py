@@ -21,6 +21,9 @@ from .tree import Tree
 
 OWN = re.compile(rf"(class-map type qos match-any|policy-map type (?:qos|queuing|network-qos)) ({PREFIX}\S+)")
 PERCENT = "bandwidth remaining percent"
+JUMBO = "system jumbomtu"
+# what a class has that the running configuration may not show
+CLASS_DEFAULTS = ("mtu 1500", "set qos-group 0")
 # keys of an interface that are ours to set and to take away; PTP is not taken away where the intent has no clock
 INTERFACE_KEYS = frozenset(
     [
@@ -66,7 +69,7 @@ def plan(wanted: str, running: str) -> Plan:
         elif block:
             work.shared_block(line, block)
         elif not tree.has_global(work.top, line):
-            work.put((), line)
+            work.switch_line(line)
     in_use = work.remove_unwanted(want)
     return Plan(tuple(work.commands), tree.text(have), tree.text(work.top), tuple(in_use))
 
@@ -100,6 +103,15 @@ class _Work:
         if old is not None:
             del node[old]
         node[line] = {}
+
+    def switch_line(self, line: str) -> None:
+        """A line of the whole switch. Switching ports that have the jumbo MTU follow when it changes."""
+        if tree.key(line) == JUMBO:
+            old = tree.of_key(self.top, JUMBO) or tree.GLOBAL_DEFAULTS[0]
+            for block in [inner for one, inner in self.top.items() if one.startswith("interface ")]:
+                if block.pop(f"mtu {old.split()[-1]}", None) is not None:
+                    block[f"mtu {line.split()[-1]}"] = {}
+        self.put((), line)
 
     def drop(self, path: tuple[str, ...], line: str) -> None:
         """A line out of the block at ``path``."""
@@ -148,12 +160,14 @@ class _Work:
         path = (policy, line)
         if have is None:
             self._enter(path)
+        there = dict(have or {})
         keys = {tree.key(one) for one in want}
-        for old in dict(have or {}):
+        for old in there:
             if old not in want and tree.key(old) not in keys:
                 self.drop(path, old)
         for new in want:
-            if new not in (have or {}):
+            is_default = have is not None and new in CLASS_DEFAULTS and tree.of_key(there, tree.key(new)) is None
+            if new not in there and not is_default:
                 self.put(path, new)
 
     def remove_unwanted(self, want: Tree) -> list[str]:

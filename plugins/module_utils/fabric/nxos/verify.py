@@ -94,9 +94,11 @@ def _working(device: str, ports: tuple[DevicePort, ...], state: Mapping[str, obj
     pauses = outputs.ports(state.get(PFC), "pfc_interface")
     queuing = outputs.ports(state.get(QUEUING), "queuing_interface")
     watchdogs = outputs.ports(state.get(WATCHDOG), "queuing_interface")
+    # with its mode on, a port of NX-OS has every priority that network-qos pauses, also one whose lane it does not carry
+    bits = sum(1 << priority for priority in {lane.priority for port in ports for lane in port.lossless})
     for port in ports:
         for row in pauses.get(port.name, []):
-            yield from _pause(device, port, row)
+            yield from _pause(device, port, row, bits)
         for row in outputs.rows([dict(row) for row in queuing.get(port.name, []) if _is_egress(row)], "qosgrp_cfg"):
             yield from _queue(device, port, row)
         for row in watchdogs.get(port.name, []):
@@ -109,7 +111,7 @@ def _is_egress(row: Mapping[str, object]) -> bool:
     return not str(row.get("dir", "")).strip().lower().startswith("in")
 
 
-def _pause(device: str, port: DevicePort, row: Mapping[str, object]) -> Iterator[Finding]:
+def _pause(device: str, port: DevicePort, row: Mapping[str, object], bits: int) -> Iterator[Finding]:
     want = "on" if port.lossless else "off"
     admin = str(row.get("admin", "")).strip().lower()
     if admin and not admin.startswith(want):
@@ -121,10 +123,8 @@ def _pause(device: str, port: DevicePort, row: Mapping[str, object]) -> Iterator
     if oper.group(1) != "on":
         said = f"{oper.group(1)}, wanted on: no pause is sent or obeyed; look whether the port is up"
         yield Finding(WARNING, RULE, f"{device}:{port.name} pfc oper", said, device=device, port=port.name)
-    elif oper.group(2):
-        bits = sum(1 << lane.priority for lane in port.lossless)
-        if int(oper.group(2), 16) != bits:
-            yield _port_finding(device, port, "pfc priorities", f"0x{oper.group(2)}", f"0x{bits:x}")
+    elif oper.group(2) and int(oper.group(2), 16) != bits:
+        yield _port_finding(device, port, "pfc priorities", f"0x{oper.group(2)}", f"0x{bits:x}")
 
 
 def _queue(device: str, port: DevicePort, row: Mapping[str, object]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ import fcntl
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..findings import plain
 from ..model import Fabric
@@ -21,6 +22,8 @@ from .verify import drift, leaf_text
 LOCK = "etc/sonic/reload.lock"
 # what SONiC itself writes into the running configuration at boot
 BOOT_TABLES = ("VERSIONS", "FLEX_COUNTER_TABLE")
+# what the checkpoint after a change has behind its name
+AFTER = "-after"
 NONE, PATCH, RELOAD = "none", "patch", "reload"
 
 
@@ -32,16 +35,22 @@ class Leave:
     unsaved: bool = False
 
 
+@dataclass(frozen=True)
+class Options:
+    """``checkpoint`` is its name; without ``save`` the change is gone after the next boot."""
+
+    leave: Leave = Leave()
+    checkpoint: str = "tickwire"
+    save: bool = True
+
+
 class Session:
     """What was found on the switch, against what the intent wants. Making one changes nothing."""
 
-    def __init__(
-        self, switch: Switch, fabric: Fabric, name: str, leave: Leave, checkpoint: str, workdir: Path, root: Path
-    ) -> None:
-        device = sonic_device(fabric, name)
-        self._switch, self._fabric, self._device = switch, fabric, device
-        self._leave, self._checkpoint, self._workdir, self._root = leave, checkpoint, workdir, root
-        self._checkpoint_file = f"{CHECKPOINTS}/{checkpoint}.cp.json"
+    def __init__(self, switch: Switch, fabric: Fabric, name: str, options: Options, workdir: Path, root: Path) -> None:
+        self._device = sonic_device(fabric, name)
+        self._switch, self._fabric, self._workdir, self._root = switch, fabric, workdir, root
+        self._leave, self._checkpoint, self._save = options.leave, options.checkpoint, options.save
         self.running, self._printed = switch.tables("-d")
         self._saved = switch.tables("-j", SAVED)[0]
         self._platform = self._ask_platform()
@@ -49,7 +58,8 @@ class Session:
         refuse_impossible(self.running, self._wanted)
         self.target = target(self.running, self._wanted)
         self.operations = patch(self.running, self.target)
-        self._unsaved, self._foreign = self._read_unsaved()
+        ours_unsaved, self._foreign = self._read_unsaved()
+        self._unsaved = ours_unsaved and options.save
         self.way, self._reason = NONE, ""
 
     def _ask_platform(self) -> Platform:
@@ -89,12 +99,12 @@ class Session:
         path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         return str(path)
 
-    def check(self) -> dict[str, object]:
+    def check(self) -> dict[str, Any]:
         """The module's result without a change. SonicError when the switch would refuse it."""
         self.way, self._reason = self._choose()
         return self._result(read_state(self._switch, self.running))
 
-    def apply(self) -> dict[str, object]:
+    def apply(self) -> dict[str, Any]:
         """Make it so, all of it or nothing, and save it. SonicError says what became of the switch."""
         if not self.operations and not self._unsaved:
             return self.check()
@@ -103,23 +113,36 @@ class Session:
         if self.operations:
             self._refused(self._switch.change("config", "checkpoint", self._checkpoint), "nothing was changed")
             failure = self._change() or self._left()
+            failure = failure or self._switch.change("config", "checkpoint", f"{self._checkpoint}{AFTER}")
             if failure:
                 raise SonicError(f"{failure}; {self._back()}")
-        failure = self._switch.change("config", "save", "-y")
+        failure = self._switch.change("config", "save", "-y") if self._save else None
         if failure:
             raise SonicError(f"{failure}; {self._back() if self.operations else 'the running switch is as wanted'}")
         return self._result(read_state(self._switch, self._switch.tables("-d")[0]))
 
-    def restore(self, check_mode: bool) -> dict[str, object]:
-        """Go back to the checkpoint that :meth:`apply` made."""
-        former = self._switch.tables("-j", self._checkpoint_file)[0]
+    def restore(self, check_mode: bool) -> dict[str, Any]:
+        """Go back to the checkpoint that :meth:`apply` made, unless that would undo what others did since."""
+        former, after = (self._checkpointed(name) for name in (self._checkpoint, f"{self._checkpoint}{AFTER}"))
+        since = [leaf_text(*one) for one in differences(after, self.running) if one[0][0] not in BOOT_TABLES]
+        if since and differences(former, self.running):
+            said = f"checkpoint {self._checkpoint} would also undo what somebody changed since: {'; '.join(since[:5])}"
+            raise SonicError(f"{said}; undo that, or change the intent and run the role")
         changes = [leaf_text(leaf, old, new) for leaf, old, new in differences(self.running, former)]
         if changes and not check_mode:
             said = restore(self._switch, former, self._checkpoint, self._leave.reload)
             if said:
                 raise SonicError(said)
-            self._refused(self._switch.change("config", "save", "-y"), "the former configuration runs and is not saved")
+            if self._save and differences(self._saved, former):
+                failure = self._switch.change("config", "save", "-y")
+                self._refused(failure, "the former configuration runs and is not saved")
         return {"changed": bool(changes), "commands": self._switch.commands, "drift": changes}
+
+    def _checkpointed(self, name: str) -> Tables:
+        try:
+            return self._switch.tables("-j", f"{CHECKPOINTS}/{name}.cp.json")[0]
+        except SonicError as error:
+            raise SonicError(f"there is no checkpoint {name} to go back to: {error}") from error
 
     def _refuse_without_leave(self) -> None:
         holder = lock_holder(self._root)
@@ -129,7 +152,7 @@ class Session:
             shown = "; ".join(self._foreign[:5]) + ("; ..." if len(self._foreign) > 5 else "")
             raise SonicError(
                 f"the running configuration has changes that nobody saved ({shown}), and saving ours would save them; "
-                "run 'config save -y' or undo them, or allow it with roce_switch_unsaved_allowed"
+                "run 'config save -y' or undo them, or allow it with roce_switch_sonic_unsaved_allowed"
             )
         if self.way == RELOAD and not self._leave.reload:
             said = "; ".join(disruptions(self._reason))
@@ -159,7 +182,7 @@ class Session:
         if failure:
             raise SonicError(f"{failure}; {consequence}")
 
-    def _result(self, state: State) -> dict[str, object]:
+    def _result(self, state: State) -> dict[str, Any]:
         found = [leaf_text(leaf, old, new) for leaf, old, new in differences(self.running, self.target)]
         changed = bool(self.operations or self._unsaved)
         before, after = _text(self.running, self.target), _text(self.target, self.running)
