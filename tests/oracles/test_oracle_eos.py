@@ -58,7 +58,7 @@ def profile(port: DevicePort, device: Device, split: bool) -> dict[str, Any]:
 def interface(port: DevicePort, device: Device, name: str) -> dict[str, Any]:
     found: dict[str, Any] = {"name": port.name, "mtu": port.mtu, "service_profile": name}
     if port.tagged:
-        trunk = {"allowed_vlan": ",".join(str(vid) for vid in sorted(vlan.vid for vlan in port.vlans))}
+        trunk: dict[str, Any] = {"allowed_vlan": ",".join(str(vid) for vid in sorted(vlan.vid for vlan in port.vlans))}
         if port.vlan:
             trunk["native_vlan"] = port.vlan.vid
         found["switchport"] = {"enabled": True, "mode": "trunk", "trunk": trunk}

@@ -13,6 +13,8 @@ from tests.devices.eos_grammar import GRAMMAR
 from tests.devices.eos_intents import EXAMPLE, Direct, rendered
 from tests.devices.state import Position
 
+ECN = "random-detect ecn minimum-threshold 9 kbytes maximum-threshold 10 kbytes max-mark-probability 1 weight 0"
+
 
 def found(*lines: str, intent: dict[str, Any] = EXAMPLE) -> list[str]:
     """Severity, path and message's begin after ``lines`` were entered on a switch that was as the intent says."""
@@ -71,7 +73,7 @@ def test_a_switch_as_the_intent_says_has_no_finding() -> None:
             [
                 "qos profile TICKWIRE-25G",
                 "tx-queue 3",
-                "random-detect ecn minimum-threshold 9 kbytes maximum-threshold 10 kbytes max-mark-probability 1 weight 0",
+                ECN,
             ],
             "ecn: is 9000 to 10000 bytes, 1 percent, wanted 100000 to 400000 bytes, 20 percent",
         ),
