@@ -145,6 +145,8 @@ def intents(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         leaf["storm_control"] = {"broadcast_percent": draw(st.sampled_from([0.5, 1, 20])), "unknown_unicast_percent": 3}
     if draw(st.booleans()):
+        leaf["buffers"] = {"shared_headroom_ratio": draw(st.integers(0, 8)), "alpha_exponent": draw(st.integers(-7, 3))}
+    if draw(st.booleans()):
         leaf["lldp"] = {"enabled": draw(st.booleans())}
     if draw(st.booleans()):
         leaf["ports"] = {"Ethernet1": {"watchdog": {"detect_ms": 1000, "restore_ms": 2000, "action": "alert"}}}

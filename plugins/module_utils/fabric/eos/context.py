@@ -135,14 +135,19 @@ def _ptp(settings: Settings) -> dict[str, object] | None:
 
 
 def _trident(switch: Device, ports: Sequence[DevicePort]) -> dict[str, object]:
-    """The buffer of a Trident is set for the whole switch: the headroom of the port that needs most."""
+    """The buffer of a Trident is set for the whole switch: the headroom of the port that needs most.
+
+    A headroom pool that is oversubscribed has the headroom of all lossless lanes of all ports divided by the ratio.
+    """
     needs = [port_headroom(switch, port) for port in ports if port.lossless]
-    exponent = switch.settings.buffers.alpha_exponent
+    exponent, ratio = switch.settings.buffers.alpha_exponent, switch.settings.buffers.shared_headroom_ratio
+    every = sum(port_headroom(switch, port).xoff_bytes * len(port.lossless) for port in ports)
     return {
         "name": PREFIX,
         "headroom_bytes": max(need.xoff_bytes for need in needs),
         "resume_bytes": max(need.xon_bytes for need in needs),
         "threshold": str(2**exponent) if exponent >= 0 else f"1/{2**-exponent}",
+        "pool_bytes": -(-every // ratio) if ratio else None,
     }
 
 
