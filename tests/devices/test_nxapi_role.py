@@ -19,7 +19,7 @@ from tests.devices.nxapi import PASSWORD, USER, Nexus
 from tests.unit.fabric.nxos_samples import OTHERS, findings, intent
 
 ROOT = Path(__file__).parents[2]
-RUN_SECONDS = 100
+RUN_SECONDS = 300
 PLAY = """
 - hosts: all
   gather_facts: false
@@ -110,12 +110,10 @@ def test_check_mode_writes_nothing_and_shows_the_difference(rack: Rack) -> None:
 def test_every_way_a_change_can_go(rack: Rack) -> None:
     rack.add("fresh", Nexus(OTHERS))
     rack.add("refuses", Nexus(OTHERS, refuse="random-detect .* 400000 bytes drop"))
-    rack.add("drops", Nexus(OTHERS, drop_at=AFTER_A_CLASS, drop_once=True))
     rack.add("dies", Nexus(OTHERS, drop_at=AFTER_A_CLASS))
     rack.add("session", Nexus(OTHERS, sessions=[{"session": "night-work", "owner": "eve"}]))
     rack.add("locked", Nexus(OTHERS, lock="Terminal lock is held by user eve, pid 4711"))
     rack.add("no-leave", Nexus(OTHERS), roce_switch_disruptive_allowed=False)
-    rack.add("other-release", Nexus(OTHERS, version="9.3(10)"))
     before = {name: switch.running() for name, switch in rack.switches.items()}
     # an earlier run did not end on this one: the way back is to before that run
     left = rack.switches["refuses"]
@@ -129,22 +127,24 @@ def test_every_way_a_change_can_go(rack: Rack) -> None:
     assert "fresh" not in failures and changed(stats, "fresh")
     assert [one for one in findings(fresh, intent()) if one.startswith("error")] == []
     assert fresh.startup == fresh.running() and fresh.checkpoints == {}
-    # a line in the middle is refused, or the connection breaks there: lines before it were taken, and are put back
-    for name, said in {"refuses": "Invalid command", "drops": "Apply the difference"}.items():
-        switch = rack.switches[name]
-        assert switch.running() == before[name] and switch.startup == before[name] and switch.checkpoints == {}
-        assert said in failures[name] and "It was rolled back" in failures[name]
-        assert "rollback running-config checkpoint tickwire" in switch.commands
-    # it breaks and stays broken: nobody can put it back now, and the message says so
+    # a line in the middle is refused: those before it were taken, and are put back
+    assert left.running() == before["refuses"] == left.startup and left.checkpoints == {}
+    assert "random-detect" in failures["refuses"] and "Invalid command" in failures["refuses"]
+    assert "It was rolled back" in failures["refuses"]
+    assert "rollback running-config checkpoint tickwire" in left.commands
+    # the connection breaks and stays broken: nobody can put it back now, and the message says so
     dies = rack.switches["dies"]
     assert dies.running() != before["dies"] and list(dies.checkpoints) == ["tickwire"]
     assert "It is NOT rolled back" in failures["dies"] and "rollback.yml" in failures["dies"]
+    # somebody has the configuration locked: the switch takes no line, and nothing is left behind
+    locked = rack.switches["locked"]
+    assert "configuration is locked: Terminal lock is held by user eve" in failures["locked"]
+    assert "nothing had to be rolled back" in failures["locked"]
+    assert locked.running() == before["locked"] and locked.checkpoints == {}
     # refused before anything is written
     for name, said in {
         "session": "night-work",
-        "locked": "locked by somebody else: Terminal lock is held by user eve",
         "no-leave": "network-qos of the system changes",
-        "other-release": "runs NX-OS 9.3(10)",
     }.items():
         switch = rack.switches[name]
         assert said in failures[name]
