@@ -10,13 +10,14 @@ module: eos_session
 short_description: Change the part of an Arista switch that the fabric intent speaks of
 version_added: 0.1.0
 description:
-  - Makes lines of configuration true on an Arista EOS switch in one configuration session, which is committed with a timer
-    and taken back by the switch itself unless it is confirmed in time.
-  - Only what differs is entered. Profiles with the prefix C(TICKWIRE), and on O(ports) the settings that the intent has,
-    are removed when O(config) does not have them; nothing else is removed.
-  - Before a commit the running configuration is copied to C(flash:tickwire-before.cfg), from which C(state=rolled_back)
-    restores the part that is ours.
-  - A line that the switch refuses, a connection that ends, or a session of another administrator leave the switch as it was.
+  - Makes lines of configuration true on an Arista EOS switch in one configuration session, which is committed with a
+    timer and taken back by the switch itself unless it is confirmed in time.
+  - Only what differs is entered. Profiles with the prefix C(TICKWIRE), and on the ports of the intent the settings that
+    it has, are removed when O(config) does not have them; nothing else is removed.
+  - Before a commit the running configuration is copied to C(flash:tickwire-before.cfg), from which
+    O(state=rolled_back) restores the part that is ours.
+  - A line that the switch refuses, a connection that ends, or a session of another administrator leave the switch as
+    it was.
   - C(arista.eos.eos_config) has no timed commit and does not remove lines.
 author:
   - Tickwire (@tickwire)
@@ -30,32 +31,30 @@ attributes:
     description: Shows the difference that the switch itself tells.
     support: full
 options:
-  config:
+  fabric:
     description:
-      - The configuration, as C(show running-config) has it. Needed with O(state=committed).
+      - The fabric intent, the whole of it.
+    type: dict
+    required: true
+  device:
+    description:
+      - The name of this switch in the intent.
     type: str
-  ports:
-    description:
-      - The ports that the intent names.
-    type: list
-    elements: str
-    default: []
-  vlans:
-    description:
-      - The VLANs that the intent has on this switch. O(state=rolled_back) removes those that were not there before.
-    type: list
-    elements: int
-    default: []
+    required: true
   state:
     description:
-      - C(committed) commits O(config) with a timer, C(confirmed) makes the commit of O(session) stay, C(rolled_back) takes
-        an unconfirmed commit back and with O(restore) a confirmed one.
+      - V(committed) commits O(config) with a timer, V(confirmed) makes the commit of O(session) stay, V(rolled_back)
+        takes an unconfirmed commit back and with O(restore) a confirmed one.
     type: str
     choices: [committed, confirmed, rolled_back]
     default: committed
+  config:
+    description:
+      - The configuration, in the form of C(show running-config). Needed with O(state=committed).
+    type: str
   session:
     description:
-      - The name of the session to confirm, as C(state=committed) returned it.
+      - The name of the session to confirm, as O(state=committed) returned it. Needed with O(state=confirmed).
     type: str
   confirm_seconds:
     description:
@@ -77,21 +76,23 @@ options:
 EXAMPLES = r"""
 - name: Commit with five minutes to prove it
   tickwire.fabric.eos_session:
+    fabric: "{{ fabric }}"
+    device: "{{ inventory_hostname }}"
     config: "{{ lookup('ansible.builtin.template', 'eos.j2') }}"
-    ports: [Ethernet1, Ethernet49/1]
-    vlans: [110]
   register: committed
 
 - name: Keep it
   tickwire.fabric.eos_session:
+    fabric: "{{ fabric }}"
+    device: "{{ inventory_hostname }}"
     state: confirmed
     session: "{{ committed.session }}"
 
 - name: Put back what ran before the last change
   tickwire.fabric.eos_session:
+    fabric: "{{ fabric }}"
+    device: "{{ inventory_hostname }}"
     state: rolled_back
-    ports: [Ethernet1, Ethernet49/1]
-    vlans: [110]
 """
 
 RETURN = r"""
@@ -119,13 +120,14 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.connection import Connection, ConnectionError
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.eos.lines import Scope
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.eos.lines import scope_of
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.eos.session import (
     SESSION_PREFIX,
     Change,
     DeviceError,
     Session,
 )
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import IntentError, parse_intent
 
 
 class Eos:
@@ -174,9 +176,9 @@ def main() -> None:
     """Arguments, call, result."""
     module = AnsibleModule(
         argument_spec={
+            "fabric": {"type": "dict", "required": True},
+            "device": {"type": "str", "required": True},
             "config": {"type": "str"},
-            "ports": {"type": "list", "elements": "str", "default": []},
-            "vlans": {"type": "list", "elements": "int", "default": []},
             "state": {"type": "str", "choices": ["committed", "confirmed", "rolled_back"], "default": "committed"},
             "session": {"type": "str"},
             "confirm_seconds": {"type": "int", "default": 300},
@@ -187,9 +189,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    scope = Scope(tuple(given["ports"]), tuple(given["vlans"]))
     name = f"{SESSION_PREFIX}{int(time.time())}"
     try:
+        scope = scope_of(parse_intent(given["fabric"]), given["device"])
         session = Session(Eos(Connection(module._socket_path)), scope, name, given["confirm_seconds"])
         if given["state"] == "committed":
             change = session.apply(given["config"], module.check_mode, given["disruptive"])
@@ -198,7 +200,7 @@ def main() -> None:
         else:
             confirmed = not module.check_mode and session.confirm(given["session"])
             change = Change(changed=confirmed, session=given["session"])
-    except (DeviceError, ConnectionError) as error:
+    except (IntentError, DeviceError, ConnectionError) as error:
         module.fail_json(msg=" ".join(str(error).split()))
     module.exit_json(**result(change))
 

@@ -27,8 +27,10 @@ options:
     required: true
   results:
     description:
-      - By host, the raw registered results under C(rdma_link), C(ptp), C(rdma_ping), C(rdma_ping_server) and C(t2t),
-        with C(role) (V(trader) or V(exchange)), C(ptp_role) and C(facts) (C(system), C(kernel), C(cmdline)).
+      - By host, the raw registered results under C(rdma_link), C(ptp), C(rdma_ping), C(rdma_ping_server), C(t2t) and,
+        where it was measured, C(coexistence), C(coexistence_server), C(coexistence_plain) and
+        C(coexistence_plain_server), with C(role) (V(trader) or V(exchange)), C(ptp_role) and C(facts)
+        (C(system), C(kernel), C(cmdline)).
     type: dict
     required: true
   budgets:
@@ -36,9 +38,10 @@ options:
       - By host, its budgets as C(section.name), for example C(rdma_ping.median_us).
       - Sections and names are C(rdma_link) (C(state), C(roce_version_min), C(active_mtu_min_bytes)), C(rdma_ping)
         (C(min_us), C(median_us), C(p99_us), C(p99_9_us), C(max_us)), C(ptp) (C(locked), C(offset_median_ns),
-        C(offset_max_ns)) and C(t2t) (C(median_ns), C(p99_ns), C(p99_9_ns), C(max_ns), C(samples_min),
+        C(offset_max_ns)), C(t2t) (C(median_ns), C(p99_ns), C(p99_9_ns), C(max_ns), C(samples_min),
         C(samples_dropped_max), C(unstamped_max), C(messages_lost_max), C(orders_rejected_max),
-        C(p99_minus_min_over_mean_max)).
+        C(p99_minus_min_over_mean_max)) and C(coexistence) (at most C(loss), C(p99_ratio), C(p99_busy_ratio); at least
+        C(ecn_marks), C(load_mbps), C(plain_p99_ratio)).
     type: dict
     required: true
   fail_on_failed_gates:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.devices.nvue_intent import intent
-from tests.devices.nvue_schema import VERSIONS, problems
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import parse_intent
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nvue.desired import desired
+from tests.devices.nvue_intent import intent
+from tests.devices.nvue_schema import VERSIONS, problems
 
 
 def tree(version: str, **over: Any) -> dict[str, Any]:

@@ -19,4 +19,4 @@ def change_costs(device: Device) -> Iterator[str]:
     if device.os == "sonic" and lossless:
         yield "buffer pools and profiles that change need a config reload, which drops traffic until ports are up again"
     if device.os == "eos" and lossless and device.asic in ("trident2", "trident3"):
-        yield "a platform trident mmu profile that is new or changes carves the buffers of all ports anew, which drops traffic"
+        yield "a platform trident mmu profile that is new or changes carves the buffers anew, which drops traffic"

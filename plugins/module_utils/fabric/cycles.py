@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from .graph import DOWN, UP, LaneGraph, bits
-from .reroute import NONE, Pair, Turns
-
-Turn = tuple[int, int, int]
+from .graph import DOWN, UP, LaneGraph, Pair, Turn, Turns, bits
+from .ways import witness
 
 
 def may_close(graph: LaneGraph, new: Iterable[Turns], known: Iterable[Turns]) -> bool:
@@ -24,27 +22,26 @@ def may_close(graph: LaneGraph, new: Iterable[Turns], known: Iterable[Turns]) ->
         return False
     waiting = _lawless(graph, known)
     taken = list(fresh)
-    reached = 0
-    for middle, _senders, receivers in fresh:
-        reached |= _reach(graph, middle, receivers)
+    reached = _reached(graph, fresh)
     more = True
     while more:
-        more = False
-        for group in list(waiting):
-            if reached >> group[0] & 1:
-                waiting.remove(group)
-                taken.append(group)
-                reached |= _reach(graph, group[0], group[2])
-                more = True
-    tails = 0
-    by_middle: dict[int, int] = {}
+        joined = [group for group in waiting if reached >> group[0] & 1]
+        more = bool(joined)
+        waiting = [group for group in waiting if not reached >> group[0] & 1]
+        taken += joined
+        reached |= _reached(graph, joined)
+    tails = middles = 0
+    before: dict[int, int] = {}
     for middle, senders, _receivers in fresh:
         tails |= senders
-        by_middle[middle] = by_middle.get(middle, 0) | senders
+        middles |= 1 << middle
+        before[middle] = before.get(middle, 0) | senders
     if tails & reached:
         return True
     return any(
-        by_middle.get(receiver, 0) >> middle & 1 for middle, _senders, receivers in taken for receiver in bits(receivers)
+        before[receiver] >> middle & 1
+        for middle, _senders, receivers in taken
+        for receiver in bits(receivers & middles)
     )
 
 
@@ -59,12 +56,16 @@ def _lawless(graph: LaneGraph, groups: Iterable[Turns]) -> list[tuple[int, int, 
     return found
 
 
-def _reach(graph: LaneGraph, middle: int, receivers: int) -> int:
-    """Switches that valley-free paths reach after the links from ``middle``."""
-    found = 0
-    for receiver in bits(receivers):
-        is_up = graph.kind(middle, receiver) == UP
-        found |= (graph.switches_from if is_up else graph.switches_below)[receiver]
+def _reached(graph: LaneGraph, groups: Iterable[tuple[int, int, int]]) -> int:
+    """Switches that valley-free paths reach after the links from the middle of each group to its receivers."""
+    upward = over = found = 0
+    for middle, _senders, receivers in groups:
+        upward |= receivers & graph.to_above[middle]
+        over |= receivers & ~graph.to_above[middle]
+    for receiver in bits(upward):
+        found |= graph.switches_from[receiver]
+    for receiver in bits(over):
+        found |= graph.switches_below[receiver]
     return found
 
 
@@ -141,7 +142,9 @@ class Search:
                 if not graph.is_used(turn) or turn in self._refuted:
                     continue
             following = (middle, receiver)
-            if following in self._tails or _reach(graph, middle, 1 << receiver) & self._goal:
+            is_up = graph.kind(middle, receiver) == UP
+            reached = (graph.switches_from if is_up else graph.switches_below)[receiver]
+            if following in self._tails or reached & self._goal:
                 yield following
 
     def _any_cycle(self) -> Turn | None:
@@ -186,32 +189,3 @@ class Search:
         way.append(last)
         way.reverse()
         return [(*one, other[1]) for one, other in zip(way, way[1:])]
-
-
-def witness(graph: LaneGraph, turn: Turn, failed: set[int]) -> tuple[str, ...] | None:
-    """A valley-free path from host to host that takes the turn and passes no switch twice; None: there is none."""
-    sender, middle, receiver = turn
-    if failed in ({sender, middle}, {middle, receiver}):
-        return None
-    free_before = graph.kind(sender, middle) == DOWN
-    free_after = graph.kind(middle, receiver) == UP
-    for before, source in _ways(graph, sender, free_before, {middle, receiver}, failed):
-        for after, target in _ways(graph, receiver, free_after, {middle, *before}, failed):
-            if source != target or len(graph.hosts[source]) > 1:
-                way = [graph.names[number] for number in (*reversed(before), middle, *after)]
-                return (graph.hosts[source][0], *way, graph.hosts[target][-1])
-    return None
-
-
-def _ways(
-    graph: LaneGraph, switch: int, free: bool, blocked: set[int], failed: set[int]
-) -> Iterator[tuple[tuple[int, ...], int]]:
-    """Valley-free ways from ``switch`` to each class, over switches not ``blocked``; ``free``: it may still go up."""
-    for number in bits(graph.attached[switch]):
-        yield (switch,), number
-    kinds = (graph.downs, graph.peers, graph.ups) if free else (graph.downs,)
-    for following in kinds:
-        for other in following[switch]:
-            if other not in blocked and {switch, other} != failed:
-                for way, number in _ways(graph, other, following is graph.ups, blocked | {switch}, failed):
-                    yield (switch, *way), number

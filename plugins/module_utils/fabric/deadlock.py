@@ -2,8 +2,8 @@
 """Whether pauses can wait for each other in a circle: with every link up, and after any single one has failed.
 
 The lane's packets go only where links carry the lane. With ``routing: valley_free`` hosts use every valley-free path:
-up any number of tiers, over to at most one switch of the same tier, down any number of tiers. Hosts without such a path,
-and what a failure does, are in :mod:`.reroute`; ``routing: given`` is in :mod:`.given`.
+up any number of tiers, over to at most one switch of the same tier, down any number of tiers. Hosts without such a
+path, and what a failure does, are in :mod:`.reroute`; ``routing: given`` is in :mod:`.given`.
 
 A cycle with every link up is an error. One that takes a failure is a warning: the PFC watchdog drops the lane's packets
 until the link is back, and many fabrics in use have such cycles.
@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from .cycles import Search, may_close, witness
+from .cycles import Search, may_close
 from .findings import ADVICE, ERROR, WARNING, Finding
 from .given import Edge, GivenPaths, following_of, knot, shortest_cycle
-from .graph import LaneGraph, hop_text
+from .graph import NONE, LaneGraph, Pair, hop_text
 from .model import Fabric
-from .reroute import NONE, Detours, Pair
+from .reroute import Detours
+from .ways import witness
 
 RULE = "pfc-deadlock"
 RULE_AFTER = "pfc-deadlock-after-failure"
@@ -84,7 +85,7 @@ def _base_cycles(graph: LaneGraph, detours: Detours) -> list[Finding]:
         turns = search.cycle()
         if turns is None:
             return found
-        found.append(_valley_finding(graph, search, turns, None))
+        found.append(_valley_finding(search, turns, None))
         search.forbid(turns[0])
     found.append(_stopped(graph.lane))
     return found
@@ -95,25 +96,27 @@ def _after_failure(graph: LaneGraph, detours: Detours, one: str, other: str, lin
     number = graph.number
     if one in number and other in number:
         failed: Pair = (number[one], number[other])
-        new = detours.after(failed)
-        if not may_close(graph, new, detours.base):
+        if not may_close(graph, detours.after(failed), detours.base):
             return None
         search = Search(graph, detours.all_after(failed), failed)
     else:
         host, switch = (other, one) if one in number else (one, other)
         if switch not in number or host in number:
             return None
-        new = detours.after_host(graph.class_of[host], number[switch])
+        kind = graph.class_of[host]
+        if host != graph.hosts[kind][0]:
+            return None  # as the first one of its class
+        new = detours.after_host(kind, number[switch])
         if not may_close(graph, new, detours.base):
             return None
-        search = Search(graph, [*detours.base, *new], NONE)
+        left = LaneGraph(graph.fabric, graph.lane, link)
+        search = Search(left, [*Detours(left).base, *new], NONE)
     turns = search.cycle()
-    return _valley_finding(graph, search, turns, link) if turns else None
+    return _valley_finding(search, turns, link) if turns else None
 
 
-def _valley_finding(
-    graph: LaneGraph, search: Search, turns: Sequence[tuple[int, int, int]], failed: int | None
-) -> Finding:
+def _valley_finding(search: Search, turns: Sequence[tuple[int, int, int]], failed: int | None) -> Finding:
+    graph = search.graph
     names = [(graph.names[one], graph.names[middle]) for one, middle, _other in turns]
     reasons = dict.fromkeys(group.why for group in map(search.why, turns) if group)
     ways = [witness(graph, turn, search.failed) for turn in turns if not search.why(turn)]

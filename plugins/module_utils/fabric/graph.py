@@ -9,18 +9,25 @@ class. Sets of switches and of classes are bit masks: bit ``i`` of a number stan
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
 from .model import Fabric
 
 UP, PEER, DOWN = 1, 0, -1
+Pair = tuple[int, int]
+Turn = tuple[int, int, int]
+NONE: Pair = (-1, -1)  # no link has failed
 
 
-def adjacency(fabric: Fabric, lane: str) -> dict[tuple[str, str], list[int]]:
-    """(device, device) -> indexes in ``fabric.links`` of the links between them that carry ``lane``, both ways."""
+def adjacency(fabric: Fabric, lane: str, without: int | None = None) -> dict[tuple[str, str], list[int]]:
+    """(device, device) -> indexes in ``fabric.links`` of the links between them that carry ``lane``, both ways.
+
+    ``without`` is the index of a link to leave out.
+    """
     found: dict[tuple[str, str], list[int]] = {}
     for index, link in enumerate(fabric.links):
-        if lane in link.lanes:
+        if lane in link.lanes and index != without:
             for one, other in ((link.a, link.b), (link.b, link.a)):
                 found.setdefault((one.device, other.device), []).append(index)
     return found
@@ -48,13 +55,35 @@ def mask_of(numbers: Iterable[int]) -> int:
     return found
 
 
+@dataclass(frozen=True)
+class Turns:
+    """At switch ``middle``, from each switch of the mask ``senders`` to each of ``receivers``; ``why`` in words.
+
+    ``bounced`` is the switch that its link was lost to; the turn is taken only where (sender, middle, bounced) was.
+    """
+
+    middle: int
+    senders: int
+    receivers: int
+    why: str
+    bounced: int | None = None
+
+    def each(self) -> list[tuple[int, int, int]]:
+        return [
+            (sender, self.middle, receiver)
+            for sender in bits(self.senders)
+            for receiver in bits(self.receivers)
+            if sender != receiver
+        ]
+
+
 class LaneGraph:
     """Switches by number, in order of appearance, with their neighbours; classes of hosts by number."""
 
-    def __init__(self, fabric: Fabric, lane: str) -> None:
+    def __init__(self, fabric: Fabric, lane: str, without: int | None = None) -> None:
         self.fabric = fabric
         self.lane = lane
-        self.links = adjacency(fabric, lane)
+        self.links = adjacency(fabric, lane, without)
         self.names = tuple(device.name for device in fabric.switches)
         self.number = {name: number for number, name in enumerate(self.names)}
         self.tier = tuple(fabric.devices[name].tier for name in self.names)
@@ -73,8 +102,8 @@ class LaneGraph:
         self.hosts = tuple(classes.values())
         self.class_of = {host: number for number, hosts in enumerate(self.hosts) for host in hosts}
         self.attached = [0] * len(self.names)
-        for number, switches in enumerate(self.homes):
-            for switch in switches:
+        for number, there in enumerate(self.homes):
+            for switch in there:
                 self.attached[switch] |= 1 << number
 
     def kind(self, sender: int, receiver: int) -> int:
@@ -92,6 +121,11 @@ class LaneGraph:
         return [mask_of(lower) for lower in self.downs]
 
     @cached_property
+    def to_above(self) -> list[int]:
+        """By switch: its neighbours of a higher tier."""
+        return [mask_of(upper) for upper in self.ups]
+
+    @cached_property
     def ups(self) -> list[list[int]]:
         return self._of_kind(UP)
 
@@ -105,6 +139,29 @@ class LaneGraph:
 
     def _of_kind(self, kind: int) -> list[list[int]]:
         return [[other for other in near if self.kind(one, other) == kind] for one, near in enumerate(self.near)]
+
+    def near_without(self, switch: int, failed: Pair) -> int:
+        """Neighbours of a switch as a mask, without the link that failed."""
+        near = self.near_mask[switch]
+        if switch in failed:
+            near &= ~(1 << (failed[1] if switch == failed[0] else failed[0]))
+        return near
+
+    def levels(self, targets: int, failed: Pair, starts: Iterable[int]) -> list[int]:
+        """Switches by their distance to ``targets``, until one of each of ``starts`` is there or none is left."""
+        missing = [start for start in starts if not start & targets]
+        levels, seen = [targets], targets
+        while missing:
+            level = 0
+            for switch in bits(levels[-1]):
+                level |= self.near_without(switch, failed)
+            level &= ~seen
+            if not level:
+                break
+            levels.append(level)
+            seen |= level
+            missing = [start for start in missing if not start & level]
+        return levels
 
     @cached_property
     def _rising(self) -> list[int]:

@@ -42,8 +42,11 @@ class Headroom:
 
 
 def port_headroom(device: Device, port: DevicePort) -> Headroom:
-    """Headroom of each lossless priority group of ``port``, from speed, cable, MTU, chip and ``settings.buffers``."""
-    return headroom(asic_of(device), port.speed_gbps, port.cable_m, port.mtu, port.settings.buffers)
+    """Headroom of each lossless priority group of ``port``, from speed, cable, MTU, chip and ``settings.buffers``.
+
+    The cable counts in whole metres, rounded up: the systems that take a length take no other.
+    """
+    return headroom(asic_of(device), port.speed_gbps, math.ceil(port.cable_m), port.mtu, port.settings.buffers)
 
 
 @lru_cache(maxsize=4096)

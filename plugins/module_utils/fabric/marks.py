@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from .buffers import SwitchBuffer, lossless_pool_bytes
 from .findings import ADVICE, ERROR, WARNING, Finding
-from .model import Device, DevicePort
+from .model import Device, DevicePort, Fabric
 from .settings import EcnThresholds, Lane
 
 FRAME_OVERHEAD_BYTES = 22  # Ethernet header, one VLAN tag, FCS
@@ -30,7 +30,9 @@ def kmin_bound_bytes(shared_bytes: int, alpha: float, ports: int, lossless_lanes
     return alpha * shared_bytes / (ports * (1 + lossless_lanes * alpha))
 
 
-def mark_findings(device: Device, ports: tuple[DevicePort, ...], buffer: SwitchBuffer) -> Iterator[Finding]:
+def mark_findings(
+    fabric: Fabric, device: Device, ports: tuple[DevicePort, ...], buffer: SwitchBuffer
+) -> Iterator[Finding]:
     """Errors where a pause surely comes before a mark, warnings where before the last mark, advice where it may.
 
     Ports of one switch with the same numbers are told once.
@@ -48,8 +50,16 @@ def mark_findings(device: Device, ports: tuple[DevicePort, ...], buffer: SwitchB
         mark = lane.ecn.at_speed(speed)
         for severity, rule, said in _of_mark(device, mark, speed, mtu, shared, 2.0**exponent, lossless_ports, lanes):
             message = said.replace("{port}", _named(device, same))
-            where = f"fabric.lanes.{lane.name}.ecn"
+            where = _where(fabric, device, same[0], lane)
             yield Finding(severity, rule, where, message, device.name, same[0].name, same[0].link)
+
+
+def _where(fabric: Fabric, device: Device, port: DevicePort, lane: Lane) -> str:
+    """The path in the intent of what the lane has here: the fabric's, the device's or the port's."""
+    if lane in fabric.lanes:
+        return f"fabric.lanes.{lane.name}.ecn"
+    ports = "" if lane in device.settings.lanes else f".ports.{port.name}"
+    return f"fabric.devices.{device.name}{ports}.lanes.{lane.name}.ecn"
 
 
 def _of_mark(

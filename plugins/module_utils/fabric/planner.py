@@ -7,13 +7,15 @@ Time and memory are linear in links, ports and the summed length of the paths lo
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from . import findings as findings_module
 from .buffers import PortBuffer, SwitchBuffer, buffer_findings, port_buffers, switch_buffer
 from .consistency import consistency_findings
 from .costs import change_costs
+from .deadlock import DeadlockResult
+from .deadlock import check as check_deadlock
 from .findings import ERROR, SEVERITIES, Finding, worst_first
 from .latency import (
     KINDS,
@@ -27,11 +29,12 @@ from .marks import mark_findings
 from .model import Fabric
 
 SUMMARY_FINDINGS = 30  # lines of the summary; all are in the outputs
+MOST_NAMED = 5  # devices that a line names
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Findings, worst first; headroom of the switch ports with lossless lanes; buffers, paths, orders; what it costs.
+    """Findings, worst first, of all parts; headroom of the switch ports with lossless lanes; and the rest by part.
 
     ``costs``: switch -> what applying the intent disrupts there, for all that is known without asking it.
     """
@@ -42,12 +45,8 @@ class Plan:
     buffers: tuple[SwitchBuffer, ...]
     paths: tuple[PathLatency, ...]
     orders: tuple[OrderLatency, ...]
+    deadlock: DeadlockResult
     costs: dict[str, tuple[str, ...]]
-
-    @property
-    def worst(self) -> str | None:
-        """Severity of the worst finding; None when there is none."""
-        return self.findings[0].severity if self.findings else None
 
 
 def make_plan(fabric: Fabric) -> Plan:
@@ -62,10 +61,12 @@ def make_plan(fabric: Fabric) -> Plan:
         headroom.extend(lossless)
         buffers.append(buffer)
         found.extend(buffer_findings(device, buffer))
-        found.extend(mark_findings(device, ports, buffer))
+        found.extend(mark_findings(fabric, device, ports, buffer))
     paths = path_latencies(fabric)
     orders = order_latencies(fabric, paths)
     found.extend(latency_findings(fabric, paths, orders))
+    pauses = check_deadlock(fabric)
+    found.extend(pauses.findings)
     return Plan(
         fabric=fabric,
         findings=tuple(worst_first(merged(found))),
@@ -73,6 +74,7 @@ def make_plan(fabric: Fabric) -> Plan:
         buffers=tuple(buffers),
         paths=paths,
         orders=orders,
+        deadlock=pauses,
         costs={device.name: tuple(change_costs(device)) for device in fabric.switches},
     )
 
@@ -94,22 +96,42 @@ def merged(found: Iterable[Finding]) -> list[Finding]:
             kept.append(finding)
     for key, others in devices.items():
         if others:
-            names = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
             index = first[key]
-            kept[index] = dataclasses.replace(kept[index], message=f"{key[2]} (and at {len(others)} more: {names})")
+            kept[index] = dataclasses.replace(kept[index], message=f"{key[2]} (also at {_some(others)})")
     return kept
 
 
-def summary(plan: Plan) -> list[str]:
-    """Lines for a person: how many of each severity, and the worst findings."""
+def at_least(plan: Plan, severity: str) -> list[Finding]:
+    """The findings of that severity or worse; none for ``never``."""
+    if severity not in SEVERITIES:
+        return []
+    return [one for one in plan.findings if SEVERITIES.index(one.severity) <= SEVERITIES.index(severity)]
+
+
+def headline(plan: Plan) -> str:
+    """One line: what was planned, and how many findings of each severity."""
     counts = {severity: sum(1 for one in plan.findings if one.severity == severity) for severity in SEVERITIES}
     said = ", ".join(f"{count} {name}{_plural(name, count)}" for name, count in counts.items())
     fabric = plan.fabric
-    lines = [f"Plan of {fabric.name}: {len(fabric.switches)} switches, {len(fabric.links)} links: {said}"]
-    lines += [str(finding) for finding in plan.findings[:SUMMARY_FINDINGS]]
+    return f"Plan of {fabric.name}: {len(fabric.switches)} switches, {len(fabric.links)} links: {said}"
+
+
+def summary(plan: Plan) -> list[str]:
+    """Lines for a person: the headline, the worst findings, what applying the intent costs."""
+    lines = [headline(plan), *(str(finding) for finding in plan.findings[:SUMMARY_FINDINGS])]
     if len(plan.findings) > SUMMARY_FINDINGS:
         lines.append(f"... and {len(plan.findings) - SUMMARY_FINDINGS} findings more")
-    return lines
+    where: dict[str, list[str]] = {}
+    for name, costs in plan.costs.items():
+        for cost in costs:
+            where.setdefault(cost, []).append(name)
+    return lines + [f"{_some(names)}: {cost}" for cost, names in where.items()]
+
+
+def _some(names: Sequence[str]) -> str:
+    """A few names, and how many more."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _plural(name: str, count: int) -> str:
@@ -126,6 +148,11 @@ def plain(plan: Plan) -> dict[str, object]:
         "latency": {
             "paths": [_path(path) for path in plan.paths],
             "orders": [_order(order) for order in plan.orders],
+        },
+        "deadlock": {
+            "lanes": list(plan.deadlock.lanes),
+            "failures": plan.deadlock.failures,
+            "findings": findings_module.plain(plan.deadlock.findings),
         },
         "costs": {name: list(costs) for name, costs in plan.costs.items()},
     }

@@ -11,36 +11,11 @@ A link in parallel to one that failed takes its place, so only the last one betw
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 
-from .graph import DOWN, PEER, UP, LaneGraph, bits, mask_of
-
-Pair = tuple[int, int]
-NONE: Pair = (-1, -1)
-
-
-@dataclass(frozen=True)
-class Turns:
-    """At switch ``middle``, from each switch of the mask ``senders`` to each of ``receivers``; ``why`` in words.
-
-    ``bounced`` is the switch that its link was lost to; the turn is taken only where (sender, middle, bounced) was.
-    """
-
-    middle: int
-    senders: int
-    receivers: int
-    why: str
-    bounced: int | None = None
-
-    def each(self) -> list[tuple[int, int, int]]:
-        return [
-            (sender, self.middle, receiver)
-            for sender in bits(self.senders)
-            for receiver in bits(self.receivers)
-            if sender != receiver
-        ]
+from .bounce import Bounces
+from .graph import NONE, LaneGraph, Pair, Turns, bits, mask_of
 
 
 class Detours:
@@ -48,8 +23,8 @@ class Detours:
 
     def __init__(self, graph: LaneGraph) -> None:
         self.graph = graph
+        self.bounces = Bounces(graph)
         self._sole: dict[Pair, set[int]] = {}
-        self._host_cache: dict[tuple[int, int], list[Turns]] = {}
 
     @cached_property
     def without_valley_free(self) -> dict[int, int]:
@@ -79,22 +54,17 @@ class Detours:
         for number in sorted(sole or ()):
             others = self.without_valley_free[number]
             found += self._pairs(self.graph.homes[number], number, others, failed)
-        return found + self._newly_without(failed) + self._bounces(failed)
+        return found + self._newly_without(failed) + self.bounces.after(failed)
 
     def all_after(self, failed: Pair) -> list[Turns]:
         """Every turn when two switches have lost their link."""
         found = []
         for number, others in self.without_valley_free.items():
             found += self._pairs(self.graph.homes[number], number, others, failed)
-        return found + self._newly_without(failed) + self._bounces(failed)
+        return found + self._newly_without(failed) + self.bounces.after(failed)
 
     def after_host(self, number: int, lost: int) -> list[Turns]:
         """What is new when a host of the class loses its link to the switch ``lost``."""
-        if (number, lost) not in self._host_cache:
-            self._host_cache[number, lost] = self._after_host(number, lost)
-        return self._host_cache[number, lost]
-
-    def _after_host(self, number: int, lost: int) -> list[Turns]:
         graph = self.graph
         homes = tuple(home for home in graph.homes[number] if home != lost)
         if not homes:
@@ -104,20 +74,14 @@ class Detours:
             reached |= graph.classes_from[home]
         others = ((1 << len(graph.homes)) - 1) & ~reached & ~(1 << number)
         found = self._pairs(homes, number, others, NONE) if others else []
-        kept = mask_of(homes)
-        if not graph.switches_below[lost] & kept:
-            stays = bool(graph.switches_from[lost] & kept)
-            found += self._bounce(lost, kept, stays, NONE, graph.hosts[number][0], 0, None)
-        return found
-
-    # --- pairs -----------------------------------------------------------------------------------------------------
+        return found + self.bounces.after_host(number, lost, mask_of(homes))
 
     def _pairs(
         self, homes: Sequence[int], number: int, others: int, failed: Pair, note_sole: bool = False
     ) -> list[Turns]:
         """Turns of the shortest paths between a host at ``homes`` and hosts of the classes ``others``, both ways."""
         starts = [mask_of(self.graph.homes[other]) for other in bits(others)]
-        levels = self._levels(mask_of(homes), failed, starts)
+        levels = self.graph.levels(mask_of(homes), failed, starts)
         named = [self.graph.hosts[other][0] for other in bits(others)]
         shown = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
         why = f"{self.graph.hosts[number][0]} and {shown} have no valley-free path between them and use the shortest"
@@ -131,7 +95,7 @@ class Detours:
         found = []
         for depth in range(len(levels) - 1, 0, -1):
             for switch in bits(begin[depth]):
-                receivers = self._near(switch, failed) & levels[depth - 1]
+                receivers = self.graph.near_without(switch, failed) & levels[depth - 1]
                 begin[depth - 1] |= receivers
                 if switch in senders:
                     found.append(Turns(switch, senders[switch], receivers, why))
@@ -142,28 +106,6 @@ class Detours:
                     senders[receiver] = senders.get(receiver, 0) | 1 << switch
         return found
 
-    def _near(self, switch: int, failed: Pair) -> int:
-        near = self.graph.near_mask[switch]
-        if switch in failed:
-            near &= ~(1 << (failed[1] if switch == failed[0] else failed[0]))
-        return near
-
-    def _levels(self, targets: int, failed: Pair, starts: Iterable[int]) -> list[int]:
-        """Switches by their distance to ``targets``, until one of each of ``starts`` is there or none is left."""
-        missing = [start for start in starts if not start & targets]
-        levels, seen = [targets], targets
-        while missing:
-            level = 0
-            for switch in bits(levels[-1]):
-                level |= self._near(switch, failed)
-            level &= ~seen
-            if not level:
-                break
-            levels.append(level)
-            seen |= level
-            missing = [start for start in missing if not start & level]
-        return levels
-
     def _newly_without(self, failed: Pair) -> list[Turns]:
         """Pairs that a failure leaves without a valley-free path."""
         graph = self.graph
@@ -171,8 +113,14 @@ class Detours:
         if self._classes_from(lower, failed, {}) == graph.classes_from[lower]:
             return []
         found: list[Turns] = []
-        if not any(level & 1 << upper for level in self._levels(1 << lower, failed, [1 << upper])):
-            return found
+        near_side = 0  # what the lower end still reaches, when the failure cuts it off
+        for level in self.graph.levels(1 << lower, failed, [1 << upper]):
+            near_side |= level
+        joined = (1 << len(graph.homes)) - 1  # classes that what has its homes on that side only still reaches
+        if not near_side >> upper & 1:
+            joined = 0
+            for switch in bits(near_side):
+                joined |= graph.attached[switch]
         memo: dict[int, int] = {}
         for number in bits(graph.classes_below[lower]):
             kept = 0
@@ -182,6 +130,8 @@ class Detours:
                 else:
                     kept |= graph.classes_from[home]
             others = graph.classes_of(number) & ~kept & ~graph.classes_below[lower]
+            if not mask_of(graph.homes[number]) & ~near_side:
+                others &= joined
             if others:
                 found += self._pairs(graph.homes[number], number, others, failed)
         return found
@@ -201,90 +151,3 @@ class Detours:
                     found |= self._classes_from(upper, failed, memo) if is_below else graph.classes_from[upper]
             memo[switch] = found
         return memo[switch]
-
-    # --- bounces ---------------------------------------------------------------------------------------------------
-
-    def _bounces(self, failed: Pair) -> list[Turns]:
-        found: list[Turns] = []
-        for switch, other in (failed, failed[::-1]):
-            kind = self.graph.kind(switch, other)
-            if kind != UP:
-                found += self._bounces_of(switch, other, kind)
-        return found
-
-    def _bounces_of(self, switch: int, other: int, kind: int) -> list[Turns]:
-        graph = self.graph
-        lost = graph.classes_below[other]
-        if kind == DOWN:
-            lost &= ~graph.attached[switch]
-            for lower in graph.downs[switch]:
-                if lower != other:
-                    lost &= ~graph.classes_below[lower]
-        failed = (switch, other)
-        strays = 0
-        above: dict[int, int] = {}
-        for number in bits(lost):
-            if not self._stays(switch, number, failed, above):
-                strays |= 1 << number
-        if kind == PEER:
-            lost = strays
-        if not lost:
-            return []
-        return self._bounce(switch, 1 << other, not strays, failed, graph.names[other], lost, other)
-
-    def _stays(self, switch: int, number: int, failed: Pair, above: dict[int, int]) -> bool:
-        """Whether a packet that came from below has a valley-free way from ``switch`` to the class."""
-        graph = self.graph
-        reached = 0
-        for home in graph.homes[number]:
-            reached |= self._above(home, failed, above)
-        mine = graph.switches_above[switch]
-        if mine & reached:
-            return True
-        return any(
-            reached >> peer & 1 and {one, peer} != set(failed) for one in bits(mine) for peer in graph.peers[one]
-        )
-
-    def _above(self, switch: int, failed: Pair, memo: dict[int, int]) -> int:
-        """``graph.switches_above`` without the failed link."""
-        graph = self.graph
-        if not graph.switches_above[switch] & mask_of(failed) & ~(1 << switch):
-            return graph.switches_above[switch]
-        if switch not in memo:
-            found = 1 << switch
-            for upper in graph.ups[switch]:
-                if {switch, upper} != set(failed):
-                    found |= self._above(upper, failed, memo)
-            memo[switch] = found
-        return memo[switch]
-
-    def _bounce(
-        self, switch: int, targets: int, stays: bool, failed: Pair, named: str, lost: int, bounced: int | None
-    ) -> list[Turns]:
-        """Turns of the detour of ``switch`` to ``targets``; ``stays``: what comes from below has another way."""
-        graph = self.graph
-        levels = self._levels(targets, failed, [1 << switch])
-        if not levels[-1] >> switch & 1:
-            return []
-        why = f"{graph.names[switch]} has lost its link to {named} and goes round by the shortest way left"
-        start = self._near(switch, failed) & levels[-2]
-        senders = graph.near_mask[switch] & ~targets
-        if bounced is not None:
-            senders = mask_of(sender for sender in bits(senders) if graph.is_used((sender, switch, bounced)))
-        if stays:
-            senders &= ~graph.from_below[switch]
-        found = [Turns(switch, senders, start, why, bounced)]
-        inward = {receiver: 1 << switch for receiver in bits(start)}
-        for depth in range(len(levels) - 2, 0, -1):
-            following: dict[int, int] = {}
-            for middle, before in inward.items():
-                receivers = self._near(middle, failed) & levels[depth - 1]
-                found.append(Turns(middle, before, receivers, why))
-                for receiver in bits(receivers):
-                    following[receiver] = following.get(receiver, 0) | 1 << middle
-            inward = following
-        for middle, before in inward.items():
-            onward = mask_of(lower for lower in graph.downs[middle] if graph.classes_below[lower] & lost)
-            if onward:
-                found.append(Turns(middle, before, onward, why))
-        return found

@@ -143,6 +143,11 @@ def _figures(host: Mapping[str, Any]) -> list[str]:
                 ", Soft-RoCE" if ping.get("emulated") else "",
             )
         )
+    together = host.get("coexistence") or {}
+    if together.get("loaded"):
+        lines.append(_together("co-existence", together))
+        if (together.get("plain") or {}).get("loaded"):
+            lines.append(_together("the same with one plain queue", together["plain"]))
     if ptp.get("running"):
         lines.append(
             "PTP %s, grandmaster %s%s"
@@ -153,6 +158,17 @@ def _figures(host: Mapping[str, Any]) -> list[str]:
             )
         )
     return lines
+
+
+def _together(what: str, found: Mapping[str, Any]) -> str:
+    idle, loaded = (found[kind]["p99_us"] for kind in ("idle", "loaded"))
+    return "%s: p99 of a round trip %s, %s under %.1f Mbit/s of load, %d lost, %d ECN marks" % (
+        what,
+        *(duration(None if value is None else 1000 * value) for value in (idle, loaded)),
+        found["load_mbps"],
+        found["loss"],
+        found["ecn_marks"],
+    )
 
 
 def duration(nanoseconds: float | None) -> str:

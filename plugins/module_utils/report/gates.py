@@ -76,13 +76,22 @@ RULES: dict[str, dict[str, Rule]] = {
         "orders_rejected_max": Rule("max", "orders", _field("orders", "rejected")),
         "p99_minus_min_over_mean_max": Rule("max", "", _field("jitter", "p99_minus_min_over_mean")),
     },
+    "coexistence": {
+        "loss": Rule("max", "probes", _field("loss")),
+        "p99_ratio": Rule("max", "", _field("p99_ratio")),
+        "p99_busy_ratio": Rule("max", "", _field("p99_busy_ratio")),
+        "ecn_marks": Rule("min", "packets", _field("ecn_marks")),
+        "load_mbps": Rule("min", "Mbit/s", _field("load_mbps")),
+        # the control: that the load is one which plain queues do not stand
+        "plain_p99_ratio": Rule("min", "", _field("plain", "p99_ratio")),
+    },
 }
 
 
 def applies(section: str, name: str, host: Mapping[str, Any]) -> bool:
     """Whether a host can have this gate: an exchange has no ping of its own and no engine, a grandmaster no offset
     from itself."""
-    if section in ("rdma_ping", "t2t"):
+    if section in ("rdma_ping", "t2t", "coexistence"):
         return host.get("role") == "trader"
     return not (section == "ptp" and name.startswith("offset_") and host.get("ptp_role") == "grandmaster")
 

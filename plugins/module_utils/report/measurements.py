@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-SECTIONS = ("rdma_link", "rdma_ping", "ptp", "t2t")
+SECTIONS = ("rdma_link", "rdma_ping", "ptp", "t2t", "coexistence")
 ROLES = ("trader", "exchange")
 
 
@@ -40,7 +40,7 @@ def rdma_link(result: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(device, **ports[0])
 
 
-def rdma_ping(client: Mapping[str, Any] | None, server: Mapping[str, Any] | None, server_name: str) -> dict[str, Any]:
+def both_ends(client: Mapping[str, Any] | None, server: Mapping[str, Any] | None, server_name: str) -> dict[str, Any]:
     """Return the client's figures; when it failed, its reason and, where it says more, the server's."""
     found = measurement(client)
     if "error" not in found:
@@ -50,6 +50,15 @@ def rdma_ping(client: Mapping[str, Any] | None, server: Mapping[str, Any] | None
     told = "the other end reports" in other.get("error", "")
     if "error" in other and not told and other["error"] not in ("not measured", found["error"]):
         found["error"] = "%s (and %s: %s)" % (found["error"], server_name, other["error"])
+    return found
+
+
+def coexistence(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures with the switch's own queues and, under ``plain``, those with one plain queue instead."""
+    name = raw.get("rdma_ping_server_name", "server")
+    found = both_ends(raw.get("coexistence"), raw.get("coexistence_server"), name)
+    if raw.get("coexistence_plain"):
+        found["plain"] = both_ends(raw["coexistence_plain"], raw.get("coexistence_plain_server"), name)
     return found
 
 
@@ -68,7 +77,7 @@ def facts(raw: Mapping[str, Any]) -> dict[str, str]:
 
 def host_measurements(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return one host's measurements from {role, ptp_role, facts, rdma_link, ptp, rdma_ping, rdma_ping_server, ...,
-    t2t}.
+    t2t, coexistence, ...}; co-existence is there when it was measured.
 
     An exchange is not the client of a ping and runs no engine, so it has neither of these. Raises ValueError for
     another role.
@@ -84,8 +93,10 @@ def host_measurements(raw: Mapping[str, Any]) -> dict[str, Any]:
         "ptp": measurement(raw.get("ptp")),
     }
     if role == "trader":
-        result["rdma_ping"] = rdma_ping(
+        result["rdma_ping"] = both_ends(
             raw.get("rdma_ping"), raw.get("rdma_ping_server"), raw.get("rdma_ping_server_name", "server")
         )
         result["t2t"] = measurement(raw.get("t2t"))
+        if raw.get("coexistence"):
+            result["coexistence"] = coexistence(raw)
     return result

@@ -189,6 +189,35 @@ every sample is kept. Percentiles are nearest rank, the deviation is the populat
 it is not the speed of the NIC.</p>
 </section>
 
+{% for name, host in hosts.items() if host.coexistence is defined %}
+<section>
+<h2>Co-existence: the probes' lane on {{ name }} while another lane is saturated</h2>
+{% for kind, found in [('queues of the role', host.coexistence), ('one plain queue', host.coexistence.plain)]
+   if found is defined %}
+<h3>{{ kind }}</h3>
+{% if found.error is defined %}
+<p class="reason">{{ found.error }}</p>
+{% else %}
+<div class="scroll"><table>
+<tr><th>rounds</th><th class="number">median</th><th class="number">p99</th><th class="number">max</th>
+  <th class="number">lost</th><th class="number">of</th><th class="number">load</th>
+  <th class="number">ECN marks</th></tr>
+{% for load in ['idle', 'busy', 'loaded'] if found[load] %}
+<tr><td>{{ load }}</td>
+{% for field in ['median_us', 'p99_us', 'max_us'] %}  <td class="number">{{ found[load][field] | us }}</td>
+{% endfor %}
+  <td class="number">{{ found[load].lost }}</td><td class="number">{{ found[load].sent }}</td>
+  <td class="number">{{ '%.1f' | format(found[load].load_mbps) }} Mbit/s</td>
+  <td class="number">{{ found[load].ce_packets }}</td></tr>
+{% endfor %}
+</table></div>
+{% endif %}
+{% endfor %}
+<p class="small">Round trips between kernel stamps, without the other end's own time; percentiles of the median round.
+Busy: with a load that the bottleneck carries without a queue. Loaded: with all that gets through.</p>
+</section>
+{% endfor %}
+
 <section>
 <h2>PTP</h2>
 <div class="scroll"><table>

@@ -11,6 +11,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.asic import
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.headroom import Headroom, headroom, port_headroom
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import SPEEDS_GBPS, parse_intent
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.settings import Buffers
+from tests.unit.fabric.intents import star
 from tests.unit.fabric.test_intent import changed
 
 CABLES_M = (5, 40, 100, 300)
@@ -73,6 +74,8 @@ def test_a_shared_pool_has_the_xoff() -> None:
             Buffers(gearbox_ns=400, small_packet_percent=70, shared_headroom_ratio=2),
             (222208, 38912, 38912),
         ),
+        # exactly 2 KiB below the worst case
+        ("spectrum2", 100, 5, 9214, Buffers(small_packet_percent=50, lossless_mtu=67), (106496, 19456, 125952)),
     ],
 )
 def test_packets_that_are_not_all_small(
@@ -115,3 +118,11 @@ def test_of_a_port_of_the_intent() -> None:
     (host,) = fabric.ports_of("trade1")
     generic = port_headroom(fabric.devices["trade1"], host)
     assert generic == headroom(ASICS["generic"], 100, 5, 9000, Buffers()), "a device whose chip is not told"
+
+
+def test_a_cable_counts_in_whole_metres() -> None:
+    found = []
+    for cable_m in (4.01, 5, 5.01):
+        fabric = parse_intent(star(cable_m=cable_m, speed_gbps=800))
+        found.append(port_headroom(fabric.devices["leaf1"], fabric.ports_of("leaf1")[0]).xoff_bytes)
+    assert found[0] == found[1] < found[2]

@@ -81,7 +81,7 @@ def site(tmp_path: Path, trap: Trap, intent: dict[str, Any]) -> str:
     return " ".join((done.stdout + done.stderr).split())
 
 
-@pytest.mark.parametrize("name", ["shares-of-101"])
+@pytest.mark.parametrize("name", ["shares-of-101", "routing-cycle"])
 def test_a_mistake_ends_the_rollout_before_any_contact(tmp_path: Path, trap: Trap, name: str) -> None:
     mistake = next(one for one in mistakes() if one.name == name)
     said = site(tmp_path, trap, mistake.intent)

@@ -15,6 +15,8 @@ from ..settings import Lane, Settings, Watchdog
 
 PREFIX = "TICKWIRE"
 MTU_MAX = 9214
+# EOS User Manual, Quality of Service: "Trident and Tomahawk" have queues for unicast apart, "Trident II" has not
+SPLIT_QUEUES = ("trident3", "tomahawk")
 # EOS has one queue for control traffic whose traffic class can not be mapped
 CONTROL_CLASS = 7
 TRUST = {"dscp": "dscp", "pcp": "cos"}
@@ -38,8 +40,7 @@ def context(fabric: Fabric, device: str) -> dict[str, object]:
     vlans = {vlan.vid: vlan.name for port in ports for vlan in port.vlans}
     return {
         "name": device,
-        # chips with queues of their own for multicast, where the unicast ones have another name
-        "queue": "uc-tx-queue" if _is_trident(switch) else "tx-queue",
+        "queue": "uc-tx-queue" if (switch.asic or "").startswith(SPLIT_QUEUES) else "tx-queue",
         "dscp_map": _by_class([settings.lane_of_dscp(dscp) for dscp in range(64)]) if "dscp" in trusts else [],
         "cos_map": _by_class([settings.lane_of_priority(cos) for cos in range(8)]) if "pcp" in trusts else [],
         "queue_map": sorted({lane.traffic_class for lane in settings.lanes} - {CONTROL_CLASS}),
@@ -67,7 +68,8 @@ def _check(switch: Device, ports: Sequence[DevicePort]) -> None:
     for port in ports:
         here = f"{where}.ports.{port.name}" if port.name in switch.port_settings else where
         if port.mtu > MTU_MAX:
-            raise IntentError("fabric.mtu.switch", f"{port.mtu} at {switch.name}:{port.name}; EOS takes {MTU_MAX} at most")
+            said = f"{port.mtu} at {switch.name}:{port.name}; EOS takes {MTU_MAX} at most"
+            raise IntentError("fabric.mtu.switch", said)
         for lane in port.lossless:
             if lane.traffic_class != lane.priority:
                 raise IntentError(
@@ -84,9 +86,9 @@ def _check(switch: Device, ports: Sequence[DevicePort]) -> None:
         for key in ("dscp", "priority", "traffic_class"):
             mine = {lane.name: getattr(lane, key) for lane in port.settings.lanes}
             for lane in switch.settings.lanes:
-                said, theirs = mine.get(lane.name), getattr(lane, key)
-                if said != theirs:
-                    reason = f"{said} differs from the switch's {theirs}; EOS has one map for all ports"
+                here_is, theirs = mine.get(lane.name), getattr(lane, key)
+                if here_is != theirs:
+                    reason = f"{here_is} differs from the switch's {theirs}; EOS has one map for all ports"
                     raise IntentError(f"{here}.lanes.{lane.name}.{key}", reason)
 
 
@@ -96,7 +98,7 @@ def _check_watchdog(watchdog: Watchdog, path: str) -> None:
         raise IntentError(f"{path}.action", f"{watchdog.action} is not what EOS can do: {known}")
     most = min(watchdog.detect_ms, watchdog.restore_ms) // 2
     if watchdog.poll_ms > most:
-        said = f"{watchdog.poll_ms}; EOS wants at most half of detect_ms and of restore_ms, {most}, or polls as it likes"
+        said = f"{watchdog.poll_ms}; EOS wants at most half of detect_ms and of restore_ms, {most}"
         raise IntentError(f"{path}.poll_ms", said)
 
 
@@ -175,7 +177,10 @@ def _queue(lane: Lane, speed_gbps: int) -> dict[str, object]:
 
 def _port(port: DevicePort, profile: str, clock: bool) -> dict[str, object]:
     settings = port.settings
-    storm = settings.storm_control
+    storm = {
+        "broadcast": settings.storm_control.broadcast_percent,
+        "unknown-unicast": settings.storm_control.unknown_unicast_percent,
+    }
     return {
         "name": port.name,
         "mtu": port.mtu,
@@ -186,9 +191,5 @@ def _port(port: DevicePort, profile: str, clock: bool) -> dict[str, object]:
         "lldp": settings.lldp.enabled,
         "dcbx": settings.lldp.dcbx,
         "ptp_transport": PTP_TRANSPORT[settings.ptp.transport] if clock and settings.ptp.enabled else None,
-        "storm": [
-            {"kind": kind, "level": f"{level:g}"}
-            for kind, level in (("broadcast", storm.broadcast_percent), ("unknown-unicast", storm.unknown_unicast_percent))
-            if level is not None
-        ],
+        "storm": [{"kind": kind, "level": f"{level:g}"} for kind, level in storm.items() if level is not None],
     }

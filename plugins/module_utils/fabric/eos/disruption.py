@@ -14,5 +14,7 @@ def disruptions(diff: str) -> list[str]:
     lines = [match.group(1) for match in map(CHANGED.fullmatch, diff.splitlines()) if match]
     found = []
     if any(BUFFER.match(line) for line in lines):
-        found.append("the buffer profile changes (platform trident mmu): the chip divides its buffer anew, packets are lost")
+        found.append(
+            "the buffer profile changes (platform trident mmu): the chip divides its buffer anew and loses packets"
+        )
     return found

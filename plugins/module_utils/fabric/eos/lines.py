@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Configuration lines of EOS: read into sections, and the lines that lead from what runs to what is wanted.
 
-What is ours, and so what may be removed: sections of profiles with our prefix, and on the intent's ports the settings of
-``PORT_STEMS``. The switch's own settings (maps, watchdog, PTP) are only set, never removed, but for the way back, which
-restores them as they were. The switch itself has the last word: it compares the session with what runs.
+What is ours, and so what may be removed: sections of profiles with our prefix, and on the intent's ports the settings
+of ``PORT_STEMS``. The switch's own settings (maps, watchdog, PTP) are only set, never removed, but for the way back,
+which restores them as they were. The switch itself has the last word: it compares the session with what runs.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..model import Fabric
 from .context import PREFIX
 
 PROFILE = re.compile(rf"(?:qos profile|platform trident mmu queue profile) {PREFIX}\S*")
 MAP = re.compile(r"qos map (dscp|cos) ([\d ]+) to traffic-class (\d+)")
 QUEUE_MAP = re.compile(r"qos map traffic-class ([\d ]+) to tx-queue (\d+)")
+MAPS = ((MAP, "qos map {} {} to traffic-class {}"), (QUEUE_MAP, "qos map traffic-class {} to tx-queue {}"))
 # settings of the whole switch, which a line with the same words replaces
 GLOBAL_STEMS = (
     r"priority-flow-control pause watchdog default \S+",
@@ -66,6 +68,12 @@ class Scope:
     vlans: tuple[int, ...]
 
 
+def scope_of(fabric: Fabric, device: str) -> Scope:
+    """What the intent speaks of on one switch."""
+    ports = fabric.ports_of(device)
+    return Scope(tuple(port.name for port in ports), tuple(sorted({vlan.vid for port in ports for vlan in port.vlans})))
+
+
 def parse(text: str) -> list[Path]:
     """Every line of a configuration, the codes of a map one by one; comments left out."""
     found: list[Path] = []
@@ -84,7 +92,7 @@ def parse(text: str) -> list[Path]:
 
 
 def _expanded(line: str) -> list[str]:
-    for pattern, words in ((MAP, "qos map {} {} to traffic-class {}"), (QUEUE_MAP, "qos map traffic-class {} to tx-queue {}")):
+    for pattern, words in MAPS:
         match = pattern.fullmatch(line)
         if match:
             *kind, codes, target = match.groups()
@@ -154,12 +162,14 @@ def commands(wanted: str, running: str, scope: Scope, restoring: bool = False) -
     wanted_set, now_set = set(want), set(now)
     replaced = {(path[:-1], stem(path)) for path in want}
     gone: list[Path] = []
-    for path in now:
+    # settings of the switch first: a buffer profile can go when it is not the switch's own any more
+    for path in sorted(now, key=lambda path: len(path) > 1 or bool(SECTION.fullmatch(path[0]))):
         if path in wanted_set or not is_ours(path, scope, restoring):
             continue
         name = stem(path)
         inside = any(path[: len(other)] == other for other in gone)
-        if inside or (name and (path[:-1], name) in replaced) or _in_use(path[0], now, gone, scope):
+        kept = path[:1] not in wanted_set and _in_use(path[0], now, gone, scope)
+        if inside or kept or (name and (path[:-1], name) in replaced):
             continue
         gone.append(path)
     writer = _Writer()

@@ -81,7 +81,7 @@ class Session:
         if name in timed(sessions):
             self._device.run([f"configure session {name} commit"])
             if name in timed(self._sessions()):
-                raise DeviceError(f"session {name} is still not confirmed; the switch takes it back within {self._timer_s} s")
+                raise DeviceError(f"session {name} is still not confirmed; the switch takes it back at its timer")
             return True
         if sessions.get("sessions", {}).get(name, {}).get("state") in ("completed", "committed"):
             return False
@@ -91,7 +91,7 @@ class Session:
         )
 
     def roll_back(self, restore: bool, check: bool) -> Change:
-        """Take an unconfirmed commit of ours back; else, with ``restore``, make our part what it was before the last one."""
+        """Take an unconfirmed commit of ours back; else, with ``restore``, put back what ran before the last one."""
         mine = [name for name in timed(self._sessions()) if name.startswith(SESSION_PREFIX)]
         if mine:
             change = Change(changed=True, commands=[f"configure session {mine[0]} abort"], session=mine[0])
@@ -99,7 +99,7 @@ class Session:
                 return change
             self._device.run(change.commands)
             if timed(self._sessions()):
-                raise DeviceError(f"session {mine[0]} could not be taken back; the switch does it within {self._timer_s} s")
+                raise DeviceError(f"session {mine[0]} could not be taken back; the switch does it at its timer")
             self._prove(self._before())
             return change
         self._abort_leftovers()
@@ -141,10 +141,9 @@ class Session:
         try:
             self._device.run([f"configure session {self._name}", timer])
         except DeviceError as error:
-            self._leave()
             raise DeviceError(
-                f"the commit of session {self._name} was not answered: {error}. Not confirmed, the switch takes it back "
-                f"within {self._timer_s} s. Next: look at the way to the switch, then run again"
+                f"the commit of session {self._name} was not answered: {error}. Nobody confirms it, so the switch "
+                f"takes it back within {self._timer_s} s. Next: look at the way to the switch, then run again"
             ) from error
 
     def _guarded(self, lines: Sequence[str], said: str) -> list[str]:

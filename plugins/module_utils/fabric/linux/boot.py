@@ -12,8 +12,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from .plan import build_lines, plan
-from .state import Bridge, Port, Switch
+from .dcb import Dcb, dcb_lines
+from .plan import build_lines, ingress_lines, plan
+from .state import Bridge, Ingress, Port, Switch
 
 UNIT = "tickwire-switch.service"
 UNIT_FILE = f"etc/systemd/system/{UNIT}"
@@ -22,6 +23,7 @@ ENABLED = f"etc/systemd/system/multi-user.target.wants/{UNIT}"
 ENABLED_TARGET = f"../{UNIT}"
 NETWORK_FILE = "etc/systemd/network/00-tickwire-switch.network"
 BATCHES = "etc/tickwire/switch"
+NOTHING = Dcb((-1,), (), (), ())  # of which every line is different
 HEADER = "# Made by tickwire.fabric.linux_switch from the fabric intent; changes here are overwritten.\n"
 
 
@@ -36,16 +38,28 @@ def boot_files(desired: Switch, paths: Mapping[str, str]) -> dict[str, str]:
         ports=tuple(Port(port.name, 0, False, "") for port in desired.ports),
     )
     steps = plan(desired, blank)
-    queues = [line for port in desired.ports for line in build_lines(port.name, port.egress, "")]
+    queues = [
+        line
+        for port in desired.ports
+        for line in build_lines(port.name, port.egress, "") + ingress_lines(port.name, port.ingress, Ingress())
+    ]
     batches = {
         "ip": steps.ip,
         "bridge": steps.bridge,
-        "reset": [f"qdisc del dev {port.name} root" for port in desired.ports],
+        "reset": [f"qdisc del dev {port.name} {what}" for port in desired.ports for what in ("root", "clsact")],
         "tc": queues,
     }
+    dcb = [
+        line
+        for port in desired.ports
+        if port.dcb and "dcb" in paths
+        for line in dcb_lines(port.name, port.dcb, NOTHING)
+    ]
+    if dcb:
+        batches["dcb"] = dcb
     files = {f"{BATCHES}/{name}.batch": HEADER + "".join(f"{line}\n" for line in batches[name]) for name in batches}
     files[NETWORK_FILE] = _network_file(desired)
-    files[UNIT_FILE] = _unit(desired, paths)
+    files[UNIT_FILE] = _unit(desired, paths, bool(dcb))
     return files
 
 
@@ -56,10 +70,11 @@ def _network_file(desired: Switch) -> str:
     return f"{HEADER}[Match]\nName={names}\n\n[Link]\nUnmanaged=yes\n"
 
 
-def _unit(desired: Switch, paths: Mapping[str, str]) -> str:
+def _unit(desired: Switch, paths: Mapping[str, str], with_dcb: bool) -> str:
     if not desired.bridge:
         raise AssertionError("desired.bridge is missing")
     devices = " ".join(f"sys-subsystem-net-devices-{escape(port.name)}.device" for port in desired.ports)
+    dcb = f"ExecStart={paths['dcb']} -batch /{BATCHES}/dcb.batch\n" if with_dcb else ""
     return f"""{HEADER}[Unit]
 Description=Tickwire Linux switch: bridge, VLANs and queues of the fabric intent
 Wants={devices}
@@ -74,7 +89,7 @@ ExecStartPre=-{paths["tc"]} -force -batch /{BATCHES}/reset.batch
 ExecStart={paths["ip"]} -batch /{BATCHES}/ip.batch
 ExecStart={paths["bridge"]} -batch /{BATCHES}/bridge.batch
 ExecStart={paths["tc"]} -batch /{BATCHES}/tc.batch
-
+{dcb}
 [Install]
 WantedBy=multi-user.target
 """

@@ -5,15 +5,31 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from math import ceil
 
 from ..model import DevicePort, EcnThresholds, Fabric, Lane
 from ..reading import IntentError
-from .state import FAMILIES, Bridge, DscpFilter, Egress, Ets, Port, PortVlan, Red, Switch
+from .dcb import desired_dcb
+from .state import (
+    FAMILIES,
+    PCP_PRIORITY,
+    Bridge,
+    DscpFilter,
+    Egress,
+    Ets,
+    Ingress,
+    Port,
+    PortVlan,
+    Red,
+    Shaper,
+    Switch,
+)
 
 # linux/if.h: IFNAMSIZ 16 with the final zero
 INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 ETHERNET_HEADER = 14
+KIB = 1024
 # path MTUs of InfiniBand, and what RoCEv2 puts around: IPv4 20, UDP 8, BTH 12, RETH 16, ICRC 4
 IB_MTUS = (4096, 2048, 1024, 512, 256)
 ROCE_HEADERS = 60
@@ -29,10 +45,13 @@ NO_WEIGHT = 32
 RED_PROBABILITY_MAX = 0.9999
 
 
-def desired_switch(fabric: Fabric, device: str, bridge: str = "br0") -> Switch:
-    """The state of ``device``; IntentError when the intent does not say it or a Linux switch can not have it."""
-    if fabric.trust != "dscp":
-        raise IntentError("fabric.trust", f"{fabric.trust} on a Linux switch comes with a later release; use dscp")
+def desired_switch(
+    fabric: Fabric, device: str, bridge: str = "br0", rates_mbps: Mapping[str, int] | None = None
+) -> Switch:
+    """The state of ``device``; IntentError when the intent does not say it or a Linux switch can not have it.
+
+    ``rates_mbps``: ports whose queues are emptied at so many Mbit/s.
+    """
     ports = fabric.ports_of(device)
     if not ports:
         known = ", ".join(fabric.devices)
@@ -42,37 +61,69 @@ def desired_switch(fabric: Fabric, device: str, bridge: str = "br0") -> Switch:
             raise IntentError(
                 f"fabric.links[{port.link}]", f"port {port.name!r} of {device} can not be a network interface of Linux"
             )
+        if port.settings.trust != ports[0].settings.trust:
+            raise IntentError(
+                f"fabric.devices.{device}.ports.{port.name}.trust",
+                f"{port.settings.trust}, and {ports[0].settings.trust} on {ports[0].name}; the queues of a Linux "
+                "switch go by one of them on all its ports",
+            )
+    rates = dict(rates_mbps or {})
+    for name, rate in rates.items():
+        if name not in {port.name for port in ports}:
+            raise IntentError("rates_mbps", f"{name} is no port of {device}; those of the intent have a rate")
+        if not isinstance(rate, int) or rate < 1:
+            raise IntentError(f"rates_mbps.{name}", f"{rate!r} has to be a whole number of Mbit/s, 1 or more")
     return Switch(
-        bridge=Bridge(name=bridge, mtu=fabric.mtu.switch, up=True),
-        ports=tuple(_port(fabric, port, bridge) for port in ports),
+        bridge=Bridge(name=bridge, mtu=max(port.mtu for port in ports), up=True),
+        ports=tuple(_port(port, bridge, rates.get(port.name)) for port in ports),
     )
 
 
-def _port(fabric: Fabric, port: DevicePort, bridge: str) -> Port:
+def _port(port: DevicePort, bridge: str, rate_mbps: int | None) -> Port:
     return Port(
         name=port.name,
-        mtu=fabric.mtu.switch,
+        mtu=port.mtu,
         up=True,
         master=bridge,
         vlans=tuple(sorted(PortVlan(vlan.vid, vlan is port.vlan, vlan is port.vlan) for vlan in port.vlans)),
-        egress=egress(fabric, port.speed_gbps),
+        egress=egress(port, rate_mbps),
+        ingress=_ingress(port),
+        dcb=desired_dcb(port),
     )
 
 
-def egress(fabric: Fabric, speed_gbps: int) -> Egress:
-    """The queues of a port of that speed towards its peer."""
-    bands = fabric.bands
+def _ingress(port: DevicePort) -> Ingress:
+    percent = port.settings.storm_control.broadcast_percent
+    return Ingress(
+        broadcast_bps=None if percent is None else max(8, int(percent * port.speed_gbps * 10**7) // 8 * 8),
+        pcp=tuple(range(8)) if port.settings.trust == "pcp" else (),
+        frame=port.mtu + 2 * ETHERNET_HEADER,
+    )
+
+
+def bands_of(port: DevicePort) -> tuple[Lane, ...]:
+    """The lanes that have a queue on a port, in order of service: its own, and the default one for everything else."""
+    return tuple(lane for lane in port.settings.bands if lane.default or lane in port.lanes)
+
+
+def egress(port: DevicePort, rate_mbps: int | None = None) -> Egress:
+    """The queues of a port towards its peer. What is of a lane that the port has not goes to the default lane."""
+    bands = bands_of(port)
+    speed_gbps = port.speed_gbps
     for lane in bands:
         if lane.ecn:
             _check_marks(lane, lane.ecn.at_speed(speed_gbps), speed_gbps)
+    kinds = (True,) * bool(port.tagged) + (False,) * bool(port.vlan)
     filters = [
-        DscpFilter(family, dscp, band)
+        DscpFilter(family, dscp, band, tagged)
         for band, lane in enumerate(bands, start=1)
         for dscp in lane.dscp
         for family in FAMILIES
+        for tagged in kinds
+        if port.settings.trust == "dscp"
     ]
     reds = [
-        (band, red(lane.ecn.at_speed(speed_gbps), speed_gbps, fabric.mtu.host, nodrop=lane.lossless))
+        (band, red(lane.ecn.at_speed(speed_gbps), speed_gbps, port.settings.mtu.host, nodrop=lane.lossless))
         for band, lane in enumerate(bands, start=1)
         if lane.ecn
     ]
@@ -80,12 +131,31 @@ def egress(fabric: Fabric, speed_gbps: int) -> Egress:
         ets=Ets(
             bands=len(bands),
             strict=sum(lane.strict for lane in bands),
-            quanta=quanta(bands, fabric.mtu.switch),
-            priomap=(bands.index(fabric.default_lane),) * 16,
+            quanta=quanta(bands, port.mtu),
+            priomap=_priomap(port, bands),
         ),
         reds=tuple(reds),
         filters=tuple(sorted(filters)),
+        shaper=shaper(rate_mbps, port.mtu) if rate_mbps else None,
     )
+
+
+def _priomap(port: DevicePort, bands: tuple[Lane, ...]) -> tuple[int, ...]:
+    """Priority to band, from 0: what nobody classified is of the default lane; the upper half is PCP."""
+    other = next(index for index, lane in enumerate(bands) if lane.default)
+    if port.settings.trust == "dscp":
+        return (other,) * 16
+    of_pcp = {lane.priority: index for index, lane in enumerate(bands)}
+    return (other,) * PCP_PRIORITY + tuple(of_pcp.get(pcp, other) for pcp in range(8))
+
+
+def shaper(rate_mbps: int, mtu: int) -> Shaper:
+    """At least a full frame at once, or it would be dropped; and what passes in a millisecond, for coarse timers.
+
+    In whole KiB, because tc keeps the burst as a time and tells it rounded.
+    """
+    rate_bps = rate_mbps * 10**6
+    return Shaper(rate_bps, ceil(max(mtu + 2 * ETHERNET_HEADER, rate_bps // 8 // 1000) / KIB) * KIB)
 
 
 def _check_marks(lane: Lane, marks: EcnThresholds, speed_gbps: int) -> None:

@@ -3,18 +3,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from .dcb import running_dcb
+from .desired import KIB
 from .state import (
+    BROADCAST_PREF,
+    PCP_PREF,
+    PCP_PRIORITY,
     PREF,
     ROOT_HANDLE,
+    SHAPER_HANDLE,
+    TAGGED_PREF,
     Bridge,
     DscpFilter,
     Egress,
     Ets,
+    Ingress,
     Port,
     PortVlan,
     Red,
+    Shaper,
     Switch,
     SwitchError,
     band_handle,
@@ -25,6 +35,9 @@ from .tools import Iproute
 FLOWER_FAMILY = {"ipv4": "ip", "ipv6": "ipv6"}
 DSCP_MASK = 0xFC
 INGRESS = "ffff:"
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+BURST = re.compile(r"([0-9.]+)(b|Kb|Mb)(/|$)")
+UNITS = {"b": 1, "Kb": 1024, "Mb": 1024**2}
 
 
 def running_switch(tools: Iproute, desired: Switch) -> Switch:
@@ -40,6 +53,7 @@ def running_switch(tools: Iproute, desired: Switch) -> Switch:
     vlans = {item["ifname"]: item.get("vlans", []) for item in tools.read("bridge", "vlan", "show")}
     qdiscs = tools.read("tc", "-d", "qdisc", "show")
     names = [port.name for port in desired.ports]
+    dcbs = {port.name: running_dcb(tools, port.name, port.dcb) if port.dcb else None for port in desired.ports}
     return Switch(
         bridge=_bridge(links[bridge]) if bridge in links else None,
         ports=tuple(
@@ -50,6 +64,8 @@ def running_switch(tools: Iproute, desired: Switch) -> Switch:
                 master=links[name].get("master", ""),
                 vlans=port_vlans(vlans.get(name, [])),
                 egress=_egress(tools, name, [item for item in qdiscs if item.get("dev") == name]),
+                ingress=_ingress(tools, name, [item for item in qdiscs if item.get("dev") == name]),
+                dcb=dcbs[name],
             )
             for name in names
         ),
@@ -102,11 +118,61 @@ def _egress(tools: Iproute, port: str, qdiscs: list[dict[str, Any]]) -> Egress:
     root = next((item for item in qdiscs if item.get("root")), None)
     if root is None or root["handle"] == "0:":
         return Egress()  # noop of a port that is down, or net.core.default_qdisc (mq included)
+    shaper = _shaper(root)
+    if shaper:
+        inner = [item for item in qdiscs if item.get("parent") == f"{SHAPER_HANDLE}1"]
+        others = [item for item in qdiscs if item is not root and item not in inner]
+        # what hangs under the shaper is the tree which elsewhere is the root
+        qdiscs = [{**item, "root": True} for item in inner] + others
+        root = next(iter(qdiscs), root)
     if root["kind"] != "ets" or root["handle"] != ROOT_HANDLE:
-        return Egress(foreign=(f"root qdisc {root['kind']} {root['handle']}",), root_handle=root["handle"])
+        what = f"root qdisc {root['kind']} {root['handle']}"
+        return Egress(foreign=(what,), shaper=shaper, root_handle=SHAPER_HANDLE if shaper else root["handle"])
     ets, reds, foreign = ets_tree(qdiscs)
     filters, strangers = dscp_filters(tools.read("tc", "filter", "show", "dev", port, "parent", ROOT_HANDLE))
-    return Egress(ets, reds, filters, foreign + strangers, root_handle=ROOT_HANDLE)
+    handle = SHAPER_HANDLE if shaper else ROOT_HANDLE
+    return Egress(ets, reds, filters, foreign + strangers, shaper, root_handle=handle)
+
+
+def _shaper(root: dict[str, Any]) -> Shaper | None:
+    """The rate and burst of our tbf, from ``{"rate": bytes a second, "burst": "10Kb/1"}``."""
+    if root["kind"] != "tbf" or root["handle"] != SHAPER_HANDLE:
+        return None
+    match = BURST.match(str(root["options"].get("burst", "")))
+    if not match:
+        return None
+    burst = round(float(match[1]) * UNITS[match[2]] / KIB) * KIB
+    return Shaper(int(root["options"]["rate"]) * 8, burst)
+
+
+def _ingress(tools: Iproute, port: str, qdiscs: list[dict[str, Any]]) -> Ingress:
+    if not any(item["kind"] == "clsact" for item in qdiscs):
+        return Ingress()
+    return ingress_filters(tools.read("tc", "filter", "show", "dev", port, "ingress"))
+
+
+def ingress_filters(entries: list[dict[str, Any]]) -> Ingress:
+    """What comes in, from ``tc -j filter show dev D ingress``; anything but our own two kinds of filters is foreign."""
+    broadcast_bps: int | None = None
+    pcp, others = [], []
+    for entry in entries:
+        if "options" not in entry:
+            continue
+        options = entry["options"]
+        keys, actions = options.get("keys", {}), options.get("actions", [])
+        action = actions[0] if len(actions) == 1 else {}
+        if entry["pref"] == BROADCAST_PREF and keys == {"dst_mac": BROADCAST} and action.get("kind") == "police":
+            broadcast_bps = int(str(action.get("cookie") or "0"), 16)
+        elif (
+            entry["pref"] == PCP_PREF
+            and list(keys) == ["vlan_prio"]
+            and action.get("kind") == "skbedit"
+            and action.get("priority") == f":{PCP_PRIORITY + keys['vlan_prio']:x}"
+        ):
+            pcp.append(keys["vlan_prio"])
+        else:
+            others.append(f"ingress filter {entry.get('protocol')} pref {entry['pref']} {entry.get('kind')}")
+    return Ingress(broadcast_bps, tuple(sorted(pcp)), tuple(others))
 
 
 def ets_tree(
@@ -172,13 +238,15 @@ def dscp_filters(entries: list[dict[str, Any]]) -> tuple[tuple[DscpFilter, ...],
 
 def _dscp_filter(entry: dict[str, Any], options: dict[str, Any]) -> DscpFilter | None:
     keys = dict(options.get("keys", {}))
+    tagged = "vlan_ethtype" in keys
+    keys.pop("vlan_ethtype", None)
     family = FLOWER_FAMILY.get(keys.pop("eth_type", ""), "")
     tos, mask = keys.pop("ip_tos", None), keys.pop("ip_tos_mask", "ff")
     major, colon, minor = options.get("classid", "").partition(":")
     if (
         entry.get("kind") != "flower"
         or not family
-        or entry.get("pref") != PREF[family]
+        or entry.get("pref") != (TAGGED_PREF if tagged else PREF)[family]
         or entry.get("chain", 0) != 0
         or keys
         or options.get("actions")
@@ -187,4 +255,4 @@ def _dscp_filter(entry: dict[str, Any], options: dict[str, Any]) -> DscpFilter |
         or major + colon != ROOT_HANDLE
     ):
         return None
-    return DscpFilter(family, tos >> 2, int(minor, 16))
+    return DscpFilter(family, tos >> 2, int(minor, 16), tagged)

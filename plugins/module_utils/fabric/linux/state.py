@@ -3,9 +3,14 @@
 
 The queues of a port, from the outside in:
 
+* where the port has a rate of its own, root qdisc ``tbf`` with handle ``2:`` and the next one under it;
 * root qdisc ``ets`` with handle ``1:``, one band per lane: strict lanes first, then by priority, high to low;
 * under the band of a lane with ECN a ``red`` with handle ``1<band>:``; other bands keep the kernel's FIFO;
-* flower filters on ``1:`` which take the DSCP to the band; what none matches goes where ``priomap`` says.
+* flower filters on ``1:`` which take the DSCP to the band, apart for packets with a VLAN tag where the port sends such;
+  what none matches goes where ``priomap`` says.
+
+Where packets come in, on ``clsact``: flower filters which drop too much broadcast, and where the PCP is trusted filters
+which make it the priority that ``priomap`` reads, as a bridge does not.
 """
 
 from __future__ import annotations
@@ -13,10 +18,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .dcb import Dcb
 
 ROOT_HANDLE = "1:"
+SHAPER_HANDLE = "2:"
 FAMILIES = ("ip", "ipv6")
 PREF = {"ip": 10, "ipv6": 11}
+TAGGED_PREF = {"ip": 12, "ipv6": 13}
+BROADCAST_PREF, PCP_PREF = 5, 20
+# 16 priorities are in priomap: the upper 8 are those that came as PCP
+PCP_PRIORITY = 8
 
 
 class SwitchError(RuntimeError):
@@ -72,11 +86,44 @@ class Red:
 
 @dataclass(frozen=True, order=True)
 class DscpFilter:
-    """Packets of ``family`` (ip, ipv6) with ``dscp`` go to ``band``, from 1."""
+    """Packets of ``family`` (ip, ipv6) with ``dscp`` go to ``band``, from 1; ``tagged``: those with a VLAN tag."""
 
     family: str
     dscp: int
     band: int
+    tagged: bool = False
+
+    @property
+    def pref(self) -> int:
+        return (TAGGED_PREF if self.tagged else PREF)[self.family]
+
+
+@dataclass(frozen=True)
+class Shaper:
+    """The rate at which the queues are emptied, in bits per second, and the bytes that may go at once."""
+
+    rate_bps: int
+    burst_bytes: int
+
+    def __str__(self) -> str:
+        return f"tbf, {self.rate_bps} bit/s, burst {self.burst_bytes}"
+
+
+@dataclass(frozen=True)
+class Ingress:
+    """What happens to packets that come in. ``broadcast_bps``: most broadcast in bits per second, None: no limit.
+
+    ``pcp``: the PCP values that become a priority. ``foreign`` names filters that are not ours, which stay. ``frame``
+    is the largest frame in bytes: tc drops larger ones as if they were too many.
+    """
+
+    broadcast_bps: int | None = None
+    pcp: tuple[int, ...] = ()
+    foreign: tuple[str, ...] = field(default=(), compare=False)
+    frame: int = field(default=0, compare=False)
+
+    def __bool__(self) -> bool:
+        return self.broadcast_bps is not None or bool(self.pcp)
 
 
 @dataclass(frozen=True)
@@ -87,6 +134,7 @@ class Egress:
     reds: tuple[tuple[int, Red], ...] = ()
     filters: tuple[DscpFilter, ...] = ()
     foreign: tuple[str, ...] = ()
+    shaper: Shaper | None = None
     root_handle: str = field(default="", compare=False)
 
     @property
@@ -116,6 +164,8 @@ class Port:
     master: str
     vlans: tuple[PortVlan, ...] = ()
     egress: Egress = Egress()
+    ingress: Ingress = Ingress()
+    dcb: Dcb | None = None
 
 
 @dataclass(frozen=True)
@@ -176,16 +226,24 @@ def _port_aspects(port: Port) -> Iterator[tuple[str, str]]:
         yield "queues", str(egress.ets)
     else:
         yield "queues", "not ours"
+    if egress.shaper:
+        yield "rate", str(egress.shaper)
     for band, red in egress.reds:
         yield f"band {band}", str(red)
     for match in egress.filters:
-        yield f"dscp {match.dscp} {match.family}", f"band {match.band}"
+        yield f"dscp {match.dscp} {match.family}{' tagged' * match.tagged}", f"band {match.band}"
+    if port.ingress.broadcast_bps is not None:
+        yield "broadcast", f"at most {port.ingress.broadcast_bps} bit/s"
+    if port.ingress.pcp:
+        yield "trusted pcp", " ".join(map(str, port.ingress.pcp))
+    if port.dcb:
+        yield from port.dcb.aspects().items()
     for number, what in enumerate(egress.foreign):
         yield f"not ours {number + 1}", what
 
 
-def drift(desired: Switch, running: Switch) -> list[str]:
-    """Every aspect in which running differs from desired, a sentence each; empty when all is as wanted."""
+def differences(desired: Switch, running: Switch) -> list[tuple[str, str, str, str]]:
+    """Bridge or port, aspect, its value and the wanted one, of every aspect in which running differs from desired."""
     wanted, found = aspects(desired), aspects(running)
     out = []
     for name, aspect in wanted.items():
@@ -193,8 +251,19 @@ def drift(desired: Switch, running: Switch) -> list[str]:
         for key in list(aspect) + [key for key in here if key not in aspect]:
             is_value, want = here.get(key, "missing"), aspect.get(key, "nothing")
             if is_value != want:
-                out.append(f"{name} {key}: {is_value}, wanted {want}")
+                out.append((name, key, is_value, want))
     return out
+
+
+def drift(desired: Switch, running: Switch) -> list[str]:
+    """The differences, a sentence each; empty when all is as wanted."""
+    return [f"{name} {key}: {value}, wanted {want}" for name, key, value, want in differences(desired, running)]
+
+
+def without_dcb(desired: Switch, running: Switch) -> Switch:
+    """What can be wanted of these ports: no DCB where the running driver has none."""
+    ports = [port if running.port(port.name).dcb else dataclasses.replace(port, dcb=None) for port in desired.ports]
+    return dataclasses.replace(desired, ports=tuple(ports))
 
 
 def text(switch: Switch) -> str:
@@ -227,8 +296,14 @@ def _plain_port(port: Port) -> dict[str, object]:
         "vlans": [dataclasses.asdict(vlan) for vlan in port.vlans],
         "ets": dataclasses.asdict(egress.ets) if egress.ets else None,
         "red": reds,
-        "dscp": {match.family + " " + str(match.dscp): match.band for match in egress.filters},
+        "dscp": {match.family + " " + str(match.dscp): match.band for match in egress.filters if not match.tagged},
+        "dscp_tagged": {match.family + " " + str(match.dscp): match.band for match in egress.filters if match.tagged},
+        "rate_bps": egress.shaper.rate_bps if egress.shaper else None,
+        "broadcast_bps": port.ingress.broadcast_bps,
+        "pcp": list(port.ingress.pcp),
         "foreign": list(egress.foreign),
+        "dcb": dataclasses.asdict(port.dcb) if port.dcb else None,
+        "foreign_ingress": list(port.ingress.foreign),
     }
 
 

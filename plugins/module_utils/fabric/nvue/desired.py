@@ -7,10 +7,11 @@ It is unset where it is found, for it fills the ``default-global`` profiles and 
 (Cumulus Linux user guide, "RDMA over Converged Ethernet").
 
 What NVUE has as profiles for a port gets a name from its content, so that one port's change moves that port alone.
-Switch priority to traffic class, the traffic pools and the watchdog's times exist once per switch.
+Switch priority to traffic class, the traffic pools and the watchdog's times exist once per switch. A port without a
+marking lane keeps ``default-global``, by which NVUE marks traffic class 0 from 150000 bytes on.
 
-No ``xoff-threshold``, ``xon-threshold`` or ``port-buffer``: the switch derives them from the cable length, NVIDIA asks to
-leave them to it, and its documents take xon once as a limit and once as a distance from xoff (user guide, "Priority
+No ``xoff-threshold``, ``xon-threshold`` or ``port-buffer``: the switch derives them from the cable length, NVIDIA asks
+to leave them to it, and its documents take xon once as a limit and once as a distance from xoff (user guide, "Priority
 Flow Control"). A queue with a storm of pauses is dropped until one polling interval goes by without a pause:
 ``restore_ms`` has no counterpart.
 """
@@ -123,7 +124,8 @@ def _profiles(port: DevicePort, words: Dialect) -> dict[str, dict[str, Any]]:
     """Kind -> content; no ``pfc`` where no lane is lossless, no ``congestion-control`` where none has ECN."""
     settings = port.settings
     found: dict[str, dict[str, Any]] = {
-        "mapping": _mapping(port), "egress-scheduler": {"traffic-class": _scheduler(settings)},
+        "mapping": _mapping(port),
+        "egress-scheduler": {"traffic-class": _scheduler(settings)},
     }
     marks = {}
     for lane in port.lanes:

@@ -59,5 +59,7 @@ def dialect(version: str, path: str) -> Dialect:
     """The dialect of a version such as ``5.15`` or ``5.9.2``; IntentError at ``path`` for one that is not known."""
     found = VERSION.fullmatch(version)
     if not found or int(found.group(1)) < OLDEST:
-        raise IntentError(path, f"{shown(version)} is no version of Cumulus Linux from 5.{OLDEST} on; upgrade the switch")
+        raise IntentError(
+            path, f"{shown(version)} is no version of Cumulus Linux from 5.{OLDEST} on; upgrade the switch"
+        )
     return Dialect(int(found.group(1)))
