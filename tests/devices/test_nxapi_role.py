@@ -23,8 +23,10 @@ RUN_SECONDS = 300
 PLAY = """
 - hosts: all
   gather_facts: false
-  roles:
-    - role: tickwire.fabric.roce_switch
+  tasks:
+    - ansible.builtin.include_role:
+        name: tickwire.fabric.roce_switch
+        tasks_from: TASKS
 """
 AFTER_A_CLASS = "policy-map type queuing TICKWIRE-OUT-25G"
 
@@ -49,7 +51,7 @@ class Rack:
             **variables,
         }
 
-    def play(self, *arguments: str) -> tuple[dict[str, dict[str, int]], dict[str, str]]:
+    def play(self, *arguments: str, tasks_from: str = "main") -> tuple[dict[str, dict[str, int]], dict[str, str]]:
         """Counts of the recap and the last failure, by host."""
         common = {
             "ansible_connection": "ansible.netcommon.httpapi",
@@ -61,7 +63,7 @@ class Rack:
         }
         inventory, play = self.path / "hosts.json", self.path / "play.yml"
         inventory.write_text(json.dumps({"all": {"vars": common, "hosts": self.hosts}}), encoding="utf-8")
-        play.write_text(PLAY, encoding="utf-8")
+        play.write_text(PLAY.replace("TASKS", tasks_from), encoding="utf-8")
         environment = {
             **os.environ,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
@@ -126,7 +128,7 @@ def test_every_way_a_change_can_go(rack: Rack) -> None:
     fresh = rack.switches["fresh"]
     assert "fresh" not in failures and changed(stats, "fresh")
     assert [one for one in findings(fresh, intent()) if one.startswith("error")] == []
-    assert fresh.startup == fresh.running() and fresh.checkpoints == {}
+    assert fresh.startup == fresh.running() and fresh.checkpoints == {"tickwire-last": before["fresh"]}
     # a line in the middle is refused: those before it were taken, and are put back
     assert left.running() == before["refuses"] == left.startup and left.checkpoints == {}
     assert "random-detect" in failures["refuses"] and "Invalid command" in failures["refuses"]
@@ -134,7 +136,7 @@ def test_every_way_a_change_can_go(rack: Rack) -> None:
     assert "rollback running-config checkpoint tickwire" in left.commands
     # the connection breaks and stays broken: nobody can put it back now, and the message says so
     dies = rack.switches["dies"]
-    assert dies.running() != before["dies"] and list(dies.checkpoints) == ["tickwire"]
+    assert dies.running() != before["dies"] and set(dies.checkpoints) == {"tickwire", "tickwire-last"}
     assert "It is NOT rolled back" in failures["dies"] and "rollback.yml" in failures["dies"]
     # somebody has the configuration locked: the switch takes no line, and nothing is left behind
     locked = rack.switches["locked"]
@@ -151,7 +153,7 @@ def test_every_way_a_change_can_go(rack: Rack) -> None:
         assert switch.running() == before[name] and switch.checkpoints == {}
         assert all(command.startswith("show ") for command in switch.commands), name
 
-    # the next run: nothing to do on the first; the half of the change that `dies` has becomes a whole one
+    # the next run: nothing to do on the first one; the half of the change that `dies` has becomes a whole one
     for name in list(rack.hosts):
         if name not in ("fresh", "dies"):
             del rack.hosts[name]
@@ -160,4 +162,10 @@ def test_every_way_a_change_can_go(rack: Rack) -> None:
     stats, failures = rack.play()
     assert failures == {} and not changed(stats, "fresh") and changed(stats, "dies")
     assert all(command.startswith("show ") for command in fresh.commands)
-    assert dies.running() == fresh.running() and dies.checkpoints == {} and dies.startup == dies.running()
+    assert dies.running() == fresh.running() == dies.startup
+
+    # and by itself: back to before the last change, which on `dies` began in the run that did not end
+    del rack.hosts["fresh"]
+    stats, failures = rack.play(tasks_from="rollback")
+    assert failures == {} and changed(stats, "dies")
+    assert dies.running() == before["dies"] == dies.startup and dies.checkpoints == {}
