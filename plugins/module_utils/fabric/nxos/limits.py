@@ -45,7 +45,9 @@ def check(fabric: Fabric, device: Device, ports: tuple[DevicePort, ...]) -> None
     if len(jumbo) > 1:
         said = ", ".join(f"{mtu} on {name}" for mtu, name in jumbo.items())
         last = where(fabric, device, list(jumbo.values())[-1])
-        raise IntentError(f"{last}.mtu", f"{said}: a switching port of NX-OS has {MTU_DEFAULT} or the system's jumbomtu")
+        raise IntentError(
+            f"{last}.mtu", f"{said}: a switching port of NX-OS has {MTU_DEFAULT} or the system's jumbomtu"
+        )
     _pauses(fabric, device, ports)
 
 

@@ -19,8 +19,8 @@ from .outputs import PFC, QUEUING, WATCHDOG, number
 from .tree import Tree
 
 RUNNING = "show running-config"
-# to be read for `drift`; all but the first with `| json`
-COMMANDS = (RUNNING, PFC, QUEUING, WATCHDOG)
+# to be read for `drift`, all but the last with `| json`; of several answers only the first may be empty
+COMMANDS = (WATCHDOG, QUEUING, PFC, RUNNING)
 RULE, UNMANAGED = "drift", "drift-unmanaged"
 NEXT = "run the role again"
 NETWORK_QOS = "service-policy type network-qos"
@@ -52,7 +52,9 @@ def _shown(value: object) -> str:
     return "missing" if value is None else str(value)
 
 
-def _differences(wanted: Mapping[str, object], found: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], object, object]]:
+def _differences(
+    wanted: Mapping[str, object], found: Mapping[str, object]
+) -> Iterator[tuple[tuple[str, ...], object, object]]:
     """Path, wanted and found of each field that differs. Names that only others use are not looked at."""
     for key, want in wanted.items():
         if key in ("device", "watchdog", "ptp", "features", "jumbomtu"):
@@ -153,7 +155,9 @@ def _unmanaged(device: str, ports: list[str], top: Tree) -> Iterator[Finding]:
         said = []
         if name in ports:
             said += [f"`{one}` keeps the port from carrying lanes" for one in block if one == "shutdown"]
-            said += [f"`{one}`: its VLANs are those of the channel" for one in block if one.startswith("channel-group ")]
+            said += [
+                f"`{one}`: its VLANs are those of the channel" for one in block if one.startswith("channel-group ")
+            ]
         else:
             mode = tree.of_key(block, "priority-flow-control mode") or ""
             if " on" in mode:
