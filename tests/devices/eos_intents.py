@@ -67,6 +67,8 @@ qos profile TICKWIRE-400G
       no priority
 """
 
+VLANS: list[dict[str, Any]] = [{"vlan": "a"}, {"vlan": "b"}, {"vlans": ["a", "b"]}, {"vlan": "b", "vlans": ["a"]}]
+
 
 @cache
 def template() -> jinja2.Template:
@@ -130,9 +132,7 @@ def intents(draw: st.DrawFn) -> dict[str, Any]:
     names = list(lanes)
     links: list[dict[str, Any]] = []
     for number in range(1, draw(st.integers(1, 4)) + 1):
-        vlans = draw(
-            st.sampled_from([{"vlan": "a"}, {"vlan": "b"}, {"vlans": ["a", "b"]}, {"vlan": "b", "vlans": ["a"]}])
-        )
+        vlans: dict[str, Any] = draw(st.sampled_from(VLANS))
         speed = draw(st.sampled_from([10, 25, 100, 400]))
         links.append(
             {"a": f"leaf1:Ethernet{number}", "b": f"h{number}:fab0", "speed_gbps": speed, "cable_m": 5, **vlans}
@@ -144,6 +144,8 @@ def intents(draw: st.DrawFn) -> dict[str, Any]:
         leaf["ptp"] = {"role": draw(st.sampled_from(["boundary", "transparent"])), "domain": draw(st.integers(0, 127))}
     if draw(st.booleans()):
         leaf["storm_control"] = {"broadcast_percent": draw(st.sampled_from([0.5, 1, 20])), "unknown_unicast_percent": 3}
+    if draw(st.booleans()):
+        leaf["buffers"] = {"shared_headroom_ratio": draw(st.integers(0, 8)), "alpha_exponent": draw(st.integers(-7, 3))}
     if draw(st.booleans()):
         leaf["lldp"] = {"enabled": draw(st.booleans())}
     if draw(st.booleans()):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,7 @@ def profile(port: DevicePort, device: Device, split: bool) -> dict[str, Any]:
 def interface(port: DevicePort, device: Device, name: str) -> dict[str, Any]:
     found: dict[str, Any] = {"name": port.name, "mtu": port.mtu, "service_profile": name}
     if port.tagged:
-        trunk = {"allowed_vlan": ",".join(str(vid) for vid in sorted(vlan.vid for vlan in port.vlans))}
+        trunk: dict[str, Any] = {"allowed_vlan": ",".join(str(vid) for vid in sorted(vlan.vid for vlan in port.vlans))}
         if port.vlan:
             trunk["native_vlan"] = port.vlan.vid
         found["switchport"] = {"enabled": True, "mode": "trunk", "trunk": trunk}
@@ -110,11 +112,16 @@ def structured(fabric: Fabric, device: Device, names: dict[str, str]) -> dict[st
     if lossless and (device.asic or "").startswith("trident"):
         needs = [port_headroom(device, port) for port in lossless]
         ingress = {
-            "threshold": str(2**mine.buffers.alpha_exponent),
+            "threshold": str(Fraction(2) ** mine.buffers.alpha_exponent),
             "headroom": {"unit": "bytes", "memory": max(need.xoff_bytes for need in needs)},
             "resume": max(need.xon_bytes for need in needs),
         }
-        mmu = {"active_profile": "TICKWIRE", "queue_profiles": [{"name": "TICKWIRE", "ingress": ingress}]}
+        mmu: dict[str, Any] = {"active_profile": "TICKWIRE"}
+        mmu["queue_profiles"] = [{"name": "TICKWIRE", "ingress": ingress}]
+        if mine.buffers.shared_headroom_ratio:
+            every = sum(need.xoff_bytes * len(port.lossless) for need, port in zip(needs, lossless, strict=True))
+            limit = math.ceil(Fraction(every, mine.buffers.shared_headroom_ratio))
+            mmu["headroom_pool"] = {"unit": "bytes", "limit": limit}
         found["platform"] = {"trident": {"mmu": mmu}}
     return found
 

@@ -16,8 +16,10 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.eos.session
 )
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.eos.verify import (
     COMMANDS,
-    RUNNING as RUNNING_CONFIG,
     drift,
+)
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.eos.verify import (
+    RUNNING as RUNNING_CONFIG,
 )
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import parse_intent
 from tests.devices.eapi import EosSwitch
@@ -49,7 +51,7 @@ def runs(switch: EosSwitch) -> list[str]:
 
 def findings(switch: EosSwitch, intent: dict[str, Any] | None = None) -> list[Any]:
     way = Direct(switch)
-    state = {command: way.read(command) for command in COMMANDS}
+    state: dict[str, Any] = {command: way.read(command) for command in COMMANDS}
     state[RUNNING_CONFIG] = way.run([RUNNING_CONFIG])[0]
     return drift(parse_intent(intent or EXAMPLE), "leaf1", state)
 

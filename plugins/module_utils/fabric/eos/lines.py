@@ -26,6 +26,7 @@ GLOBAL_STEMS = (
     r"ptp (?:domain|mode|source ip)",
     r"lldp run",
     r"platform trident mmu queue profile(?= \S+ apply)",
+    r"platform trident mmu headroom-pool limit",
 )
 PORT_STEMS = (
     r"mtu",

@@ -62,6 +62,7 @@ def _global(line: str, found: Fields) -> None:
         (r"priority-flow-control pause watchdog (action) (\S+)", "watchdog"),
         (r"ptp (mode|domain|source)(?: ip)? (\S+)", "ptp"),
         (r"platform trident mmu queue (profile) (\S+) apply", "buffer"),
+        (r"platform trident mmu (headroom-pool) limit bytes (\d+)", "buffer"),
     )
     for pattern, where in patterns:
         match = re.fullmatch(pattern, line)

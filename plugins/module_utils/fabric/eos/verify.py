@@ -74,6 +74,8 @@ def _wanted(intent: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
         yield ("buffer", "threshold"), buffer["threshold"]
         yield ("buffer", "headroom"), f"bytes {buffer['headroom_bytes']}"
         yield ("buffer", "resume"), str(buffer["resume_bytes"])
+        if buffer["pool_bytes"]:
+            yield ("buffer", "headroom-pool"), str(buffer["pool_bytes"])
     for profile in intent["profiles"]:
         yield from _wanted_profile(profile, intent["queue"])
     for vlan in intent["vlans"]:
