@@ -189,7 +189,7 @@ class SonicSwitch:
         """What the switch is."""
         (self.root / "facts.json").write_text(json.dumps(facts))
 
-    def database(self, name: str) -> redis.Redis:
+    def database(self, name: str) -> Any:
         """A connection to one of SONiC's databases."""
         return redis.Redis(unix_socket_path=str(self._socket), db=DATABASES[name], decode_responses=True)
 

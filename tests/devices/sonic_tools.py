@@ -39,7 +39,7 @@ class SonicTools:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.etc = root / "etc/sonic"
-        self.redis = redis.Redis(unix_socket_path=str(root / "redis.sock"), db=CONFIG_DB, decode_responses=True)
+        self.redis: Any = redis.Redis(unix_socket_path=str(root / "redis.sock"), db=CONFIG_DB, decode_responses=True)
         self.facts = json.loads((root / "facts.json").read_text())
         self.faults: dict[str, Any] = json.loads((root / "faults.json").read_text())
 

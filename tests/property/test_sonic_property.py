@@ -51,7 +51,7 @@ def intents(draw: st.DrawFn) -> dict[str, Any]:
                 "trust": draw(st.sampled_from(["dscp", "pcp"])),
                 "watchdog": {"action": draw(st.sampled_from(["drop", "forward", "alert"]))},
             }
-    links = [
+    links: list[dict[str, Any]] = [
         {
             "a": f"leaf1:Ethernet{number * 4}",
             "b": f"host{number}:fab0",

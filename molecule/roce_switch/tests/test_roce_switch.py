@@ -48,7 +48,7 @@ def nxos(command: str) -> str:
 @pytest.mark.parametrize(
     "line",
     [
-        "qos map dscp 26 to traffic-class 3",
+        "qos trust dscp",
         "priority-flow-control priority 3 no-drop",
         "ptp mode boundary",
         "mtu 9214",

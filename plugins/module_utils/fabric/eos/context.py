@@ -15,6 +15,8 @@ from ..settings import Lane, Settings, Watchdog
 
 PREFIX = "TICKWIRE"
 MTU_MAX = 9214
+# EOS User Manual, Quality of Service: "Trident and Tomahawk" have queues for unicast apart, "Trident II" has not
+SPLIT_QUEUES = ("trident3", "tomahawk")
 # EOS has one queue for control traffic whose traffic class can not be mapped
 CONTROL_CLASS = 7
 TRUST = {"dscp": "dscp", "pcp": "cos"}
@@ -38,8 +40,7 @@ def context(fabric: Fabric, device: str) -> dict[str, object]:
     vlans = {vlan.vid: vlan.name for port in ports for vlan in port.vlans}
     return {
         "name": device,
-        # chips with queues of their own for multicast, where the unicast ones have another name
-        "queue": "uc-tx-queue" if _is_trident(switch) else "tx-queue",
+        "queue": "uc-tx-queue" if (switch.asic or "").startswith(SPLIT_QUEUES) else "tx-queue",
         "dscp_map": _by_class([settings.lane_of_dscp(dscp) for dscp in range(64)]) if "dscp" in trusts else [],
         "cos_map": _by_class([settings.lane_of_priority(cos) for cos in range(8)]) if "pcp" in trusts else [],
         "queue_map": sorted({lane.traffic_class for lane in settings.lanes} - {CONTROL_CLASS}),

@@ -7,6 +7,7 @@ import fcntl
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..findings import plain
 from ..model import Fabric
@@ -98,12 +99,12 @@ class Session:
         path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         return str(path)
 
-    def check(self) -> dict[str, object]:
+    def check(self) -> dict[str, Any]:
         """The module's result without a change. SonicError when the switch would refuse it."""
         self.way, self._reason = self._choose()
         return self._result(read_state(self._switch, self.running))
 
-    def apply(self) -> dict[str, object]:
+    def apply(self) -> dict[str, Any]:
         """Make it so, all of it or nothing, and save it. SonicError says what became of the switch."""
         if not self.operations and not self._unsaved:
             return self.check()
@@ -120,7 +121,7 @@ class Session:
             raise SonicError(f"{failure}; {self._back() if self.operations else 'the running switch is as wanted'}")
         return self._result(read_state(self._switch, self._switch.tables("-d")[0]))
 
-    def restore(self, check_mode: bool) -> dict[str, object]:
+    def restore(self, check_mode: bool) -> dict[str, Any]:
         """Go back to the checkpoint that :meth:`apply` made, unless that would undo what others did since."""
         former, after = (self._checkpointed(name) for name in (self._checkpoint, f"{self._checkpoint}{AFTER}"))
         since = [leaf_text(*one) for one in differences(after, self.running) if one[0][0] not in BOOT_TABLES]
@@ -181,7 +182,7 @@ class Session:
         if failure:
             raise SonicError(f"{failure}; {consequence}")
 
-    def _result(self, state: State) -> dict[str, object]:
+    def _result(self, state: State) -> dict[str, Any]:
         found = [leaf_text(leaf, old, new) for leaf, old, new in differences(self.running, self.target)]
         changed = bool(self.operations or self._unsaved)
         before, after = _text(self.running, self.target), _text(self.target, self.running)
