@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import peers, veth
+from bench import clos, peers, veth
 from bench.contest import BenchError, Contender, Metrics
 from bench.results import Section
 from tickwire import itchfile
@@ -224,6 +225,48 @@ def start(plan: Plan) -> tuple[Section, list[Contender]]:
     return section, [Contender("tickwire", command, pinned=False)]
 
 
+def clos_command(who: str, size: clos.Size) -> list[str]:
+    """The command that times one way to plan a Clos."""
+    collections = [str(CHECKOUT / ".venv" / "collections"), os.environ.get("PYTHONPATH", "")]
+    path = os.pathsep.join(filter(None, collections))
+    return ["env", f"PYTHONPATH={path}", sys.executable, "-m", "bench.fabric_plan", who, *size.arguments]
+
+
+def whole_plan(plan: Plan) -> tuple[Section, list[Contender]]:
+    del plan
+    section = Section(
+        "plan",
+        f"The whole plan of a Clos of three tiers: {clos.FULL.text}",
+        ("whole_s", "peak_mb"),
+        bar="under 60 s and 4,096 MB",
+        note="One process: the plain intent becomes typed objects (parse), every check runs, PFC deadlock after each"
+        " single failure included (plan), and tables, JSON and picture become text (write).",
+    )
+    return section, [Contender("tickwire", clos_command("plan", clos.FULL))]
+
+
+def deadlock(plan: Plan) -> tuple[Section, list[Contender]]:
+    del plan
+    section = Section(
+        "deadlock",
+        f"PFC deadlock of a Clos that can be enumerated: {clos.SMALL.text}",
+        ("deadlock_ms",),
+        note="Cycles of buffer dependencies over all valley-free paths, with every link up and after each single"
+        " failure. The parsing of the intent is not in it.",
+    )
+    return section, [
+        Contender(
+            "tickwire", clos_command("deadlock", clos.SMALL), note="with detours, and failures of the hosts' links too"
+        ),
+        Contender(
+            "every path written down, networkx strongly_connected_components",
+            clos_command("networkx", clos.SMALL),
+            licence="BSD-3-Clause",
+            note="the published way; from leaf to leaf, without detours and without the hosts' links, so it does less",
+        ),
+    ]
+
+
 def network(plan: Plan, rig: veth.Rig) -> tuple[Section, list[Contender]]:
     section = Section(
         "veth",
@@ -251,5 +294,7 @@ IN_MEMORY: dict[str, Callable[[Plan], tuple[Section, list[Contender]]]] = {
     "strategy": strategy,
     "warm": warm,
     "start": start,
+    "plan": whole_plan,
+    "deadlock": deadlock,
 }
 ORDER = [*IN_MEMORY, "veth"]

@@ -145,9 +145,9 @@ disruptions:
   elements: str
   returned: success, without rollback_to
 previous:
-  description: The revision that was applied before; empty when nothing was changed or the switch keeps none.
+  description: The revision that was applied before the change, or before the attempt; empty when there was none.
   type: str
-  returned: success
+  returned: always
   sample: "7"
 """
 
@@ -188,6 +188,7 @@ def main() -> None:
         return module.run_command(list(argv))
 
     options = Options(given["bridge"], given["disruptive_allowed"], given["pending_allowed"], given["save"])
+    session = None
     try:
         fabric = parse_intent(given["fabric"])
         switch = revisions(given, open_url, run, nv)
@@ -198,7 +199,7 @@ def main() -> None:
             session = Session(switch, fabric, given["device"], options)
             result = session.check() if module.check_mode else session.apply()
     except (IntentError, NvueError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), previous=session.previous if session else "")
     module.exit_json(**result)
 
 

@@ -46,7 +46,8 @@ class Shell:
 
 class EosSwitch:
     """``drop_at``: the connection ends at the first command with this text, before the switch does it or, with
-    ``dropped_after``, after. ``refused``: lines with this text are unknown to it.
+    ``dropped_after``, after; with ``gone`` nothing is answered from then on. ``refused``: lines with this text are
+    unknown to it. ``ignored``: such lines are taken and not done.
     """
 
     def __init__(self, running: str = "", name: str = "leaf1", version: str = "4.32.2F") -> None:
@@ -62,8 +63,8 @@ class EosSwitch:
         self.files: dict[str, str] = {}
         self.counters: dict[str, dict[str, Any]] = {}
         self.log: list[str] = []
-        self.drop_at = self.refused = ""
-        self.dropped_after = False
+        self.drop_at = self.refused = self.ignored = ""
+        self.dropped_after = self.gone = False
         self.reverted = 0
         self._timer: threading.Timer | None = None
         self._timed = ""
@@ -89,8 +90,7 @@ class EosSwitch:
                 line = command if isinstance(command, str) else command["cmd"]
                 drops = self.drop_at and self.drop_at in line
                 if drops and not self.dropped_after:
-                    self.drop_at = ""
-                    raise Dropped
+                    self._drop()
                 try:
                     done.append(self._command(shell, line, params["format"]))
                 except (Failed, Refused) as error:
@@ -99,11 +99,15 @@ class EosSwitch:
                     answer["error"] = {"code": COMMAND_FAILED, "message": said, "data": [*done, {"errors": [reason]}]}
                     break
                 if drops:
-                    self.drop_at = ""
-                    raise Dropped
+                    self._drop()
             else:
                 answer["result"] = done
         return 200, {"Content-Type": "application/json"}, json.dumps(answer).encode()
+
+    def _drop(self) -> None:
+        self.drop_at = "" if not self.gone else " "
+        self.dropped_after = False
+        raise Dropped
 
     def _command(self, shell: Shell, line: str, output: str) -> dict[str, Any]:
         self.log.append(line)
@@ -170,7 +174,8 @@ class EosSwitch:
         elif line != "end":
             if self.refused and self.refused in line:
                 raise Refused(line)
-            session.config.enter(shell.position, line)
+            if not self.ignored or self.ignored not in line:
+                session.config.enter(shell.position, line)
             return ""
         shell.session = "" if line != "show session-config diffs" else shell.session
         return ""
@@ -183,7 +188,7 @@ class EosSwitch:
         if timer_s:
             self.sessions[name].state = "pendingCommitTimer"
             self._timed = name
-            self._timer = threading.Timer(timer_s, self._expire)
+            self._timer = threading.Timer(timer_s, self.expire)
             self._timer.daemon = True
             self._timer.start()
 
@@ -193,7 +198,8 @@ class EosSwitch:
             self.running = self._checkpoint
         del self.sessions[name]
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """The timer of a commit runs out."""
         with self._turn:
             if self._timed:
                 self.reverted += 1

@@ -75,6 +75,7 @@ GRAMMAR = (
     Rule(r"qos map (?:dscp|cos) \d+(?: \d+)*", r"to traffic-class [0-7]", expand=codes),
     Rule(r"qos map traffic-class [0-7](?: [0-7])* to tx-queue", "[0-7]", expand=codes),
     Rule(r"platform trident mmu queue profile(?= \S+ apply)", r"\S+ apply"),
+    Rule("platform trident mmu headroom-pool limit", r"bytes \d+"),
     Rule(r"platform trident mmu queue profile \S+(?=$)", opens=MMU),
     Rule(r"qos profile \S+", opens=QOS),
     Rule(r"vlan \d+", opens=(Rule("name", r"\S+"), Rule("state", "active|suspend"))),

@@ -93,7 +93,7 @@ class Nvue:
         return name
 
     def create(self) -> str:
-        name = str(max(map(int, self.revisions)) + 1)
+        name = str(len(self.revisions) + 1)
         self.revisions[name] = {"config": copy.deepcopy(self.config), "state": "pending", "issue": {}}
         return name
 
@@ -114,7 +114,7 @@ class Nvue:
     def _get(self, path: list[str], query: Mapping[str, str]) -> Any:
         if "rev" in query:
             name = self.applied if query["rev"] == "applied" else query["rev"]
-            tree = self.startup if name == "startup" else self._known(name)["config"]
+            tree = self.startup if query["rev"] == "startup" else self._known(name)["config"]
             header = {"model": "SN5600", "nvue-api-version": "nvue_v1", "rev-id": 1.0}
             return {"header": {**header, "version": f"Cumulus Linux {self.version}.0"}, **tree}
         if "/".join(path) in self.operational:
@@ -165,6 +165,8 @@ class Nvue:
             listed = {name: self._told(one) for name, one in self.revisions.items()}
             return {**listed, **{name: self._told(self.revisions[one]) for name, one in named.items()}}
         name = self.applied if path[0] == "applied" else path[0]
+        if name == "startup" and method == "PATCH":
+            self.revisions[name] = {"config": copy.deepcopy(self.startup), "state": "pending", "issue": {}}
         revision = self._known(name)
         if method == "PATCH" and body.get("state") == "save" and path[0] == "applied":
             self.startup = copy.deepcopy(self.config)

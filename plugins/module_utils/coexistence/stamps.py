@@ -57,7 +57,7 @@ class StampedSocket:
 
     def receive(self) -> list[tuple[bytes, tuple[object, ...], int | None]]:
         """Every datagram that waits: data, sender, receive stamp (None: the kernel gave none)."""
-        found = []
+        found: list[tuple[bytes, tuple[object, ...], int | None]] = []
         while True:
             try:
                 data, control, _flags, sender = self.socket.recvmsg(DATAGRAM_MAX, CONTROL_BYTES)

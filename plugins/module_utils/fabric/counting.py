@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .eos import counters as eos
+from .linux import counters as linux
 from .model import Fabric
 from .nvue import counters as nvue
 from .nxos import counters as nxos
@@ -29,6 +30,7 @@ class Source:
 SOURCES = {
     "cumulus": Source(nvue.COMMANDS, nvue.counters),
     "eos": Source(eos.COMMANDS, eos.counters),
+    "linux": Source(linux.COMMANDS, linux.counters),
     "nxos": Source(nxos.COMMANDS, nxos.counters),
     "sonic": Source(sonic.COMMANDS, sonic.counters),
 }
@@ -54,7 +56,10 @@ def commands(fabric: Fabric, device: str) -> list[str]:
 
 def counters(fabric: Fabric, device: str, outputs: Mapping[str, Any]) -> PfcCounters:
     """The counters of the ports of the intent; those of other ports are not ours to judge."""
-    found = SOURCES[system_of(fabric, device)].counters(outputs)
+    system = system_of(fabric, device)
+    found = SOURCES[system].counters(outputs)
+    if system == "linux":  # whose bands are numbered by the intent
+        found = linux.by_traffic_class(found, fabric, device)
     ours = [port.name for port in fabric.ports_of(device)]
     ports = {port: found.ports[port] for port in ours if port in found.ports}
     return PfcCounters(found.os, ports, found.pools, found.missing)

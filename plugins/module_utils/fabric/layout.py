@@ -96,14 +96,17 @@ def _boxes(fabric: Fabric) -> list[Box]:
         members[device.group] = members.get(device.group, 0) + 1
     key_of: dict[str, Hashable] = {}
     merged: dict[Hashable, list[Device]] = {}
+
+    def is_above(name: str, device: Device) -> bool:
+        return name in key_of and fabric.devices[name].tier > device.tier
+
     for device in (*switches, *fabric.hosts):
         key: Hashable = device.name
         if len(switches) > MOST_SWITCHES or (not device.is_switch and len(fabric.hosts) > MOST_HOSTS):
-            there = {end.device for _index, _own, end in fabric.links_of[device.name]}
-            above = frozenset(
-                key_of[name] for name in there if name in key_of and fabric.devices[name].tier > device.tier
-            )
-            key = (device.tier, device.group if members.get(device.group, 0) > 1 else "", above)
+            key = (device.tier, device.group)
+            if members.get(device.group, 0) < 2:
+                there = {end.device for _index, _own, end in fabric.links_of[device.name]}
+                key = (device.tier, frozenset(key_of[name] for name in there if is_above(name, device)))
         key_of[device.name] = key
         merged.setdefault(key, []).append(device)
     boxes = [_box(devices) for devices in merged.values()]

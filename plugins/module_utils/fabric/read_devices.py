@@ -45,12 +45,13 @@ def read_devices(
         if name not in ports:
             raise IntentError(f"{path}.{name}", f"no link names this device; devices there: {', '.join(ports)}")
     guess = not any(isinstance(one, Mapping) and "os" in one for one in given.values())
+    overrides = _Overrides(base, settings, roce_version)
     devices = {}
     for name, there in ports.items():
         os = "linux" if guess and len(there) > 1 else None
         tier = TIERS["leaf"] if os else HOST_TIER
         if name in given:
-            devices[name] = _device(name, given[name], f"{path}.{name}", os, there, base, settings, roce_version)
+            devices[name] = _device(name, given[name], f"{path}.{name}", os, there, overrides)
         else:
             devices[name] = Device(name, os, tier, name, settings)
         system = None if guess else devices[name].os
@@ -62,15 +63,32 @@ def read_devices(
     return devices
 
 
+class _Overrides:
+    """Settings with overrides laid over the fabric's; what says the same is read once and is one object."""
+
+    def __init__(self, base: Mapping[str, object], settings: Settings, roce_version: int) -> None:
+        self._base = base
+        self._roce_version = roce_version
+        self._read = {repr(()): settings}
+
+    def read(self, overs: tuple[Mapping[str, object], ...], path: str) -> Settings:
+        """The settings with each of ``overs`` laid over the one before; ``path`` is that of the last."""
+        key = repr(overs)
+        if key not in self._read:
+            found = self._base
+            for over in overs:
+                found = _override(found, over, path)
+            self._read[key] = read_settings(found, path, self._roce_version)
+        return self._read[key]
+
+
 def _device(
     name: str,
     value: object,
     path: str,
     os: str | None,
     ports: Mapping[str, int],
-    base: Mapping[str, object],
-    settings: Settings,
-    roce_version: int,
+    overrides: _Overrides,
 ) -> Device:
     keys = ("os", "tier", "group", "version", "asic", "latency_ns", "ports")
     found = reading.section(value, path, (), (*keys, *SETTINGS))
@@ -84,15 +102,14 @@ def _device(
     else:
         tier = TIERS["leaf"] if os else HOST_TIER
     over = {key: found[key] for key in SETTINGS if key in found}
-    mine = _override(base, over, path)
-    own = read_settings(mine, path, roce_version) if over else settings
+    own = overrides.read((over,) if over else (), path)
     port_settings = {}
     for port, given in reading.mapping(found.get("ports", {}), f"{path}.ports").items():
         here = f"{path}.ports.{port}"
         if port not in ports:
             raise IntentError(here, f"no link names this port; ports of {name} there: {', '.join(ports)}")
         section = reading.section(given, here, (), SETTINGS)
-        port_settings[port] = read_settings(_override(mine, section, here), here, roce_version)
+        port_settings[port] = overrides.read((over, section), here)
     group = reading.text(found.get("group", name), f"{path}.group")
     if not DEVICE.fullmatch(group):
         raise IntentError(f"{path}.group", f"{reading.shown(group)} is no name of a group, such as rack1")

@@ -54,7 +54,7 @@ def both_ends(client: Mapping[str, Any] | None, server: Mapping[str, Any] | None
 
 
 def coexistence(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the figures with the switch's own queues and, under ``plain``, those with one plain queue in their place."""
+    """Return the figures with the switch's own queues and, under ``plain``, those with one plain queue instead."""
     name = raw.get("rdma_ping_server_name", "server")
     found = both_ends(raw.get("coexistence"), raw.get("coexistence_server"), name)
     if raw.get("coexistence_plain"):

@@ -200,7 +200,8 @@ it is not the speed of the NIC.</p>
 {% else %}
 <div class="scroll"><table>
 <tr><th>rounds</th><th class="number">median</th><th class="number">p99</th><th class="number">max</th>
-  <th class="number">lost</th><th class="number">of</th><th class="number">load</th><th class="number">ECN marks</th></tr>
+  <th class="number">lost</th><th class="number">of</th><th class="number">load</th>
+  <th class="number">ECN marks</th></tr>
 {% for load in ['idle', 'busy', 'loaded'] if found[load] %}
 <tr><td>{{ load }}</td>
 {% for field in ['median_us', 'p99_us', 'max_us'] %}  <td class="number">{{ found[load][field] | us }}</td>

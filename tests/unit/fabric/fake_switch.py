@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.desired import ewma_log
 
-PATHS = {"ip": "/usr/sbin/ip", "bridge": "/usr/sbin/bridge", "tc": "/usr/sbin/tc"}
+PATHS = {tool: f"/usr/sbin/{tool}" for tool in ("ip", "bridge", "tc", "dcb")}
 
 
 class Refused(Exception):
@@ -31,6 +31,8 @@ class FakeSwitch:
         self.vlans: dict[str, dict[int, list[str]]] = {}
         self.qdiscs: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in ports}  # port -> parent -> qdisc
         self.filters: dict[str, dict[tuple[int, int], dict[str, Any]]] = {name: {} for name in ports}
+        self.ingress: dict[str, dict[tuple[int, int], dict[str, Any]]] = {}  # ports with clsact
+        self.dcb: dict[str, dict[str, Any]] = {}  # ports whose driver has DCB
         self.fail, self.fail_times = "", 1
         self.writes: list[str] = []
 
@@ -43,7 +45,9 @@ class FakeSwitch:
             return 0, "", ""
         if list(argv[1:]) == ["-batch", "-"]:
             return self._batch(tool, data)
-        assert argv[1] == "-j", f"neither a reader nor a batch: {argv}"
+        assert "-j" in argv, f"neither a reader nor a batch: {argv}"
+        if tool == "dcb":
+            return self._show_dcb(argv[3], argv[-1])
         words = " ".join([tool, *argv[2:]])
         if words == "ip -d link show":
             found: list[dict[str, Any]] = self._show_links()
@@ -51,9 +55,11 @@ class FakeSwitch:
             found = self._show_vlans()
         elif words == "tc -d qdisc show":
             found = self._show_qdiscs()
+        elif words.endswith(" ingress"):
+            found = self._shown(self.ingress[argv[5]])
         else:
             assert words.startswith("tc filter show dev ") and words.endswith(" parent 1:"), words
-            found = self._show_filters(argv[5])
+            found = self._shown(self.filters[argv[5]])
         return 0, json.dumps(found) + "\n", ""
 
     def _batch(self, tool: str, data: str) -> tuple[int, str, str]:
@@ -65,7 +71,7 @@ class FakeSwitch:
                     self.fail_times -= 1
                     raise Refused("RTNETLINK answers: Operation not supported")
                 words = line.split()
-                {"ip": self._ip, "bridge": self._bridge, "tc": self._tc}[tool](words)
+                {"ip": self._ip, "bridge": self._bridge, "tc": self._tc, "dcb": self._dcb}[tool](words)
             except Refused as error:
                 return 1, "", f"Error: {error}\nCommand failed -:{number}\n"
             self.writes.append(f"{tool} {line}")
@@ -83,17 +89,23 @@ class FakeSwitch:
             self.links[words[3]]["bridge"] = options
             self._options(words[3], words[6:])
             return
-        assert words[:3] == ["link", "set", "dev"], words
         name, rest = words[3], words[4:]
         if name not in self.links:
             raise Refused(f'Cannot find device "{name}"')
+        if words[1] == "del":
+            del self.links[name], self.vlans[name]
+            return
+        assert words[:3] == ["link", "set", "dev"], words
         if rest[:2] == ["type", "bridge"]:
             self._options(name, rest[2:])
             return
         while rest:
             key = rest.pop(0)
-            if key == "up":
-                self.links[name]["up"] = True
+            if key in ("up", "down"):
+                self.links[name]["up"] = key == "up"
+            elif key == "nomaster":
+                self.links[name]["master"] = ""
+                self.vlans.pop(name, None)
             elif key == "mtu":
                 self.links[name]["mtu"] = int(rest.pop(0))
             else:
@@ -136,6 +148,8 @@ class FakeSwitch:
             raise Refused(f'Cannot find device "{name}"')
         if kind == "qdisc":
             self._qdisc(verb, name, words[4:])
+        elif words[4] == "ingress":
+            self._ingress(verb, name, words[5:])
         elif verb == "del":
             self.filters[name] = {}
         else:
@@ -143,6 +157,14 @@ class FakeSwitch:
 
     def _qdisc(self, verb: str, name: str, words: list[str]) -> None:
         tree = self.qdiscs[name]
+        if words == ["clsact"]:
+            if verb == "del" and name not in self.ingress:
+                raise Refused("Cannot find specified qdisc on specified device.")
+            if verb == "del":
+                del self.ingress[name]
+            else:
+                self.ingress.setdefault(name, {})
+            return
         parent = words.pop(0)
         if parent == "parent":
             parent = words.pop(0)
@@ -160,14 +182,21 @@ class FakeSwitch:
         now = tree.get(parent)
         if now and now["handle"] == handle and now["kind"] != kind:
             raise Refused("Invalid qdisc name.")
+        if parent == "root" and not (now and now["handle"] == handle):
+            tree.clear()
+            self.filters[name] = {}
         if kind == "ets":
-            if not (now and now["handle"] == handle):
-                tree.clear()
-                self.filters[name] = {}
+            assert parent == "root" or tree["root"]["kind"] == "tbf", parent
             options = self._ets(words)
+        elif kind == "tbf":
+            given = pairs(words)
+            rate, burst = int(given["rate"][:-3]), int(given["burst"][:-1])
+            assert burst % 1024 == 0
+            options = {"rate": rate // 8, "burst": f"{burst // 1024}Kb/1", "mpu": 0, "lat": 0}
         else:
             assert kind == "red", kind
-            if int(parent.split(":")[1], 16) > tree["root"]["options"]["bands"]:
+            ets = next(qdisc for qdisc in tree.values() if qdisc["kind"] == "ets")
+            if int(parent.split(":")[1], 16) > ets["options"]["bands"]:
                 raise Refused("Specified class not found.")
             options = self._red(words)
         tree[parent] = {"kind": kind, "handle": handle, "options": options}
@@ -217,9 +246,18 @@ class FakeSwitch:
 
     def _filter(self, name: str, words: list[str]) -> None:
         given = pairs([word for word in words if word != "flower"])
-        if "root" not in self.qdiscs[name] or given["parent"] != self.qdiscs[name]["root"]["handle"]:
+        if given["parent"] not in [qdisc["handle"] for qdisc in self.qdiscs[name].values()]:
             raise Refused("Parent Qdisc doesn't exists.")
         tos, mask = given["ip_tos"].split("/")
+        family = given.get("vlan_ethtype", given["protocol"])
+        keys = {
+            "eth_type": {"ip": "ipv4", "ipv6": "ipv6"}[family],
+            "ip_tos": int(tos, 16),
+            "ip_tos_mask": f"{int(mask, 16):x}",
+        }
+        if "vlan_ethtype" in given:
+            assert given["protocol"] == "802.1q"
+            keys["vlan_ethtype"] = family
         self.filters[name][(int(given["pref"]), int(given["handle"]))] = {
             "protocol": given["protocol"],
             "kind": "flower",
@@ -227,14 +265,74 @@ class FakeSwitch:
             "options": {
                 "handle": int(given["handle"]),
                 "classid": given["classid"],
-                "keys": {
-                    "eth_type": {"ip": "ipv4", "ipv6": "ipv6"}[given["protocol"]],
-                    "ip_tos": int(tos, 16),
-                    "ip_tos_mask": f"{int(mask, 16):x}",
-                },
+                "keys": keys,
                 "not_in_hw": True,
             },
         }
+
+    def _ingress(self, verb: str, name: str, words: list[str]) -> None:
+        if name not in self.ingress:
+            raise Refused("Parent Qdisc doesn't exists.")
+        here = self.ingress[name]
+        if verb == "del":
+            for key in [key for key in here if key[0] == int(words[1])]:
+                del here[key]
+            return
+        split = words.index("action")
+        given, action = pairs([word for word in words[:split] if word != "flower"]), words[split + 1 :]
+        keys: dict[str, Any] = {"dst_mac": given["dst_mac"]} if "dst_mac" in given else {}
+        if "vlan_prio" in given:
+            keys["vlan_prio"] = int(given["vlan_prio"])
+        made: dict[str, Any] = {"order": 1, "kind": action[0], "index": 1}
+        if action[0] == "police":
+            made["cookie"] = pairs(action[1:])["cookie"]
+        else:
+            made["priority"] = f":{action[2]}"
+        here[(int(given["pref"]), int(given["handle"]))] = {
+            "protocol": given["protocol"],
+            "kind": "flower",
+            "chain": 0,
+            "options": {"handle": int(given["handle"]), "keys": keys, "not_in_hw": True, "actions": [made]},
+        }
+
+    # --- dcb, printed as dcb/dcb_*.c of iproute2 does
+
+    def _show_dcb(self, what: str, name: str) -> tuple[int, str, str]:
+        if name not in self.dcb:
+            return 1, "", "Attribute read: Operation not supported\n"
+        return 0, json.dumps(self.dcb[name][what]) + "\n", ""
+
+    def _dcb(self, words: list[str]) -> None:
+        what, verb, name, rest = words[0], words[1], words[3], words[4:]
+        here = self.dcb[name][what]
+        lists: dict[str, list[str]] = {}
+        key = ""
+        for word in rest:
+            if ":" in word:
+                lists[key].append(word)
+            elif word in ("on", "off"):
+                here["willing"] = word == "on"
+            else:
+                key = word
+                lists[key] = []
+        if what == "app":
+            now = {entry[0]: entry[1] for entry in here.get("dscp_prio", [])}
+            for item in lists["dscp-prio"]:
+                dscp, priority = map(int, item.split(":"))
+                if verb == "del":
+                    del now[dscp]
+                else:
+                    now[dscp] = priority
+            here["dscp_prio"] = [[dscp, priority, " "] for dscp, priority in sorted(now.items())]
+            return
+        kinds = {"prio-pfc": lambda value: value == "on", "tc-tsa": str}
+        for key, items in lists.items():
+            for item in items:
+                number, value = item.split(":")
+                read = kinds.get(key, int)(value)
+                values = here.setdefault(key.replace("-", "_"), [0] * 8)
+                for index in range(8) if number == "all" else [int(number)]:
+                    values[index] = read
 
     # --- what the tools print
 
@@ -263,15 +361,18 @@ class FakeSwitch:
         for name, tree in self.qdiscs.items():
             if not tree:
                 found.append({"kind": "fq_codel", "handle": "0:", "dev": name, "root": True, "options": {}})
+            if name in self.ingress:
+                found.append({"kind": "clsact", "handle": "ffff:", "dev": name, "parent": "ffff:fff1", "options": {}})
             for parent, qdisc in tree.items():
                 place: dict[str, Any] = {"root": True} if parent == "root" else {"parent": parent}
                 found.append({**qdisc, "dev": name, **place})
         return found
 
-    def _show_filters(self, name: str) -> list[dict[str, Any]]:
+    @staticmethod
+    def _shown(filters: dict[tuple[int, int], dict[str, Any]]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        for pref in sorted({pref for pref, handle in self.filters[name]}):
-            here = [item for (other, handle), item in self.filters[name].items() if other == pref]
+        for pref in sorted({pref for pref, handle in filters}):
+            here = [item for (other, handle), item in filters.items() if other == pref]
             found.append({"protocol": here[0]["protocol"], "pref": pref, "kind": here[0]["kind"], "chain": 0})
             found += [{**item, "pref": pref} for item in here]
         return found

@@ -380,6 +380,21 @@ def test_rollback_restores(nvue: Nvue) -> None:
         go_back(revisions(nvue), "77", save=True, check_mode=False)
 
 
+def test_without_a_former_revision_startup_is_the_way_back(nvue: Nvue) -> None:
+    before = copy.deepcopy(nvue.config)
+    nvue.revisions["1"]["state"] = "inactive"
+    nvue.ends = ["apply_fail"]
+    with pytest.raises(NvueError, match="Revision startup, applied before, is applied again"):
+        session(nvue).apply()
+    assert nvue.config == before
+    nvue.revisions["startup"]["state"] = "inactive"
+    nvue.startup["system"]["hostname"] = "other"
+    writes = len(nvue.writes)
+    with pytest.raises(NvueError, match=r"keeps no revision with what is applied.*nothing was changed, save it first"):
+        session(nvue).apply()
+    assert len(nvue.writes) == writes
+
+
 def test_a_wrong_password_is_told() -> None:
     with pytest.raises(NvueError, match="answered 401; check user"):
         Rest(lambda method, path, body: (401, "")).config("applied")

@@ -51,9 +51,11 @@ def test_what_is_not_ours_and_contradicts_is_a_warning(applied: dict[str, Any]) 
         "qos": {"pfc": {"profile": "theirs"}},
         "bridge": {"domain": {"br_default": {"vlan": {"110": {}, "7": {}}}}},
     }
+    applied["interface"]["swp2"]["qos"]["remark"] = {"profile": "theirs"}
     applied["qos"]["pfc"]["default-global"] = {"switch-priority": {"4": {}}}
     applied["service"] = {"ptp": {"1": {"state": "enabled"}}}
     assert [(severity, path) for severity, path, message in found(applied)] == [
+        ("warning", "leaf1:swp2 qos remark"),
         ("warning", "leaf1:swp9 qos pfc"),
         ("warning", "leaf1:swp9 bridge"),
         ("warning", "leaf1 qos pfc default-global"),

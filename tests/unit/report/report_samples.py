@@ -80,6 +80,35 @@ T2T = {
 }
 
 
+def phase(p99_us, lost=0, marks=0, load_mbps=0.0):
+    return {
+        "rounds": 3,
+        "sent": 600,
+        "lost": lost,
+        "unstamped": 0,
+        "median_us": 20.0,
+        "p99_us": p99_us,
+        "max_us": 2 * p99_us,
+        "ce_packets": marks,
+        "load_mbps": load_mbps,
+    }
+
+
+def coexistence(loaded_p99_us, lost, marks):
+    """A client's result: 40 us idle, 50 us busy."""
+    return {
+        "changed": False,
+        "idle": phase(40.0),
+        "busy": phase(50.0, load_mbps=50.0),
+        "loaded": phase(loaded_p99_us, lost, marks, 95.0),
+        "loss": lost,
+        "p99_ratio": loaded_p99_us / 40,
+        "p99_busy_ratio": loaded_p99_us / 50,
+        "ecn_marks": marks,
+        "load_mbps": 95.0,
+    }
+
+
 def ptp(role):
     return {
         "changed": False,
@@ -111,6 +140,14 @@ BUDGETS = {
         "orders_rejected_max": 0,
         "p99_minus_min_over_mean_max": 1.0,
     },
+    "coexistence": {
+        "loss": 0,
+        "p99_ratio": 2,
+        "p99_busy_ratio": 2,
+        "ecn_marks": 1,
+        "load_mbps": 90,
+        "plain_p99_ratio": 10,
+    },
 }
 
 
@@ -133,6 +170,10 @@ def results():
                 "rdma_ping_server": PING,
                 "rdma_ping_server_name": "exch1",
                 "t2t": T2T,
+                "coexistence": coexistence(60.0, lost=0, marks=700),
+                "coexistence_server": {"changed": False, "answered": 1800, "sent_bytes": 10**7},
+                "coexistence_plain": coexistence(8000.0, lost=40, marks=0),
+                "coexistence_plain_server": {"changed": False, "answered": 1760, "sent_bytes": 10**7},
             },
         }
     )

@@ -15,6 +15,8 @@ from ..settings import Lane, Settings, Watchdog
 
 PREFIX = "TICKWIRE"
 MTU_MAX = 9214
+# EOS User Manual, Quality of Service: "Trident and Tomahawk" have queues for unicast apart, "Trident II" has not
+SPLIT_QUEUES = ("trident3", "tomahawk")
 # EOS has one queue for control traffic whose traffic class can not be mapped
 CONTROL_CLASS = 7
 TRUST = {"dscp": "dscp", "pcp": "cos"}
@@ -30,7 +32,7 @@ def context(fabric: Fabric, device: str) -> dict[str, object]:
         known = ", ".join(fabric.devices)
         raise IntentError("fabric.links", f"no link names the device {device!r}; devices there: {known}")
     switch = fabric.devices[device]
-    _check(switch, ports)
+    _check(fabric, switch, ports)
     settings = switch.settings
     profiles, profile_of = _profiles(ports, settings.watchdog)
     trusts = [trust for trust in TRUST if any(port.settings.trust == trust for port in ports)]
@@ -38,8 +40,7 @@ def context(fabric: Fabric, device: str) -> dict[str, object]:
     vlans = {vlan.vid: vlan.name for port in ports for vlan in port.vlans}
     return {
         "name": device,
-        # chips with queues of their own for multicast, where the unicast ones have another name
-        "queue": "uc-tx-queue" if _is_trident(switch) else "tx-queue",
+        "queue": "uc-tx-queue" if (switch.asic or "").startswith(SPLIT_QUEUES) else "tx-queue",
         "dscp_map": _by_class([settings.lane_of_dscp(dscp) for dscp in range(64)]) if "dscp" in trusts else [],
         "cos_map": _by_class([settings.lane_of_priority(cos) for cos in range(8)]) if "pcp" in trusts else [],
         "queue_map": sorted({lane.traffic_class for lane in settings.lanes} - {CONTROL_CLASS}),
@@ -62,33 +63,41 @@ def _is_trident(switch: Device) -> bool:
     return (switch.asic or "").startswith("trident")
 
 
-def _check(switch: Device, ports: Sequence[DevicePort]) -> None:
-    where = f"fabric.devices.{switch.name}"
+def _check(fabric: Fabric, switch: Device, ports: Sequence[DevicePort]) -> None:
     for port in ports:
-        here = f"{where}.ports.{port.name}" if port.name in switch.port_settings else where
+        lanes = f"{_where(fabric, switch, port, 'lanes')}.lanes"
         if port.mtu > MTU_MAX:
             said = f"{port.mtu} at {switch.name}:{port.name}; EOS takes {MTU_MAX} at most"
-            raise IntentError("fabric.mtu.switch", said)
+            raise IntentError(f"{_where(fabric, switch, port, 'mtu')}.mtu.switch", said)
         for lane in port.lossless:
             if lane.traffic_class != lane.priority:
                 raise IntentError(
-                    f"{here}.lanes.{lane.name}.traffic_class",
+                    f"{lanes}.{lane.name}.traffic_class",
                     f"{lane.traffic_class} with priority {lane.priority}: EOS pauses the traffic class of the same "
                     f"number; make it {lane.priority}",
                 )
             if lane.traffic_class == CONTROL_CLASS:
                 said = f"{CONTROL_CLASS} is EOS's own control traffic; take another one for a lossless lane"
-                raise IntentError(f"{here}.lanes.{lane.name}.priority", said)
+                raise IntentError(f"{lanes}.{lane.name}.priority", said)
         if port.lossless:
-            _check_watchdog(port.settings.watchdog, f"{here}.watchdog")
+            _check_watchdog(port.settings.watchdog, f"{_where(fabric, switch, port, 'watchdog')}.watchdog")
         # the maps are the switch's, not a port's
-        for key in ("dscp", "priority", "traffic_class"):
-            mine = {lane.name: getattr(lane, key) for lane in port.settings.lanes}
-            for lane in switch.settings.lanes:
-                here_is, theirs = mine.get(lane.name), getattr(lane, key)
-                if here_is != theirs:
-                    reason = f"{here_is} differs from the switch's {theirs}; EOS has one map for all ports"
-                    raise IntentError(f"{here}.lanes.{lane.name}.{key}", reason)
+        mine = {lane.name: lane for lane in port.settings.lanes}
+        for lane in switch.settings.lanes:
+            for key in ("dscp", "priority", "traffic_class"):
+                here, theirs = getattr(mine.get(lane.name), key, None), getattr(lane, key)
+                if here != theirs:
+                    said = f"{here} differs from the switch's {theirs}; EOS has one map for all ports"
+                    raise IntentError(f"{lanes}.{lane.name}.{key}", said)
+
+
+def _where(fabric: Fabric, switch: Device, port: DevicePort, key: str) -> str:
+    """The path of the mapping that gives ``port`` this key of its settings."""
+    if getattr(port.settings, key) != getattr(switch.settings, key):
+        return f"fabric.devices.{switch.name}.ports.{port.name}"
+    if getattr(switch.settings, key) != getattr(fabric.settings, key):
+        return f"fabric.devices.{switch.name}"
+    return "fabric"
 
 
 def _check_watchdog(watchdog: Watchdog, path: str) -> None:
@@ -126,14 +135,19 @@ def _ptp(settings: Settings) -> dict[str, object] | None:
 
 
 def _trident(switch: Device, ports: Sequence[DevicePort]) -> dict[str, object]:
-    """The buffer of a Trident is set for the whole switch: the headroom of the port that needs most."""
+    """The buffer of a Trident is set for the whole switch: the headroom of the port that needs most.
+
+    A headroom pool that is oversubscribed has the headroom of all lossless lanes of all ports divided by the ratio.
+    """
     needs = [port_headroom(switch, port) for port in ports if port.lossless]
-    exponent = switch.settings.buffers.alpha_exponent
+    exponent, ratio = switch.settings.buffers.alpha_exponent, switch.settings.buffers.shared_headroom_ratio
+    every = sum(port_headroom(switch, port).xoff_bytes * len(port.lossless) for port in ports)
     return {
         "name": PREFIX,
         "headroom_bytes": max(need.xoff_bytes for need in needs),
         "resume_bytes": max(need.xon_bytes for need in needs),
         "threshold": str(2**exponent) if exponent >= 0 else f"1/{2**-exponent}",
+        "pool_bytes": -(-every // ratio) if ratio else None,
     }
 
 

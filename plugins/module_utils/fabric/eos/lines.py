@@ -26,6 +26,7 @@ GLOBAL_STEMS = (
     r"ptp (?:domain|mode|source ip)",
     r"lldp run",
     r"platform trident mmu queue profile(?= \S+ apply)",
+    r"platform trident mmu headroom-pool limit",
 )
 PORT_STEMS = (
     r"mtu",
@@ -162,12 +163,14 @@ def commands(wanted: str, running: str, scope: Scope, restoring: bool = False) -
     wanted_set, now_set = set(want), set(now)
     replaced = {(path[:-1], stem(path)) for path in want}
     gone: list[Path] = []
-    for path in now:
+    # settings of the switch first: a buffer profile can go when it is not the switch's own any more
+    for path in sorted(now, key=lambda path: len(path) > 1 or bool(SECTION.fullmatch(path[0]))):
         if path in wanted_set or not is_ours(path, scope, restoring):
             continue
         name = stem(path)
         inside = any(path[: len(other)] == other for other in gone)
-        if inside or (name and (path[:-1], name) in replaced) or _in_use(path[0], now, gone, scope):
+        kept = path[:1] not in wanted_set and _in_use(path[0], now, gone, scope)
+        if inside or kept or (name and (path[:-1], name) in replaced):
             continue
         gone.append(path)
     writer = _Writer()

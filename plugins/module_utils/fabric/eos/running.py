@@ -26,7 +26,7 @@ Fields = dict[tuple[str, str], str]
 
 def fields(paths: Sequence[Path], interfaces: Mapping[str, Any], ptp: Mapping[str, Any]) -> Fields:
     """(Where, what) -> value, in the words of :mod:`.verify`; what no line says has EOS's default."""
-    found: Fields = {("lldp", "run"): "yes", ("ptp", "mode"): str(ptp.get("ptpMode", "nothing"))}
+    found: Fields = {("lldp", "run"): "yes", ("ptp", "clock"): str(ptp.get("ptpMode", "nothing"))}
     for code in range(64):
         found["map", f"dscp {code}"] = f"traffic-class {DEFAULT_CLASS[code // 8]}"
     for code in range(8):
@@ -60,8 +60,9 @@ def _global(line: str, found: Fields) -> None:
         (r"qos map (\S+ \d+) to (\S+ \d+)", "map"),
         (r"priority-flow-control pause watchdog default (\S+) (\S+)", "watchdog"),
         (r"priority-flow-control pause watchdog (action) (\S+)", "watchdog"),
-        (r"ptp (domain|source)(?: ip)? (\S+)", "ptp"),
+        (r"ptp (mode|domain|source)(?: ip)? (\S+)", "ptp"),
         (r"platform trident mmu queue (profile) (\S+) apply", "buffer"),
+        (r"platform trident mmu (headroom-pool) limit bytes (\d+)", "buffer"),
     )
     for pattern, where in patterns:
         match = re.fullmatch(pattern, line)

@@ -20,7 +20,8 @@ RUNNING = "show running-config"
 INTERFACES = "show interfaces"
 PTP = "show ptp"
 COMMANDS = (INTERFACES, PTP)
-PTP_MODES = {"boundary": "ptpBoundaryClock", "e2etransparent": "ptpEndToEndTransparentClock"}
+# of the other modes no source tells the JSON
+PTP_CLOCKS = {"boundary": "ptpBoundaryClock"}
 NEXT = "run the role again, and look for who else configures the switch (show configuration sessions detail)"
 
 
@@ -59,7 +60,9 @@ def _wanted(intent: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
             yield ("watchdog", key.replace("_", "-")), intent["watchdog"][key]
         yield ("watchdog", "action"), intent["watchdog"]["action"]
     if intent["ptp"]:
-        yield ("ptp", "mode"), PTP_MODES[intent["ptp"]["mode"]]
+        yield ("ptp", "mode"), intent["ptp"]["mode"]
+        if intent["ptp"]["mode"] in PTP_CLOCKS:
+            yield ("ptp", "clock"), PTP_CLOCKS[intent["ptp"]["mode"]]
         yield ("ptp", "domain"), str(intent["ptp"]["domain"])
         if intent["ptp"]["source"]:
             yield ("ptp", "source"), intent["ptp"]["source"]
@@ -71,6 +74,8 @@ def _wanted(intent: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
         yield ("buffer", "threshold"), buffer["threshold"]
         yield ("buffer", "headroom"), f"bytes {buffer['headroom_bytes']}"
         yield ("buffer", "resume"), str(buffer["resume_bytes"])
+        if buffer["pool_bytes"]:
+            yield ("buffer", "headroom-pool"), str(buffer["pool_bytes"])
     for profile in intent["profiles"]:
         yield from _wanted_profile(profile, intent["queue"])
     for vlan in intent["vlans"]:

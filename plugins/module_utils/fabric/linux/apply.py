@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
-from .plan import plan, restore_lines
+from .plan import ingress_lines, plan, restore_lines
 from .running import running_switch
 from .state import Port, Switch, SwitchError, drift
 from .tools import Failure, Iproute
@@ -19,8 +20,12 @@ class Applied:
     commands: tuple[str, ...]
 
 
-def apply(tools: Iproute, desired: Switch, before: Switch) -> Applied:
-    """Take the machine from ``before`` to ``desired`` and prove it by reading back. SwitchError when that fails."""
+def apply(tools: Iproute, desired: Switch, before: Switch, like: Switch | None = None) -> Applied:
+    """Take the machine from ``before`` to ``desired`` and prove it by reading back. SwitchError when that fails.
+
+    ``like`` names the bridge and the ports that are read, where ``desired`` has no bridge.
+    """
+    like = like or desired
     done: list[str] = []
     now = before
     steps = plan(desired, now)
@@ -30,7 +35,7 @@ def apply(tools: Iproute, desired: Switch, before: Switch) -> Applied:
     if steps.ip:
         # joining a bridge and its default VLAN change the VLANs of a port: look again
         done += [f"ip {line}" for line in steps.ip]
-        now = running_switch(tools, desired)
+        now = running_switch(tools, like)
         steps = plan(desired, now)
     failure = tools.batch("bridge", steps.bridge)
     if failure:
@@ -39,9 +44,16 @@ def apply(tools: Iproute, desired: Switch, before: Switch) -> Applied:
     for name, lines in steps.queues:
         failure = tools.batch("tc", lines)
         if failure:
-            raise _stopped(failure, done, _put_back(tools, desired, now.port(name)), keep_partial=False)
+            raise _stopped(failure, done, _put_back(tools, like, now.port(name)), keep_partial=False)
         done += [f"tc {line}" for line in lines]
-    after = running_switch(tools, desired)
+    failure = tools.batch("dcb", steps.dcb)
+    if failure:
+        former = dataclasses.replace(desired, ports=tuple(_with_dcb_of(before, port) for port in desired.ports))
+        undo = tools.batch("dcb", plan(former, running_switch(tools, like)).dcb)
+        told = f"DCB could not be put back: {undo.said}" if undo else "DCB was put back to what it was"
+        raise _stopped(failure, done, told, keep_partial=False)
+    done += [f"dcb {line}" for line in steps.dcb]
+    after = running_switch(tools, like)
     left = drift(desired, after)
     if left:
         raise SwitchError(
@@ -49,6 +61,10 @@ def apply(tools: Iproute, desired: Switch, before: Switch) -> Applied:
             "Something else configures it (systemd-networkd, NetworkManager, a script); take the ports from it"
         )
     return Applied(after, tuple(done))
+
+
+def _with_dcb_of(before: Switch, port: Port) -> Port:
+    return dataclasses.replace(port, dcb=before.port(port.name).dcb)
 
 
 def _put_back(tools: Iproute, desired: Switch, former: Port) -> str:
@@ -62,7 +78,11 @@ def _put_back(tools: Iproute, desired: Switch, former: Port) -> str:
         )
     tools.batch("tc", [f"qdisc del dev {name} root"])  # fails where the default is there already, which is as good
     failure = tools.batch("tc", lines)
-    if not failure and running_switch(tools, desired).port(name).egress == former.egress:
+    now = running_switch(tools, desired).port(name)
+    former_ingress = dataclasses.replace(former.ingress, frame=desired.port(name).ingress.frame)
+    failure = failure or tools.batch("tc", ingress_lines(name, former_ingress, now.ingress))
+    now = running_switch(tools, desired).port(name)
+    if not failure and (now.egress, now.ingress) == (former.egress, former.ingress):
         return f"the former queues of {name} were put back"
     said = f": '{failure.line}': {failure.said}" if failure else ""
     return f"the former queues of {name} could not be put back{said}; look at 'tc qdisc show dev {name}'"

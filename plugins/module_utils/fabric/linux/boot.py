@@ -12,8 +12,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from .dcb import Dcb, dcb_lines
 from .plan import build_lines, ingress_lines, plan
-from .state import Bridge, Ingress, Port, Switch
+from .state import BROADCAST_PREF, PCP_PREF, Bridge, Ingress, Port, Switch
 
 UNIT = "tickwire-switch.service"
 UNIT_FILE = f"etc/systemd/system/{UNIT}"
@@ -22,6 +23,7 @@ ENABLED = f"etc/systemd/system/multi-user.target.wants/{UNIT}"
 ENABLED_TARGET = f"../{UNIT}"
 NETWORK_FILE = "etc/systemd/network/00-tickwire-switch.network"
 BATCHES = "etc/tickwire/switch"
+NOTHING = Dcb((-1,), (), (), ())  # of which every line is different
 HEADER = "# Made by tickwire.fabric.linux_switch from the fabric intent; changes here are overwritten.\n"
 
 
@@ -44,13 +46,27 @@ def boot_files(desired: Switch, paths: Mapping[str, str]) -> dict[str, str]:
     batches = {
         "ip": steps.ip,
         "bridge": steps.bridge,
-        "reset": [f"qdisc del dev {port.name} {what}" for port in desired.ports for what in ("root", "clsact")],
+        "reset": [line for port in desired.ports for line in _reset_lines(port.name)],
         "tc": queues,
     }
+    dcb = [
+        line
+        for port in desired.ports
+        if port.dcb and "dcb" in paths
+        for line in dcb_lines(port.name, port.dcb, NOTHING)
+    ]
+    if dcb:
+        batches["dcb"] = dcb
     files = {f"{BATCHES}/{name}.batch": HEADER + "".join(f"{line}\n" for line in batches[name]) for name in batches}
     files[NETWORK_FILE] = _network_file(desired)
-    files[UNIT_FILE] = _unit(desired, paths)
+    files[UNIT_FILE] = _unit(desired, paths, bool(dcb))
     return files
+
+
+def _reset_lines(name: str) -> list[str]:
+    """What may be there of an earlier start; filters of others on the ingress hook stay."""
+    filters = [f"filter del dev {name} ingress pref {pref}" for pref in (BROADCAST_PREF, PCP_PREF)]
+    return [f"qdisc del dev {name} root", *filters]
 
 
 def _network_file(desired: Switch) -> str:
@@ -60,10 +76,11 @@ def _network_file(desired: Switch) -> str:
     return f"{HEADER}[Match]\nName={names}\n\n[Link]\nUnmanaged=yes\n"
 
 
-def _unit(desired: Switch, paths: Mapping[str, str]) -> str:
+def _unit(desired: Switch, paths: Mapping[str, str], with_dcb: bool) -> str:
     if not desired.bridge:
         raise AssertionError("desired.bridge is missing")
     devices = " ".join(f"sys-subsystem-net-devices-{escape(port.name)}.device" for port in desired.ports)
+    dcb = f"ExecStart={paths['dcb']} -batch /{BATCHES}/dcb.batch\n" if with_dcb else ""
     return f"""{HEADER}[Unit]
 Description=Tickwire Linux switch: bridge, VLANs and queues of the fabric intent
 Wants={devices}
@@ -78,7 +95,7 @@ ExecStartPre=-{paths["tc"]} -force -batch /{BATCHES}/reset.batch
 ExecStart={paths["ip"]} -batch /{BATCHES}/ip.batch
 ExecStart={paths["bridge"]} -batch /{BATCHES}/bridge.batch
 ExecStart={paths["tc"]} -batch /{BATCHES}/tc.batch
-
+{dcb}
 [Install]
 WantedBy=multi-user.target
 """

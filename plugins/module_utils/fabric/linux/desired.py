@@ -10,6 +10,7 @@ from math import ceil
 
 from ..model import DevicePort, EcnThresholds, Fabric, Lane
 from ..reading import IntentError
+from .dcb import desired_dcb
 from .state import (
     FAMILIES,
     PCP_PRIORITY,
@@ -87,6 +88,7 @@ def _port(port: DevicePort, bridge: str, rate_mbps: int | None) -> Port:
         vlans=tuple(sorted(PortVlan(vlan.vid, vlan is port.vlan, vlan is port.vlan) for vlan in port.vlans)),
         egress=egress(port, rate_mbps),
         ingress=_ingress(port),
+        dcb=desired_dcb(port),
     )
 
 

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
+from .dcb import dcb_lines
 from .desired import rebuilt
 from .state import (
     BROADCAST_PREF,
@@ -27,23 +29,25 @@ POLICE_S = 0.01  # broadcast that may come at once
 
 @dataclass(frozen=True)
 class Plan:
-    """Batch lines per tool, in the order ip, bridge, tc; those for queues apart for each port."""
+    """Batch lines per tool, in the order ip, bridge, tc, dcb; those for queues apart for each port."""
 
     ip: tuple[str, ...]
     bridge: tuple[str, ...]
     queues: tuple[tuple[str, tuple[str, ...]], ...]
+    dcb: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.ip or self.bridge or self.queues)
+        return bool(self.ip or self.bridge or self.queues or self.dcb)
 
     def commands(self) -> list[str]:
         """All of it as one would type it."""
         lines = [f"ip {line}" for line in self.ip] + [f"bridge {line}" for line in self.bridge]
-        return lines + [f"tc {line}" for port, queue in self.queues for line in queue]
+        lines += [f"tc {line}" for port, queue in self.queues for line in queue]
+        return lines + [f"dcb {line}" for line in self.dcb]
 
 
 def plan(desired: Switch, running: Switch) -> Plan:
-    """What has to be run. ``running`` has the same ports as ``desired``."""
+    """What has to be run. ``running`` has the same ports as ``desired``, which has no bridge when it is to go."""
     queues = [
         (
             port.name,
@@ -56,20 +60,20 @@ def plan(desired: Switch, running: Switch) -> Plan:
         ip=tuple(_ip_lines(desired, running)),
         bridge=tuple(line for port in desired.ports for line in _vlan_lines(port, running.port(port.name))),
         queues=tuple((name, tuple(lines)) for name, lines in queues if lines),
+        dcb=tuple(
+            line for port in desired.ports for line in dcb_lines(port.name, port.dcb, running.port(port.name).dcb)
+        ),
     )
 
 
 def _ip_lines(desired: Switch, running: Switch) -> list[str]:
     bridge, now = desired.bridge, running.bridge
-    if not bridge:
-        raise AssertionError("bridge is missing")
     lines = []
-    wanted = bridge.options()
-    if now is None:
-        lines.append(f"link add name {bridge.name} type bridge {_words(wanted)}")
-    else:
+    if bridge and now is None:
+        lines.append(f"link add name {bridge.name} type bridge {_words(bridge.options())}")
+    elif bridge and now:
         found = now.options()
-        different = {key: value for key, value in wanted.items() if found[key] != value}
+        different = {key: value for key, value in bridge.options().items() if found[key] != value}
         if different:
             lines.append(f"link set dev {bridge.name} type bridge {_words(different)}")
     for port in desired.ports:
@@ -78,17 +82,19 @@ def _ip_lines(desired: Switch, running: Switch) -> list[str]:
         if here.mtu != port.mtu:
             words.append(f"mtu {port.mtu}")
         if here.master != port.master:
-            words.append(f"master {port.master}")
-        if not here.up:
-            words.append("up")
+            words.append(f"master {port.master}" if port.master else "nomaster")
+        if here.up != port.up:
+            words.append("up" if port.up else "down")
         if words:
             lines.append(f"link set dev {port.name} {' '.join(words)}")
+    if bridge is None:
+        return lines + ([f"link del dev {now.name}"] if now else [])
     # after the ports: until its MTU is set by hand a bridge follows the smallest of them
     words = []
     if now is None or now.mtu != bridge.mtu:
         words.append(f"mtu {bridge.mtu}")
-    if now is None or not now.up:
-        words.append("up")
+    if now is None or now.up != bridge.up:
+        words.append("up" if bridge.up else "down")
     if words:
         lines.append(f"link set dev {bridge.name} {' '.join(words)}")
     return lines
@@ -120,7 +126,7 @@ def queue_lines(port: Port, running: Egress) -> list[str]:
     if wanted == running:
         return []
     if not wanted.ets:
-        raise AssertionError("wanted.ets is missing")
+        return [f"qdisc del dev {name} root"]
     kept = dict(running.reds)
     if (
         running.ets is None
@@ -152,6 +158,22 @@ def build_lines(name: str, egress: Egress, root_handle: str) -> list[str]:
     lines.append(_ets_line(name, egress))
     lines += [_red_line(name, band, red) for band, red in egress.reds]
     return lines + [_filter_line(name, match) for match in egress.filters]
+
+
+def restorable(former: Switch, model: Switch) -> Switch:
+    """A state that was read, with what tc has to be told to make it again and does not tell.
+
+    Queues of others come back as the kernel's default.
+    """
+    ports = []
+    for port in former.ports:
+        wanted = next((one for one in model.ports if one.name == port.name), port)
+        speed_gbps = next((red.bandwidth_gbps for band, red in wanted.egress.reds), 10)
+        reds = tuple((band, rebuilt(red, speed_gbps)) for band, red in port.egress.reds)
+        egress = Egress() if port.egress.foreign else dataclasses.replace(port.egress, reds=reds)
+        ingress = dataclasses.replace(port.ingress, frame=wanted.ingress.frame)
+        ports.append(dataclasses.replace(port, egress=egress, ingress=ingress))
+    return dataclasses.replace(former, ports=tuple(ports))
 
 
 def restore_lines(name: str, former: Egress, model: Egress) -> list[str] | None:
@@ -192,6 +214,8 @@ def ingress_lines(name: str, wanted: Ingress, running: Ingress) -> list[str]:
             f" action skbedit priority {PCP_PRIORITY + pcp:x}"
             for pcp in wanted.pcp
         ]
+    if running and not wanted and not running.foreign:
+        return [f"qdisc del dev {name} clsact"]
     return lines
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from .dcb import running_dcb
 from .desired import KIB
 from .state import (
     BROADCAST_PREF,
@@ -52,6 +53,7 @@ def running_switch(tools: Iproute, desired: Switch) -> Switch:
     vlans = {item["ifname"]: item.get("vlans", []) for item in tools.read("bridge", "vlan", "show")}
     qdiscs = tools.read("tc", "-d", "qdisc", "show")
     names = [port.name for port in desired.ports]
+    dcbs = {port.name: running_dcb(tools, port.name, port.dcb) if port.dcb else None for port in desired.ports}
     return Switch(
         bridge=_bridge(links[bridge]) if bridge in links else None,
         ports=tuple(
@@ -63,6 +65,7 @@ def running_switch(tools: Iproute, desired: Switch) -> Switch:
                 vlans=port_vlans(vlans.get(name, [])),
                 egress=_egress(tools, name, [item for item in qdiscs if item.get("dev") == name]),
                 ingress=_ingress(tools, name, [item for item in qdiscs if item.get("dev") == name]),
+                dcb=dcbs[name],
             )
             for name in names
         ),

@@ -5,24 +5,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..findings import plain as plain_findings
 from .apply import apply
 from .boot import ENABLED, NETWORK_FILE, UNIT_FILE, boot_files, differing, enable, enabled, write
-from .plan import plan
+from .disruption import disruptions
+from .plan import plan, restorable
 from .running import running_switch
-from .state import Switch, SwitchError, drift, plain, text
+from .snapshot import forget, keep, kept, take
+from .state import Switch, SwitchError, drift, plain, text, without_dcb
 from .tools import Iproute
+from .verify import drift as findings
 
 
 class Session:
     """What was found on the machine, against what ``desired`` wants. Making one changes nothing."""
 
-    def __init__(self, tools: Iproute, desired: Switch, root: Path, persist: bool) -> None:
+    def __init__(self, tools: Iproute, desired: Switch, root: Path, persist: bool, device: str = "") -> None:
         self._tools = tools
+        self._device = device
         self._root = root
-        self._desired = desired
         self.before = running_switch(tools, desired)
+        self._desired = desired = without_dcb(desired, self.before)
         self.plan = plan(desired, self.before)
         files = boot_files(desired, tools.paths) if persist else {}
+        self._names = list(files)
+        self.kept = False  # whether there is a way back from this run
         self.files = differing(files, root)
         self.enable = persist and not enabled(root)
 
@@ -34,6 +41,9 @@ class Session:
         """Make it so. The boot files follow the running state, so that no boot starts what did not work."""
         wanted = {name: content for name, (now, content) in self.files.items()}
         try:
+            if self.plan or self.files or self.enable:
+                keep(take(self.before, self._names, self._root), self._root)
+                self.kept = True
             if NETWORK_FILE in wanted:
                 write({NETWORK_FILE: wanted.pop(NETWORK_FILE)}, self._root)
                 self._release_ports()
@@ -50,6 +60,41 @@ class Session:
             raise SwitchError(f"{error.filename or 'a boot file'} can not be written: {error.strerror}") from error
         return self._result(after, commands)
 
+    def roll_back(self, check: bool) -> dict[str, object]:
+        """Go back to what was before the last change, or only say what that needs; nothing when nothing is kept."""
+        snapshot = kept(self._root)
+        if snapshot is None:
+            return self._result(self.before, [], changed=False)
+        former = restorable(snapshot.switch, self._desired)
+        steps = plan(former, self.before)
+        if check:
+            return self._result(self.before, steps.commands(), changed=True)
+        after, commands = self.before, steps.commands()
+        if steps:
+            applied = apply(self._tools, former, self.before, self._desired)
+            after, commands = applied.after, list(applied.commands)
+        try:
+            write({name: content for name, content in snapshot.files.items() if content is not None}, self._root)
+            for name, content in snapshot.files.items():
+                if content is None and (self._root / name).is_file():
+                    (self._root / name).unlink()
+            if enabled(self._root) and not snapshot.enabled:
+                (self._root / ENABLED).unlink()
+            if (self._root / "run/systemd/system").is_dir():
+                self._run("systemctl", "daemon-reload")
+            forget(self._root)
+        except OSError as error:
+            raise SwitchError(f"{error.filename or 'a boot file'} can not be written: {error.strerror}") from error
+        lost = [
+            f"{port.name}: {', '.join(port.egress.foreign)}" for port in snapshot.switch.ports if port.egress.foreign
+        ]
+        if lost:
+            raise SwitchError(
+                f"everything was put back but queues which this module had not made ({'; '.join(lost)}); these ports "
+                "have the kernel's default now, make them again"
+            )
+        return self._result(after, commands, changed=True)
+
     def _release_ports(self) -> None:
         """Tell a running systemd-networkd that the ports are no longer its own.
 
@@ -65,8 +110,9 @@ class Session:
         if rc != 0:
             raise SwitchError(f"'{' '.join(argv)}' failed with {rc}: {err.strip() or out.strip()}")
 
-    def _result(self, state: Switch, commands: list[str]) -> dict[str, object]:
-        changed = bool(self.plan or self.files or self.enable)
+    def _result(self, state: Switch, commands: list[str], changed: bool | None = None) -> dict[str, object]:
+        if changed is None:
+            changed = bool(self.plan or self.files or self.enable)
         before, after = text(self.before), text(self._desired)
         diff = [{"before_header": "running", "after_header": "running", "before": before, "after": after}]
         for name, (now, wanted) in self.files.items():
@@ -80,8 +126,10 @@ class Session:
         return {
             "changed": changed,
             "commands": commands,
+            "disruptions": disruptions(self.plan, self.before),
             "drift": drift(self._desired, self.before),
             "files": [f"/{name}" for name in files],
+            "findings": plain_findings(findings(self._device, self._desired, state)),
             "state": plain(state),
             "unmanaged": list(self.before.unmanaged),
             "diff": diff if changed else [],

@@ -18,6 +18,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .dcb import Dcb
 
 ROOT_HANDLE = "1:"
 SHAPER_HANDLE = "2:"
@@ -161,6 +165,7 @@ class Port:
     vlans: tuple[PortVlan, ...] = ()
     egress: Egress = Egress()
     ingress: Ingress = Ingress()
+    dcb: Dcb | None = None
 
 
 @dataclass(frozen=True)
@@ -231,12 +236,14 @@ def _port_aspects(port: Port) -> Iterator[tuple[str, str]]:
         yield "broadcast", f"at most {port.ingress.broadcast_bps} bit/s"
     if port.ingress.pcp:
         yield "trusted pcp", " ".join(map(str, port.ingress.pcp))
+    if port.dcb:
+        yield from port.dcb.aspects().items()
     for number, what in enumerate(egress.foreign):
         yield f"not ours {number + 1}", what
 
 
-def drift(desired: Switch, running: Switch) -> list[str]:
-    """Every aspect in which running differs from desired, a sentence each; empty when all is as wanted."""
+def differences(desired: Switch, running: Switch) -> list[tuple[str, str, str, str]]:
+    """Bridge or port, aspect, its value and the wanted one, of every aspect in which running differs from desired."""
     wanted, found = aspects(desired), aspects(running)
     out = []
     for name, aspect in wanted.items():
@@ -244,8 +251,19 @@ def drift(desired: Switch, running: Switch) -> list[str]:
         for key in list(aspect) + [key for key in here if key not in aspect]:
             is_value, want = here.get(key, "missing"), aspect.get(key, "nothing")
             if is_value != want:
-                out.append(f"{name} {key}: {is_value}, wanted {want}")
+                out.append((name, key, is_value, want))
     return out
+
+
+def drift(desired: Switch, running: Switch) -> list[str]:
+    """The differences, a sentence each; empty when all is as wanted."""
+    return [f"{name} {key}: {value}, wanted {want}" for name, key, value, want in differences(desired, running)]
+
+
+def without_dcb(desired: Switch, running: Switch) -> Switch:
+    """What can be wanted of these ports: no DCB where the running driver has none."""
+    ports = [port if running.port(port.name).dcb else dataclasses.replace(port, dcb=None) for port in desired.ports]
+    return dataclasses.replace(desired, ports=tuple(ports))
 
 
 def text(switch: Switch) -> str:
@@ -284,6 +302,7 @@ def _plain_port(port: Port) -> dict[str, object]:
         "broadcast_bps": port.ingress.broadcast_bps,
         "pcp": list(port.ingress.pcp),
         "foreign": list(egress.foreign),
+        "dcb": dataclasses.asdict(port.dcb) if port.dcb else None,
         "foreign_ingress": list(port.ingress.foreign),
     }
 

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The three tools of iproute2, called without a shell."""
+"""The tools of iproute2, called without a shell. ``dcb`` may be missing: then no port has DCB."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Callable
 from .state import SwitchError
 
 TOOLS = ("ip", "bridge", "tc")
+OPTIONAL = ("dcb",)
 
 # run(argv, data) -> (rc, stdout, stderr); data goes to stdin
 Run = Callable[[Sequence[str], str], "tuple[int, str, str]"]
@@ -31,13 +32,16 @@ class Iproute:
         rc, out, err = self.run(argv, "")
         if rc != 0:
             raise SwitchError(f"'{' '.join(argv)}' failed with {rc}: {err.strip() or out.strip()}")
+        return [item for item in self.parsed(argv, out, []) if item]
+
+    def parsed(self, argv: Sequence[str], out: str, nothing: Any) -> Any:
+        """The JSON that a command printed, ``nothing`` for none. SwitchError when it is no JSON."""
         try:
-            found = json.loads(out) if out.strip() else []
+            return json.loads(out) if out.strip() else nothing
         except ValueError as error:
             raise SwitchError(
                 f"'{' '.join(argv)}' printed no JSON ({error}); iproute2 6.1 or newer is needed"
             ) from error
-        return [item for item in found if item]
 
     def batch(self, tool: str, lines: Sequence[str]) -> Failure | None:
         """Run the lines in one process; None when all worked, else where it stopped. Lines before it did work."""

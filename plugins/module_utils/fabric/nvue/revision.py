@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from .plan import NvueError
-from .switch import APPLIED, AT_REST, BROKEN, DONE, NAMES, PENDING, REFUSED, ConnectionLost, Progress, Switch
+from .switch import APPLIED, AT_REST, BROKEN, DONE, NAMES, PENDING, REFUSED, STARTUP, ConnectionLost, Progress, Switch
 from .tree import Tree, expanded
 
 
@@ -39,17 +39,19 @@ class Revisions:
             if state == PENDING and not pending_allowed and bare(expanded(self.switch.config(name))) not in known:
                 raise NvueError(
                     f"revision {name} of another administrator waits with changes ('nv config diff applied {name}'); "
-                    "nothing was changed. Have it applied or deleted ('nv config delete'), or let it wait "
-                    "(pending_allowed)"
+                    "nothing was changed. Have its owner apply or drop it, or let it wait (pending_allowed)"
                 )
 
     def holding(self, tree: Tree) -> str:
-        """The newest revision that was applied once and has that content; empty when the switch keeps none."""
+        """The newest revision that was applied once and has that content, or ``startup``. NvueError without one."""
         names = [name for name, state in self.switch.revisions().items() if state in DONE and name not in NAMES]
-        for name in sorted(names, key=_age, reverse=True):
+        for name in (*sorted(names, key=_age, reverse=True), STARTUP):
             if bare(expanded(self.switch.config(name))) == bare(tree):
                 return name
-        return ""
+        raise NvueError(
+            "the switch keeps no revision with what is applied, so there would be no way back; nothing was changed, "
+            "save it first ('nv config save')"
+        )
 
     def apply(self, revision: str, previous: str) -> None:
         """Apply a revision; on failure apply ``previous`` again and raise NvueError with what became of it."""
@@ -70,7 +72,7 @@ class Revisions:
     def back_to(self, previous: str) -> str:
         """Apply the former revision again; says in words what became of it."""
         if not previous:
-            return "The switch keeps no revision from before; look at 'nv config history' and apply the last good one"
+            return "Look at 'nv config history' and apply the last good one"
         try:
             end = self._applied(previous)
         except NvueError as error:
@@ -115,7 +117,7 @@ def go_back(revisions: Revisions, revision: str, save: bool, check_mode: bool) -
     """Apply a former revision again, and save it; whether there was something to do. NvueError when it fails."""
     switch = revisions.switch
     known = switch.revisions()
-    if revision not in known:
+    if revision not in (*known, STARTUP):
         names = ", ".join(sorted((name for name in known if name not in NAMES), key=_age))
         raise NvueError(f"revision {revision} is not on the switch, which keeps {names}; see 'nv config history'")
     if _applied_is(switch, revision):

@@ -39,25 +39,25 @@ class Session:
         self.disruptions = disruptions(self.change, self.applied)
         # what is applied and not saved is gone after a boot
         self.unsaved = options.save and bool(self._left(STARTUP))
+        # the revision to go back to, once there is a change to go back from
+        self.previous = ""
 
     def _left(self, revision: str) -> Change:
         return plan(self.wanted, expanded(self._switch.config(revision)), self._options.bridge)
 
     def check(self) -> dict[str, Any]:
         """The module's result without a change."""
-        return self._result("")
+        return self._result()
 
     def apply(self) -> dict[str, Any]:
         """Make it so in one revision. On failure the revision applied before is applied again; NvueError says so."""
-        previous = ""
         if self.change:
-            previous = self._change()
+            self._change()
         if self.unsaved:
             self._switch.save()
-        return self._result(previous)
+        return self._result()
 
-    def _change(self) -> str:
-        """Make the change; the revision that was applied before."""
+    def _change(self) -> None:
         if self.disruptions and not self._options.disruptive_allowed:
             raise NvueError(
                 f"{'; '.join(self.disruptions)}. Nothing was changed: give leave (disruptive_allowed) in a maintenance "
@@ -66,21 +66,20 @@ class Session:
         half = Change(set=self.change.set)
         ours = (self.applied, changed(self.applied, half), changed(self.applied, self.change))
         self._revisions.refuse_others(ours, self._options.pending_allowed)
-        previous = self._revisions.holding(self.applied)
+        self.previous = self._revisions.holding(self.applied)
         try:
             revision = self._switch.stage(self.change)
         except ConnectionLost as error:
             raise NvueError(f"{error}; nothing was applied, run it again when the switch answers") from error
         except NvueError as error:
             raise NvueError(f"{error}. The switch refused the change; nothing was applied") from error
-        self._revisions.apply(revision, previous)
+        self._revisions.apply(revision, self.previous)
         left = self._left(APPLIED)
         if left:
             said = f"revision {revision} was applied and yet the switch differs: {'; '.join(left.lines())}"
-            raise NvueError(f"{said}. {self._revisions.back_to(previous)}")
-        return previous
+            raise NvueError(f"{said}. {self._revisions.back_to(self.previous)}")
 
-    def _result(self, previous: str) -> dict[str, Any]:
+    def _result(self) -> dict[str, Any]:
         after = changed(self.applied, self.change)
         diff = {
             "before_header": APPLIED,
@@ -92,6 +91,6 @@ class Session:
             "changed": bool(self.change) or self.unsaved,
             "commands": self.change.lines() + ["nv config save"] * self.unsaved,
             "disruptions": self.disruptions,
-            "previous": previous,
+            "previous": self.previous,
             "diff": [diff] if self.change else [],
         }

@@ -114,9 +114,15 @@ def _unmanaged(fabric: Fabric, device: str, wanted: Tree, applied: Tree, bridge:
     """What nobody asked us to change and yet is against the intent."""
     vids = {str(vlan.vid): vlan.name for port in fabric.ports_of(device) for vlan in port.vlans}
     for port, content in (at(applied, ("interface",)) or {}).items():
-        if port in wanted["interface"]:
-            continue
         here: Path = ("interface", port)
+        if port in wanted["interface"]:
+            remark = at(content, ("qos", "remark", "profile"))
+            if remark is not None:
+                said = (
+                    f"profile {remark} rewrites the markings by which the next switch tells lanes apart; take it away"
+                )
+                yield _finding(device, (*here, "qos", "remark"), said, WARNING)
+            continue
         profile = at(content, ("qos", "pfc", "profile"))
         if profile is not None and not str(profile).startswith(PREFIX):
             said = f"profile {profile}: pauses on a port that no link of the intent names; add the link or take it away"
