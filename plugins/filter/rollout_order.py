@@ -38,7 +38,6 @@ EXAMPLES = r"""
 - name: Configure the switches, from the core outwards
   hosts: "{{ groups['fabric_switches'] | tickwire.fabric.rollout_order(hostvars) }}"
   serial: 1
-  any_errors_fatal: true
   gather_facts: false
   roles:
     - role: tickwire.fabric.roce_switch

@@ -160,7 +160,6 @@ class Nexus:
             "show running-config": HEADER + self.running(),
             "show startup-config": HEADER + self.startup,
             "show checkpoint summary": self._summary(),
-            "show terminal lock": self.lock,
             "terminal dont-ask": "",
         }
         if command in texts:
@@ -191,16 +190,16 @@ class Nexus:
         raise CliError("% Invalid command")
 
     def _summary(self) -> str:
-        lines = ["User Checkpoint Summary", "-" * 80]
+        lines = ["User Checkpoint Summary", "-" * 80] if self.checkpoints else []
         for number, (name, text) in enumerate(self.checkpoints.items(), start=1):
             lines += [f"{number}) {name}:", "Created by admin", f"Size is {len(text):,} bytes", ""]
         return "\n".join(lines)
 
-    def _tables(self, command: str) -> dict[str, object]:
+    def _tables(self, command: str) -> str | dict[str, object]:
         if command == "show version":
             return {"nxos_ver_str": self.version, "host_name": "leaf1"}
         if command == "show configuration session summary":
-            return {"TABLE_session": {"ROW_session": _rows(self.sessions)}} if self.sessions else {}
+            return {"TABLE_session": {"ROW_session": _rows(self.sessions)}} if self.sessions else ""
         if command == "show interface priority-flow-control":
             return _module("pfc_interface", [self._pfc(port) for port in self._ports()])
         if command == "show queuing interface":
@@ -211,7 +210,8 @@ class Nexus:
                 {"if_name_str": _name(port), "wd-status": "On" if children(port, start) else "Off"}
                 for port in self._ports()
             ]
-            return _module("queuing_interface", rows)
+            # nothing at all while the watchdog is off
+            return _module("queuing_interface", rows) if any(row["wd-status"] == "On" for row in rows) else ""
         raise CliError("% Invalid command")
 
     def _ports(self) -> list[HConfigChild]:

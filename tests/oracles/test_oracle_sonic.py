@@ -156,7 +156,7 @@ def test_what_is_not_ours_and_contradicts_is_told_and_left(switch: SonicSwitch, 
             {"model": "traditional", "total_kb": 40_000},
             "buffer_model",
         ),
-        ({"asic_type": "broadcom", "gcu_asic": ""}, {}, {}, "PFC_WD"),
+        ({"asic_type": "vs", "gcu_asic": ""}, {}, {}, "PFC_WD"),
         ({"asic_type": "mellanox", "gcu_asic": "spc2"}, {"BUFFER_POOL": None}, {}, "BUFFER_POOL"),
     ],
 )
@@ -171,10 +171,8 @@ def test_what_needs_a_reload_is_told_and_needs_leave(
     switch.reset(before)
     switch.facts(**facts)
     intent = fabric_with(**fabric)
-    if facts["asic_type"] == "broadcom":
-        plain = copy.deepcopy(INTENT)
-        del plain["devices"]["leaf1"]["asic"]
-        intent = parse_intent(plain)
+    if facts["asic_type"] == "vs":
+        intent = parse_intent({**INTENT, "devices": {"leaf1": {"os": "sonic", "asic": "virtual"}}})
     found = make(intent).check()
     assert found["way"] == "reload"
     assert reason in found["disruptions"][0]

@@ -19,7 +19,7 @@ from tests.devices.sonic_tools import changed
 from tests.devices.sonic_yang import violations
 
 SPEEDS = [1, 10, 25, 40, 50, 100]
-PLATFORMS = st.sampled_from([None, Platform("mellanox", True), Platform("broadcom"), Platform("vs")])
+PLATFORMS = st.sampled_from([None, Platform("mellanox", True), Platform("barefoot"), Platform("vs")])
 
 
 @st.composite
@@ -104,6 +104,8 @@ def test_every_intent_makes_a_configuration_that_yang_takes(intent: dict[str, An
     for table, rows in wanted.items():
         for name, row in rows.items():
             assert row.items() <= after[table][name].items()
+    for port, row in wanted["PORT_QOS_MAP"].items():
+        assert ("dscp_to_tc_map" in row) == ("dscp_to_tc_map" in after["PORT_QOS_MAP"][port])
 
 
 @given(intent=intents(), other=intents())
@@ -122,6 +124,8 @@ def test_another_intent_leaves_nothing_of_the_first_and_all_of_others(
         assert ours == set(wanted.get(table, {}))
         for name, row in factory.get(table, {}).items():
             assert second[table][name] == row
+    for table in ("PFC_WD", "BUFFER_PG", "BUFFER_QUEUE", "QUEUE"):
+        assert not {*former.get(table, {})} - {*wanted.get(table, {}), "GLOBAL"} & {*second.get(table, {})}, table
     assert second["NTP_SERVER"] == factory["NTP_SERVER"]
     for name, row in factory["PORT_QOS_MAP"].items():
         if name not in {*wanted["PORT"], *former["PORT"]}:

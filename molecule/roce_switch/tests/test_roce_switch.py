@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def nxos(command: str) -> str:
 @pytest.mark.parametrize(
     "line",
     [
-        "qos map dscp 26 to traffic-class 3",
+        "qos trust dscp",
         "priority-flow-control priority 3 no-drop",
         "ptp mode boundary",
         "mtu 9214",
@@ -68,8 +69,8 @@ def test_nxos_runs_the_intent(line: str) -> None:
     assert line in nxos("show running-config")
 
 
-def test_nxos_keeps_no_checkpoint() -> None:
-    assert "tickwire" not in nxos("show checkpoint summary")
+def test_nxos_keeps_the_way_back_behind_a_proven_change() -> None:
+    assert re.findall(r"tickwire\S*", nxos("show checkpoint summary")) == ["tickwire-last"]
 
 
 def test_cumulus_runs_and_starts_with_the_intent() -> None:

@@ -138,6 +138,8 @@ class _Round:
         finally:
             for flow in self.flows:
                 flow.close()
+        if self.flows:
+            time.sleep(wanted.settle_s)  # what is queued now is of this round, not of the next one
         self.probes.wait_for_stamps(0.5)
         there = _stamps(self.channel.ask({"kind": "stamps"}))
         return Round(

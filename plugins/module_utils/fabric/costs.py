@@ -11,12 +11,13 @@ from .model import Device
 def change_costs(device: Device) -> Iterator[str]:
     """A sentence for each thing that applying the intent may disrupt on this switch; nothing when nothing does."""
     lossless = bool(device.settings.lossless) or any(one.lossless for one in device.port_settings.values())
-    ptp = device.settings.ptp.role != "none"
-    if device.os == "cumulus" and ptp:
-        yield "PTP that is not on yet restarts switchd, which resets every port"
-    if device.os == "nxos" and lossless:
-        yield "a network-qos policy that is new or changes carves the buffers of all ports anew, which drops traffic"
+    if device.os == "cumulus" and device.settings.ptp.role != "none":
+        yield "PTP that is not on yet restarts switchd: every port goes down and comes up again"
+    if device.os == "cumulus" and lossless:
+        yield "traffic pools, PFC or maps that change carve the packet buffer anew: all ports lose packets for a moment"
+    if device.os == "nxos":
+        yield "a network-qos policy that is new or changes carves the buffers anew: all ports lose packets for a moment"
     if device.os == "sonic" and lossless:
-        yield "buffer pools and profiles that change need a config reload, which drops traffic until ports are up again"
-    if device.os == "eos" and lossless and device.asic in ("trident2", "trident3"):
-        yield "a platform trident mmu profile that is new or changes carves the buffers anew, which drops traffic"
+        yield "what the platform does not let a patch change needs a config reload: every port goes down for it"
+    if device.os == "eos" and lossless and (device.asic or "").startswith("trident"):
+        yield "a platform trident mmu profile that is new or changes divides the buffer anew: all ports lose packets"

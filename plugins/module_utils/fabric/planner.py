@@ -27,6 +27,7 @@ from .latency import (
 )
 from .marks import mark_findings
 from .model import Fabric
+from .possible import system_findings
 
 SUMMARY_FINDINGS = 30  # lines of the summary; all are in the outputs
 MOST_NAMED = 5  # devices that a line names
@@ -51,7 +52,7 @@ class Plan:
 
 def make_plan(fabric: Fabric) -> Plan:
     """The plan of a parsed intent."""
-    found: list[Finding] = list(consistency_findings(fabric))
+    found: list[Finding] = [*consistency_findings(fabric), *system_findings(fabric)]
     headroom: list[PortBuffer] = []
     buffers: list[SwitchBuffer] = []
     for device in fabric.switches:

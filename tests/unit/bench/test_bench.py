@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import contest, peers, results, sections
+from bench import clos, contest, peers, results, sections
 from bench.contest import BenchError, Contender
 
 CPU = min(os.sched_getaffinity(0))
@@ -129,3 +129,30 @@ def test_peers_of_pypi_read_the_file(name: str):
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=sections.CHECKOUT, timeout=120)
     figures = json.loads(done.stdout)
     assert figures["messages"] == 500 and figures["ns_per_message"] > 0
+
+
+def test_the_planned_clos_has_the_size_it_says():
+    full = clos.intent(clos.FULL)
+    hosts = {link["b"].partition(":")[0] for link in full["links"] if link["b"].startswith("host")}
+    assert (len(full["devices"]), len(hosts)) == (1000, 32_000)
+    assert clos.FULL.text == "1,000 switches, 32,000 hosts"
+
+
+def figures_of(who: str, size: clos.Size) -> contest.Metrics:
+    return Contender(who, sections.clos_command(who, size)).run(CPU)
+
+
+def test_the_plan_is_timed_in_a_process_of_its_own():
+    figures = figures_of("plan", clos.Size(pods=2, leaves=2, spines=2, tops=1, hosts=2, cables=1))
+    assert figures["failures"] == 8 + 8 + 4 and figures["letters"] > 1000
+    assert figures["whole_s"] >= figures["parse_s"] + figures["plan_s"] > 0 and figures["peak_mb"] > 0
+
+
+@pytest.mark.parametrize("tops", [1, 2])
+def test_networkx_over_every_path_agrees(tops: int):
+    pytest.importorskip("networkx")
+    size = clos.Size(pods=2, leaves=2, spines=2, tops=tops, hosts=1, cables=1)
+    ours, theirs = figures_of("deadlock", size), figures_of("networkx", size)
+    assert ours["cycles"] == theirs["cycles"] == 0
+    in_a_pod, between = 2 * 2 * 2, 4 * 2 * 2 * tops
+    assert theirs["paths"] > in_a_pod + between, "with every link up, and again for each failure"

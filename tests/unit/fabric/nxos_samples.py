@@ -74,6 +74,6 @@ def change(switch: Nexus, found: dict[str, Any]) -> list[str]:
 
 def findings(switch: Nexus, found: dict[str, Any]) -> list[str]:
     """What the proof says of a switch."""
-    state: dict[str, object] = {command: switch.execute(command, True) for command in verify.COMMANDS[1:]}
+    state: dict[str, object] = {command: switch.execute(command, True) for command in verify.COMMANDS[:-1]}
     state[verify.RUNNING] = switch.execute(verify.RUNNING, False)
     return [str(one) for one in verify.drift(parse_intent(found), "leaf1", state)]

@@ -104,5 +104,5 @@ def test_the_playbook_needs_no_device(tmp_path: Path, check: bool) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Plan of ldn1: 5 switches, 11 links: 0 errors, 0 warnings" in done.stdout
-    assert "spine2: buffer pools and profiles that change need a config reload" in done.stdout
+    assert "spine2: what the platform does not let a patch change needs a config reload" in done.stdout
     assert (tmp_path / "plan/plan.json").exists() is not check and "unreachable=0" in done.stdout

@@ -117,7 +117,7 @@ def test_the_map_of_pauses_to_groups_is_for_the_chips_that_take_it() -> None:
     assert has_it(rows())
     assert not has_it(rows(leaf={"asic": "generic"}))
     assert has_it(rows(Platform("barefoot"), {"asic": "generic"}))
-    assert not has_it(rows(Platform("broadcom"), {"asic": "generic"}))
+    assert not has_it(rows(Platform("vs"), {"asic": "generic"}))
 
 
 def test_ecn_is_counted_where_the_switch_can() -> None:
@@ -179,6 +179,12 @@ def test_what_community_sonic_cannot_have_is_refused_with_its_path(
     with pytest.raises(IntentError) as refused:
         rows(leaf=leaf, **changes)
     assert message in str(refused.value)
+
+
+def test_buffers_are_computed_only_where_sonic_can() -> None:
+    with pytest.raises(IntentError, match=r"buffers.model: dynamic, .* this switch is broadcom: take traditional"):
+        rows(Platform("broadcom"))
+    assert rows(Platform("broadcom"), buffers={"model": "traditional", "total_kb": 42_000})["BUFFER_POOL"]
 
 
 def test_a_device_that_no_link_names_is_refused() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .dcb import Dcb, dcb_lines
 from .plan import build_lines, ingress_lines, plan
-from .state import Bridge, Ingress, Port, Switch
+from .state import BROADCAST_PREF, PCP_PREF, Bridge, Ingress, Port, Switch
 
 UNIT = "tickwire-switch.service"
 UNIT_FILE = f"etc/systemd/system/{UNIT}"
@@ -46,7 +46,7 @@ def boot_files(desired: Switch, paths: Mapping[str, str]) -> dict[str, str]:
     batches = {
         "ip": steps.ip,
         "bridge": steps.bridge,
-        "reset": [f"qdisc del dev {port.name} {what}" for port in desired.ports for what in ("root", "clsact")],
+        "reset": [line for port in desired.ports for line in _reset_lines(port.name)],
         "tc": queues,
     }
     dcb = [
@@ -61,6 +61,12 @@ def boot_files(desired: Switch, paths: Mapping[str, str]) -> dict[str, str]:
     files[NETWORK_FILE] = _network_file(desired)
     files[UNIT_FILE] = _unit(desired, paths, bool(dcb))
     return files
+
+
+def _reset_lines(name: str) -> list[str]:
+    """What may be there of an earlier start; filters of others on the ingress hook stay."""
+    filters = [f"filter del dev {name} ingress pref {pref}" for pref in (BROADCAST_PREF, PCP_PREF)]
+    return [f"qdisc del dev {name} root", *filters]
 
 
 def _network_file(desired: Switch) -> str:

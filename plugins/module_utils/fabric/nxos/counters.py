@@ -12,8 +12,8 @@ from ..pfc import Pause, PfcCounters, PortCounters, Queue, WatchdogEvents
 from . import outputs
 from .outputs import PFC, QUEUING, WATCHDOG, Row, number
 
-# to be read with `| json`
-COMMANDS = (PFC, QUEUING, WATCHDOG)
+# to be read with `| json`; of several answers only the first may be empty, cisco.nxos stumbles over another one
+COMMANDS = (WATCHDOG, QUEUING, PFC)
 # what NX-OS does not tell here: how long pauses lasted, and the highest use of headroom, shared buffer and pools
 MISSING = (
     "pfc.rx_pause_us",

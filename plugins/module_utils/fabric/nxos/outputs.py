@@ -1,8 +1,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What NX-OS answers to ``show ... | json``: tables within tables, where one row is a mapping and several are a list."""
+"""What NX-OS answers to ``show ... | json``: tables within tables, where one row is a mapping and several are a list.
+
+cisco.nxos hands the JSON on as text when the first of several answers is empty.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 PFC = "show interface priority-flow-control"
@@ -14,7 +18,9 @@ Row = Mapping[str, object]
 
 def rows(output: object, name: str) -> Iterator[Row]:
     """Every row of the tables ``TABLE_<name>``, however deep they are."""
-    if isinstance(output, (list, tuple)):
+    if isinstance(output, str) and output.lstrip().startswith("{"):
+        yield from rows(json.loads(output), name)
+    elif isinstance(output, (list, tuple)):
         for one in output:
             yield from rows(one, name)
     elif isinstance(output, Mapping):

@@ -19,8 +19,8 @@ from .outputs import PFC, QUEUING, WATCHDOG, number
 from .tree import Tree
 
 RUNNING = "show running-config"
-# to be read for `drift`; all but the first with `| json`
-COMMANDS = (RUNNING, PFC, QUEUING, WATCHDOG)
+# to be read for `drift`, all but the last with `| json`; of several answers only the first may be empty
+COMMANDS = (WATCHDOG, QUEUING, PFC, RUNNING)
 RULE, UNMANAGED = "drift", "drift-unmanaged"
 NEXT = "run the role again"
 NETWORK_QOS = "service-policy type network-qos"

@@ -20,6 +20,8 @@ from .tables import Tables, key
 SYSTEM = "sonic"
 # chips whose pfc_to_pg_map SONiC's own template (qos_config.j2) sets; on others the orchestration agent refuses it
 ASIC_TYPES_WITH_PFC_TO_PG = ("mellanox", "barefoot")
+# platforms for which sonic-swss has the scripts that compute buffers (cfgmgr/buffer_headroom_*.lua)
+ASIC_TYPES_WITH_DYNAMIC = ("mellanox", "barefoot", "vs")
 KBPS_PER_PERCENT_AND_GBPS = 10_000
 STORM_KBPS_MAX = 100_000_000
 FLEX_COUNTERS = ("PORT", "QUEUE", "PFCWD", "PG_DROP", "PG_WATERMARK", "QUEUE_WATERMARK", "BUFFER_POOL_WATERMARK")
@@ -57,6 +59,8 @@ def desired(fabric: Fabric, name: str, platform: Platform | None = None) -> Tabl
     device = sonic_device(fabric, name)
     ports = fabric.ports_of(name)
     _check(device, ports)
+    if any(port.lossless for port in ports):
+        _check_model(device, platform)
     tables: Tables = {}
     _merge(tables, qos_tables(device, ports, platform.pfc_to_pg(device)))
     _merge(tables, buffer_tables(device, ports))
@@ -101,6 +105,14 @@ def _check(device: Device, ports: tuple[DevicePort, ...]) -> None:
             if getattr(mine.buffers, field) != getattr(whole.buffers, field):
                 said = f"{getattr(mine.buffers, field)} is not the switch's {getattr(whole.buffers, field)}"
                 raise IntentError(f"{path}.buffers.{field}", f"{said}; SONiC has one for all ports")
+
+
+def _check_model(device: Device, platform: Platform) -> None:
+    dynamic, known = device.settings.buffers.model == "dynamic", platform.asic_type is not None
+    if dynamic and known and platform.asic_type not in ASIC_TYPES_WITH_DYNAMIC:
+        said = f"dynamic, and SONiC computes buffers on {', '.join(ASIC_TYPES_WITH_DYNAMIC)} only; this switch is"
+        message = f"{said} {platform.asic_type}: take traditional, with total_kb"
+        raise IntentError(f"fabric.devices.{device.name}.buffers.model", message)
 
 
 def _watchdog(device: Device, ports: tuple[DevicePort, ...]) -> Tables:

@@ -13,10 +13,13 @@ DSCPS, PRIORITIES = range(64), range(8)
 def qos_tables(device: Device, ports: tuple[DevicePort, ...], pfc_to_pg: bool) -> Tables:
     """Maps, schedulers, marking and what binds them to ports. ``pfc_to_pg``: pauses need a map to priority groups."""
     tables: Tables = {}
+    maps: dict[str, list[tuple[str, str, Row]]] = {}  # of the same name are the same
     for port in ports:
         row = tables.setdefault("PORT_QOS_MAP", {}).setdefault(port.name, {})
         name = _map_name(device, port)
-        for table, field, entries in _maps(port, pfc_to_pg):
+        if name not in maps:
+            maps[name] = _maps(port, pfc_to_pg)
+        for table, field, entries in maps[name]:
             tables.setdefault(table, {})[name] = entries
             row[field] = name
         priorities = ",".join(str(number) for number in sorted(lane.priority for lane in port.lossless))

@@ -1,5 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""site.yml refuses a wrong intent before it contacts a device: every device's address is a listener that counts."""
+"""site.yml contacts nothing when the intent is wrong, and nothing more when a switch fails.
+
+Every device's address is a listener that counts.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests.devices import nvue
 from tests.unit.fabric.mistakes import mistakes, sound
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -52,9 +56,10 @@ def trap() -> Iterator[Trap]:
     thread.join(timeout=5)
 
 
-def site(tmp_path: Path, trap: Trap, intent: dict[str, Any]) -> str:
-    """The output of site.yml with every device behind the trap; it has to fail."""
+def site(tmp_path: Path, trap: Trap, intent: dict[str, Any], spine1: dict[str, Any] | None = None) -> str:
+    """The output of site.yml with every device behind the trap, but for one with variables; it has to fail."""
     switches = {name: CONNECTIONS.get(one["os"], {}) for name, one in sound()["devices"].items()}
+    switches["spine1"] = spine1 or {}
     variables = {
         "fabric": intent,
         "ansible_host": "127.0.0.1",
@@ -94,3 +99,24 @@ def test_the_trap_sees_a_rollout_and_the_first_switch_that_fails_ends_it(tmp_pat
     assert trap.contacts > 0
     assert "spine1" in said
     assert "leaf1 :" not in said and "exch1 :" not in said
+
+
+def test_a_switch_that_is_not_proven_is_put_back_and_ends_the_rollout(tmp_path: Path, trap: Trap) -> None:
+    switch = nvue.Nvue()
+    before = switch.config
+    switch.loses = ("qos", "pfc-watchdog")
+    with nvue.serving(switch) as url:
+        variables = {
+            "ansible_connection": "local",
+            "roce_switch_disruptive_allowed": True,
+            "roce_switch_nvue_method": "rest",
+            "roce_switch_nvue_url": url,
+            "roce_switch_nvue_username": nvue.USER,
+            "roce_switch_nvue_password": nvue.PASSWORD,
+            "roce_switch_nvue_timeout_s": 10,
+        }
+        said = site(tmp_path, trap, sound(), variables)
+    assert switch.writes, "it was changed"
+    assert switch.config == before
+    assert "spine1 (cumulus): " in said
+    assert trap.contacts == 0
