@@ -100,13 +100,15 @@ class Session:
             self._device.run(change.commands)
             if timed(self._sessions()):
                 raise DeviceError(f"session {mine[0]} could not be taken back; the switch does it at its timer")
-            self._prove(self._before())
+            self._prove(self._before() or "")
             return change
         self._abort_leftovers()
         if not restore:
             return Change()
         self._refuse_others()
         before = self._before()
+        if before is None:
+            return Change()
         change = self._stage(commands(ours(before, self._scope), self._running(), self._scope, restoring=True))
         if not change.changed:
             return change
@@ -194,10 +196,13 @@ class Session:
     def _running(self) -> str:
         return self._device.run(["show running-config"])[0]
 
-    def _before(self) -> str:
+    def _before(self) -> str | None:
+        """What ran before the last change; None when there was none."""
         try:
             return self._device.run([f"more {BEFORE}"])[0]
         except DeviceError as error:
+            if "No such file" in str(error):
+                return None
             raise DeviceError(f"{BEFORE}, saved before a change, can not be read: {error}") from error
 
     def _prove(self, before: str) -> None:
