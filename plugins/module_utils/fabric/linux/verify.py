@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from ..findings import ADVICE, ERROR, WARNING, Finding
 from ..model import Fabric
-from .state import Switch, differences
+from .compare import differences
+from .state import Switch
 
 
 def drift(device: str, wanted: Switch, running: Switch) -> list[Finding]:
