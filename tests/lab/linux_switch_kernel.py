@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import parse_intent
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.compare import aspects
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.desired import desired_switch
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.session import Session
-from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.state import aspects
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.tools import Iproute
 
 SWITCH = "tickwire-sw"

@@ -1,7 +1,7 @@
 """The lines for a Nexus against other people's readers: those of cisco.nxos and hier_config.
 
-Nobody's parser knows the QoS lines of NX-OS (genie and ntc-templates have none). For them stand the lines that Microsoft
-publishes for the switches of Azure Local, and Cisco's own script for RoCE, which the test switch has to take as well.
+Nobody's parser knows the QoS lines of NX-OS (genie and ntc-templates have none). For them stand the lines that
+Microsoft publishes for the switches of Azure Local, and Cisco's own script for RoCE, which the test switch has to take.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hier_config import HConfig, HConfigChild, Platform, WorkflowRemediation, get_hconfig
+
 from ansible_collections.cisco.nxos.plugins.module_utils.network.nxos.facts.lldp_interfaces import lldp_interfaces
 from ansible_collections.cisco.nxos.plugins.module_utils.network.nxos.rm_templates.interfaces import InterfacesTemplate
 from ansible_collections.cisco.nxos.plugins.module_utils.network.nxos.rm_templates.l2_interfaces import (
     L2_interfacesTemplate,
 )
-from hier_config import HConfig, HConfigChild, Platform, WorkflowRemediation, get_hconfig
-
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import parse_intent
 from tests.devices.nxapi import Nexus
 from tests.devices.nxapi_grammar import HIDDEN
@@ -89,9 +89,7 @@ def test_cisco_nxos_reads_lldp_of_a_port_as_the_intent_has_it(enabled: bool) -> 
     wanted = intent()
     wanted["devices"]["leaf1"]["ports"] = {"Ethernet1/2": {"lldp": {"enabled": enabled, "dcbx": enabled}}}
     facts: dict[str, dict[str, list[dict[str, object]]]] = {"ansible_network_resources": {}}
-    lines = "\n".join(
-        line for line in rendered(wanted).splitlines() if line.startswith("interface ") or "lldp " in line
-    )
+    lines = "\n".join(line for line in ports_of(rendered(wanted)) if line.startswith("interface ") or "lldp " in line)
     lldp_interfaces.Lldp_interfacesFacts(module=None).populate_facts(None, facts, lines)
     found = {port["name"]: port for port in facts["ansible_network_resources"]["lldp_interfaces"]}
     assert found["Ethernet1/1"] == {"name": "Ethernet1/1", "receive": True, "transmit": True}

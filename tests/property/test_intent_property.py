@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import IntentError, parse_intent
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.compare import drift
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.desired import (
     desired_switch,
     ewma_log,
@@ -20,7 +21,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.desir
 )
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.plan import plan
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.session import Session
-from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.state import Red, SwitchError, drift
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.state import Red, SwitchError
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.tools import Iproute
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.mapping import fabric_mapping
 from tests.unit.fabric.fake_switch import PATHS, FakeSwitch

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import parse_intent
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.compare import drift, without_dcb
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.desired import desired_switch
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.plan import plan
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.running import (
@@ -23,8 +24,6 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.state
     PortVlan,
     Switch,
     SwitchError,
-    drift,
-    without_dcb,
 )
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.tools import TOOLS, Iproute
 

@@ -85,7 +85,8 @@ def test_the_working_state_counts_too() -> None:
     ]
     assert of(text, pfc=module("pfc_interface", rows)) == [
         "error drift: leaf1:Ethernet1/1 pfc admin: auto, wanted on; run the role again",
-        "warning drift: leaf1:Ethernet1/1 pfc oper: off, wanted on: no pause is sent or obeyed; look whether the port is up",
+        "warning drift: leaf1:Ethernet1/1 pfc oper: off, wanted on: no pause is sent or obeyed; look whether the "
+        "port is up",
         "error drift: leaf1:Ethernet1/49 pfc priorities: 0x18, wanted 0x8; run the role again",
     ]
     # one row is a mapping, and what cisco.nxos left as text is read too

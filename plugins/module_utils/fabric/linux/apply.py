@@ -6,9 +6,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from .compare import drift
 from .plan import ingress_lines, plan, restore_lines
 from .running import running_switch
-from .state import Port, Switch, SwitchError, drift
+from .state import Port, Switch, SwitchError
 from .tools import Failure, Iproute
 
 

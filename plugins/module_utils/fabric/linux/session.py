@@ -8,11 +8,12 @@ from pathlib import Path
 from ..findings import plain as plain_findings
 from .apply import apply
 from .boot import ENABLED, NETWORK_FILE, UNIT_FILE, boot_files, differing, enable, enabled, write
+from .compare import drift, plain, text, without_dcb
 from .disruption import disruptions
 from .plan import plan, restorable
 from .running import running_switch
 from .snapshot import forget, keep, kept, take
-from .state import Switch, SwitchError, drift, plain, text, without_dcb
+from .state import Switch, SwitchError
 from .tools import Iproute
 from .verify import drift as findings
 
