@@ -22,7 +22,8 @@ class Wanted:
     """What is measured. Times in seconds; ``rate`` probes a second of ``size_bytes``; ``flows`` TCP connections.
 
     ``late_s``: an answer that comes so long after the round is not lost, since the server may have waited for its CPU,
-    and that time is in no round trip. ``rounds`` of each kind; ``busy_mbps`` is the load of a busy round in Mbit/s, 0: no such rounds.
+    and that time is in no round trip. ``rounds`` of each kind; ``busy_mbps`` is the load of a busy round in Mbit/s, 0:
+    no such rounds.
     """
 
     address: str
