@@ -21,8 +21,8 @@ author: Tickwire (@tickwire)
 description:
   - Compares the text of C(show running-config) with the lines that the role wants, and gives the commands that make the
     difference, in an order that the switch takes, and what they interrupt.
-  - Class-maps and policy-maps whose name begins with C(TICKWIRE-) and that are no longer wanted are taken away. What has
-    another name is left alone, and so are ports that the wanted lines do not name.
+  - Class-maps and policy-maps whose name begins with C(TICKWIRE-) and that are no longer wanted are taken away. What
+    has another name is left alone, and so are ports that the wanted lines do not name.
 options:
   _input:
     description: The text of C(show running-config).
@@ -43,9 +43,9 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(commands), in order; C(disruptions), a sentence for each thing that the change interrupts; C(before) and C(after),
-      the configuration without and with the change; C(in_use), names of ours that are not wanted and cannot go because
-      ports of others refer to them.
+    - C(commands), in order; C(disruptions), a sentence for each thing that the change interrupts; C(before) and
+      C(after), the configuration without and with the change; C(in_use), names of ours that are not wanted and cannot
+      go because ports of others refer to them.
   type: dict
 """
 

@@ -116,6 +116,7 @@ session:
 
 import json
 import time
+from contextlib import suppress
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.connection import Connection, ConnectionError
@@ -146,7 +147,9 @@ class Eos:
             return self._connection.run_commands(commands=list(lines))
         except ConnectionError as error:
             if not self._eapi:
-                self._connection.run_commands(commands=["end"], check_rc=False)
+                # a terminal stays in the mode of the line that failed
+                with suppress(ConnectionError):
+                    self._connection.run_commands(commands=["end"], check_rc=False)
             raise DeviceError(" ".join(str(error).split())) from error
 
     def read(self, command):

@@ -206,7 +206,7 @@ class Nexus:
             return _module("queuing_interface", [self._queuing(port) for port in self._ports()])
         if command == "show queuing pfc-queue detail":
             start = "priority-flow-control watch-dog-interval on"
-            rows = [
+            rows: list[dict[str, object]] = [
                 {"if_name_str": _name(port), "wd-status": "On" if children(port, start) else "Off"}
                 for port in self._ports()
             ]

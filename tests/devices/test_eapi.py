@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.eos.counters import COMMANDS, ECN, PFC
 from tests.devices.eapi import EosSwitch
 from tests.devices.eos_grammar import shown
 from tests.devices.eos_intents import EXAMPLE, RUNNING
@@ -25,7 +26,18 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 ROLE = "tickwire.fabric.roce_switch"
 PLAYS: list[dict[str, Any]] = [
     {"name": "first", "hosts": "all:!back", "gather_facts": False, "roles": [ROLE]},
-    {"name": "second", "hosts": "leaf", "gather_facts": False, "roles": [ROLE]},
+    {
+        "name": "second",
+        "hosts": "leaf",
+        "gather_facts": False,
+        "roles": [ROLE],
+        "post_tasks": [
+            {
+                "name": "Read the counters",
+                "tickwire.fabric.pfc_info": {"fabric": "{{ fabric }}", "device": "{{ roce_switch_device }}"},
+            }
+        ],
+    },
     {
         "name": "back",
         "hosts": "back",
@@ -104,6 +116,10 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         switches[name].drop_at, switches[name].dropped_after = "commit timer", True
     switches["gone"].gone = True
     switches["ignores"].ignored = "mtu 9214"
+    switches["leaf"].counters = {
+        PFC: {"interfaceCounters": {"Ethernet1": {"rxFrames": 7, "txFrames": 8}}},
+        ECN: {"intfQueueCounters": {"Ethernet1": {"queueCounters": {"0": "-", "3": "42"}}}},
+    }
     before = {name: runs(switch) for name, switch in switches.items()}
     after_second: list[str] = []
 
@@ -143,6 +159,13 @@ def test_the_first_run_changes_and_the_second_does_not(story: Story) -> None:
     assert changed(story.plays["second"], "leaf") == []
     assert "   service-profile TICKWIRE-25G" in story.after_second
     assert "   description trade1" in story.after_second
+
+
+def test_the_counters_are_read_and_a_command_the_switch_does_not_have_is_told(story: Story) -> None:
+    read = next(task["hosts"]["leaf"] for task in story.plays["second"] if task["task"]["name"] == "Read the counters")
+    port = read["counters"]["ports"]["Ethernet1"]
+    assert (port["pfc"]["all"]["rx_frames"], port["queues"]["3"]["ecn_marked_packets"]) == (7, 42)
+    assert sorted(read["unread"]) == sorted({*COMMANDS} - {PFC, ECN})
 
 
 def test_the_way_back_restores_what_ran_before(story: Story) -> None:

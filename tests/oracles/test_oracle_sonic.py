@@ -199,7 +199,7 @@ def test_a_refused_line_leaves_the_switch_as_it_was(switch: SonicSwitch, make: M
     assert not [line for line in switch.log if line.startswith(("config checkpoint", "config save"))]
 
 
-@pytest.mark.parametrize("rows", [0, 1, 7, 30])
+@pytest.mark.parametrize("rows", [0, 7])
 def test_a_change_that_dies_in_the_middle_is_put_back(switch: SonicSwitch, make: Make, rows: int) -> None:
     switch.faults(drop_after=rows)
     with pytest.raises(SonicError, match=r"apply-patch.*failed with 137.*the former configuration is back"):
@@ -450,7 +450,7 @@ def play(switch: SonicSwitch, where: Path, intent: dict[str, Any]) -> tuple[int,
         },
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -36,13 +36,35 @@ def may_close(graph: LaneGraph, new: Iterable[Turns], known: Iterable[Turns]) ->
         tails |= senders
         middles |= 1 << middle
         before[middle] = before.get(middle, 0) | senders
-    if tails & reached:
-        return True
-    return any(
+    follows = any(
         before[receiver] >> middle & 1
         for middle, _senders, receivers in taken
         for receiver in bits(receivers & middles)
     )
+    return follows or bool(tails & reached and _meets(graph, taken, fresh, tails))
+
+
+def _meets(
+    graph: LaneGraph, taken: Iterable[tuple[int, int, int]], fresh: Iterable[tuple[int, int, int]], tails: int
+) -> bool:
+    """Whether a way from one of the turns ``taken`` meets the link before one of ``fresh``, straight back left out."""
+    before: dict[int, int] = {}  # sender -> middles it sends to
+    for middle, senders, _receivers in fresh:
+        for sender in bits(senders):
+            before[sender] = before.get(sender, 0) | 1 << middle
+    after: dict[int, int] = {}  # receiver -> middles it has packets from
+    for middle, _senders, receivers in taken:
+        for receiver in bits(receivers):
+            after[receiver] = after.get(receiver, 0) | 1 << middle
+    for receiver, from_middles in after.items():
+        for middle in bits(from_middles):
+            if before.get(receiver, 0) & ~(1 << middle):
+                return True
+            is_up = graph.kind(middle, receiver) == UP
+            reached = (graph.switches_from if is_up else graph.switches_below)[receiver]
+            if reached & ~(1 << receiver) & tails:
+                return True
+    return False
 
 
 def _lawless(graph: LaneGraph, groups: Iterable[Turns]) -> list[tuple[int, int, int]]:

@@ -33,5 +33,3 @@ def system_findings(fabric: Fabric) -> Iterator[Finding]:
         except IntentError as error:
             said = f"{error.reason} ({device.os} of {device.name})"
             yield Finding(ERROR, RULE, error.path, said, device.name)
-
-

@@ -117,6 +117,13 @@ def test_the_way_back_takes_an_unconfirmed_commit_back_and_restores_a_confirmed_
     assert not one.roll_back(restore=True, check=False).changed
 
 
+def test_without_a_change_there_is_nothing_to_put_back() -> None:
+    switch = EosSwitch(RUNNING)
+    before = runs(switch)
+    assert not session(switch).roll_back(restore=True, check=False).changed
+    assert runs(switch) == before
+
+
 def test_another_session_is_refused_and_an_own_leftover_removed() -> None:
     switch = EosSwitch(RUNNING)
     before = switch.running.text()

@@ -25,7 +25,14 @@ def block(text: str, line: str) -> list[str]:
 def others(switch: Nexus) -> dict[str, Any]:
     """What is not ours on a switch."""
     top = tree.parse(switch.running())
-    ours = ("TICKWIRE-", "interface Ethernet1/1", "interface Ethernet1/2", "interface Ethernet1/49", "vlan 1", "system ")
+    ours = (
+        "TICKWIRE-",
+        "interface Ethernet1/1",
+        "interface Ethernet1/2",
+        "interface Ethernet1/49",
+        "vlan 1",
+        "system ",
+    )
     return {line: inner for line, inner in top.items() if not any(word in line for word in ours)}
 
 
@@ -75,7 +82,10 @@ def test_old_lines_of_ours_are_taken_away_and_policies_after_what_refers_to_them
     del new["storm_control"]
     new["links"].append({"a": "leaf1:Ethernet1/3", "b": "trade2:ens4", "speed_gbps": 25, "cable_m": 5})
     sent = change(switch, new)
-    assert sent[-2:] == ["no policy-map type queuing TICKWIRE-OUT-10G", "no class-map type qos match-any TICKWIRE-telemetry"]
+    assert sent[-2:] == [
+        "no policy-map type queuing TICKWIRE-OUT-10G",
+        "no class-map type qos match-any TICKWIRE-telemetry",
+    ]
     assert "no storm-control broadcast level 1.00" in sent
     assert "TICKWIRE-OUT-10G" not in switch.running() and "telemetry" not in switch.running()
     assert change(switch, new) == []
@@ -165,7 +175,7 @@ def intents(draw: st.DrawFn) -> dict[str, Any]:
 @settings(max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 @given(intents(), intents())
 def test_any_switch_takes_any_change_line_by_line(first: dict[str, Any], second: dict[str, Any]) -> None:
-    """The switch refuses a line that comes too early or too late, so that the order is proven by its taking them all."""
+    """The switch refuses a line that comes too early or too late: that it takes them all proves the order."""
     switch = Nexus(OTHERS)
     try:
         texts = rendered(first), rendered(second)

@@ -120,9 +120,10 @@ def test_marks_count_on_every_port_of_the_switch() -> None:
     marking = PortCounters(queues={"3": Queue(ecn_marked_packets=7)})
     silent = PortCounters(queues={"3": Queue(ecn_marked_packets=0)})
     before, after = reading(), reading(tx_frames=3)
-    before = dataclasses.replace(before, ports={**before.ports, "p2": silent})
-    after = dataclasses.replace(after, ports={**after.ports, "p2": marking})
+    before = dataclasses.replace(before, ports={"p0": silent, **before.ports, "p2": silent})
+    after = dataclasses.replace(after, ports={"p0": marking, **after.ports, "p2": silent})
     assert rules(before, after) == set()
+    assert rules(after, after) == set()
 
 
 def test_counters_that_went_back_say_so_and_nothing_else() -> None:

@@ -9,7 +9,7 @@ which restores them as they were. The switch itself has the last word: it compar
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..model import Fabric
@@ -169,7 +169,7 @@ def commands(wanted: str, running: str, scope: Scope, restoring: bool = False) -
             continue
         name = stem(path)
         inside = any(path[: len(other)] == other for other in gone)
-        kept = path[:1] not in wanted_set and _in_use(path[0], now, gone, scope)
+        kept = path[:1] not in wanted_set and _in_use(path[0], now, gone, replaced, scope)
         if inside or kept or (name and (path[:-1], name) in replaced):
             continue
         gone.append(path)
@@ -186,10 +186,12 @@ def commands(wanted: str, running: str, scope: Scope, restoring: bool = False) -
     return grouped(writer.lines)
 
 
-def _in_use(top: str, running: Sequence[Path], gone: Sequence[Path], scope: Scope) -> bool:
+def _in_use(
+    top: str, running: Sequence[Path], gone: Sequence[Path], replaced: Collection[tuple[Path, str | None]], scope: Scope
+) -> bool:
     """Whether ``top`` is a profile of ours that a port has which is not the intent's, or that is the switch's own."""
     apply = (f"{top} apply",)
-    if apply in running and apply not in gone:
+    if apply in running and apply not in gone and ((), stem(apply)) not in replaced:
         return True
     user = "service-profile " + top.split(" ")[-1]
     ports = {f"interface {port}" for port in scope.ports}

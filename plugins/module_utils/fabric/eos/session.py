@@ -107,6 +107,8 @@ class Session:
             return Change()
         self._refuse_others()
         before = self._before()
+        if before is None:
+            return Change()
         change = self._stage(commands(ours(before, self._scope), self._running(), self._scope, restoring=True))
         if not change.changed:
             return change
@@ -194,14 +196,19 @@ class Session:
     def _running(self) -> str:
         return self._device.run(["show running-config"])[0]
 
-    def _before(self) -> str:
+    def _before(self) -> str | None:
+        """What ran before the last change; None when there was none."""
         try:
             return self._device.run([f"more {BEFORE}"])[0]
         except DeviceError as error:
+            if "No such file" in str(error):
+                return None
             raise DeviceError(f"{BEFORE}, saved before a change, can not be read: {error}") from error
 
-    def _prove(self, before: str) -> None:
-        """Read back that our part is what it was."""
+    def _prove(self, before: str | None) -> None:
+        """Read back that our part is what it was; nothing to compare with when somebody removed the copy."""
+        if before is None:
+            return
         left = commands(ours(before, self._scope), self._running(), self._scope, restoring=True)
         if left:
             raise DeviceError(f"the switch is not as it was before: {'; '.join(left)}")

@@ -62,8 +62,9 @@ def limits(fabric: Fabric, device: str, running: Switch) -> list[Finding]:
 
 def _limits(fabric: Fabric, device: str, running: Switch) -> Iterator[tuple[str, str]]:
     settings = fabric.devices[device].settings
+    running_ports = {one.name: one for one in running.ports}
     for port in fabric.ports_of(device):
-        here = next(one for one in running.ports if one.name == port.name)
+        here = running_ports[port.name]
         if port.lossless and here.dcb is None:
             names = ", ".join(lane.name for lane in port.lossless)
             yield (

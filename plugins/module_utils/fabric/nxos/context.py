@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From the intent to what NX-OS calls it, as plain data: the template writes it, and what is read back is compared with it.
+"""From the intent to what NX-OS calls it, as plain data: the template writes it, and the proof compares with it.
 
 qos-group n leaves through queue n (c-out-8q-qn) and is class c-8q-nqn of network-qos, for the whole switch. Everything
 else is given to each port of the intent and to no other: a classifier, a scheduler, and pauses.
@@ -84,9 +84,7 @@ def _network_qos(settings: Settings, ports: tuple[DevicePort, ...], mtu: int) ->
     groups = sorted({lane.traffic_class for port in ports for lane in port.settings.lanes}, reverse=True)
     return {
         "name": NETWORK,
-        "classes": {
-            f"c-8q-nq{group or '-default'}": {"mtu": mtu, "pause_cos": pauses.get(group)} for group in groups
-        },
+        "classes": {f"c-8q-nq{group or '-default'}": {"mtu": mtu, "pause_cos": pauses.get(group)} for group in groups},
     }
 
 

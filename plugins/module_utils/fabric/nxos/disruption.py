@@ -32,7 +32,7 @@ def disruptions(plan: Plan) -> list[str]:
         becomes = "switchport" in after.get(line, {}) and "switchport" not in block
         if line.startswith("interface ") and addresses and becomes:
             port = line.partition(" ")[2]
-            found.append(f"{port} is a routed port ({', '.join(addresses)}): as a switching port it loses its addresses")
+            found.append(f"{port} is a routed port ({', '.join(addresses)}): switching, it loses its addresses")
     return found
 
 

@@ -35,17 +35,21 @@ def check(fabric: Fabric, device: Device, ports: tuple[DevicePort, ...]) -> None
     if not ports:
         raise IntentError("fabric.links", f"no link names the device {device.name!r}; there is nothing to configure")
     _global(fabric, device)
+    _watchdog(device.settings.watchdog, device.settings.watchdog, where(fabric, device), is_device=True)
     for port in ports:
         path = where(fabric, device, port.name)
         _lanes(port.settings, path)
-        _watchdog(port.settings.watchdog, device.settings.watchdog, path, port.settings is device.settings)
+        if port.settings is not device.settings:
+            _watchdog(port.settings.watchdog, device.settings.watchdog, path, is_device=False)
         if port.mtu < MTU_DEFAULT:
             raise IntentError(f"{path}.mtu", f"{port.mtu} is below {MTU_DEFAULT}, the smallest of a port of NX-OS")
     jumbo = {port.mtu: port.name for port in ports if port.mtu != MTU_DEFAULT}
     if len(jumbo) > 1:
         said = ", ".join(f"{mtu} on {name}" for mtu, name in jumbo.items())
         last = where(fabric, device, list(jumbo.values())[-1])
-        raise IntentError(f"{last}.mtu", f"{said}: a switching port of NX-OS has {MTU_DEFAULT} or the system's jumbomtu")
+        raise IntentError(
+            f"{last}.mtu", f"{said}: a switching port of NX-OS has {MTU_DEFAULT} or the system's jumbomtu"
+        )
     _pauses(fabric, device, ports)
 
 
@@ -86,7 +90,7 @@ def _lanes(settings: Settings, path: str) -> None:
         said = ", ".join(f"{lane.name} in {lane.traffic_class}" for lane in strict)
         raise IntentError(
             f"{path}.lanes.{strict[-1].name}.traffic_class",
-            f"the strict lanes ({said}) need queues side by side, the first served in the highest; change traffic_class",
+            f"the strict lanes ({said}) need queues side by side, the first served in the highest; correct it",
         )
 
 
@@ -97,8 +101,8 @@ def _watchdog(mine: Watchdog, base: Watchdog, path: str, is_device: bool) -> Non
     if not is_device:
         for key in ("poll_ms", "restore_ms"):
             if getattr(mine, key) != getattr(base, key):
-                said = f"{getattr(mine, key)}: NX-OS has one for the switch, {getattr(base, key)}; a port has its detect_ms"
-                raise IntentError(f"{path}.{key}", said)
+                said = f"NX-OS has one for the switch, {getattr(base, key)}; a port has its own detect_ms only"
+                raise IntentError(f"{path}.{key}", f"{getattr(mine, key)}: {said}")
     limits = [("detect_ms", SHUTDOWN_MULTIPLIERS if is_device else INTERFACE_MULTIPLIERS)]
     limits.append(("restore_ms", RESTORE_MULTIPLIERS))
     for key, (low, high) in limits:

@@ -1,8 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The commands that lead from a running configuration to the wanted one, and nothing but the difference.
 
-Ours are: class-maps and policy-maps whose name has our prefix, the VLANs of the intent by name, the network-qos policy of
-the system, our global lines, and on the ports of the intent the settings that the template has. The rest is not touched.
+Ours are: class-maps and policy-maps whose name has our prefix, the names of the intent's VLANs, the network-qos policy
+of the system, our global lines, and on the ports of the intent the settings that the template has. The rest is not
+touched.
 
 NX-OS takes one line after the other, so the order matters: what is referred to comes before what refers to it, what is
 no longer referred to goes last, and within a scheduler the percents sink before they rise, so that the sum never

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from . import tree
 from .limits import PREFIX
@@ -96,7 +96,7 @@ def _groups(block: Tree) -> dict[str, int | None]:
     }
 
 
-def _classes(block: Tree, reader) -> dict[str, dict[str, object]]:
+def _classes(block: Tree, reader: Callable[[Tree], dict[str, object]]) -> dict[str, dict[str, object]]:
     return {line.split()[-1]: reader(inner) for line, inner in block.items() if line.startswith("class ")}
 
 

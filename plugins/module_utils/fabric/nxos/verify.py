@@ -21,6 +21,8 @@ from .tree import Tree
 RUNNING = "show running-config"
 # to be read for `drift`, all but the last with `| json`; of several answers only the first may be empty
 COMMANDS = (WATCHDOG, QUEUING, PFC, RUNNING)
+# path, wanted, found
+Difference = tuple[tuple[str, ...], object, object]
 RULE, UNMANAGED = "drift", "drift-unmanaged"
 NEXT = "run the role again"
 NETWORK_QOS = "service-policy type network-qos"
@@ -38,7 +40,18 @@ def drift(fabric: Fabric, device: str, state: Mapping[str, object]) -> list[Find
     findings = [_finding(device, path, want, have) for path, want, have in _differences(wanted, found)]
     findings.extend(_working(device, ports, state))
     findings.extend(_unmanaged(device, [port.name for port in ports], tree.parse(text)))
+    findings.extend(_left_over(device, wanted, found))
     return findings
+
+
+def _left_over(device: str, wanted: Mapping[str, object], found: Mapping[str, object]) -> Iterator[Finding]:
+    """What has our prefix and is not wanted any more; the next change takes it away when nobody refers to it."""
+    for table in ("classes", "classifiers", "schedulers", "pause_buffers"):
+        want, have = wanted[table], found[table]
+        for name in have if isinstance(have, Mapping) else ():
+            if isinstance(want, Mapping) and name not in want:
+                said = "is not wanted any more; look which port or policy still has it"
+                yield Finding(WARNING, RULE, f"{device} {table} {name}", said, device=device)
 
 
 def _finding(device: str, path: tuple[str, ...], want: object, have: object) -> Finding:
@@ -52,7 +65,7 @@ def _shown(value: object) -> str:
     return "missing" if value is None else str(value)
 
 
-def _differences(wanted: Mapping[str, object], found: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], object, object]]:
+def _differences(wanted: Mapping[str, object], found: Mapping[str, object]) -> Iterator[Difference]:
     """Path, wanted and found of each field that differs. Names that only others use are not looked at."""
     for key, want in wanted.items():
         if key in ("device", "watchdog", "ptp", "features", "jumbomtu"):
@@ -72,9 +85,7 @@ def _listed(value: object) -> list[object]:
     return list(value) if isinstance(value, (list, tuple)) else []
 
 
-def _compare(
-    path: tuple[str, ...], want: object, have: object, whole: bool = False
-) -> Iterator[tuple[tuple[str, ...], object, object]]:
+def _compare(path: tuple[str, ...], want: object, have: object, whole: bool = False) -> Iterator[Difference]:
     """``whole``: what only ``have`` has is a difference too, below the names of the first level."""
     if isinstance(want, Mapping) and isinstance(have, Mapping):
         for key, value in want.items():
@@ -94,7 +105,7 @@ def _working(device: str, ports: tuple[DevicePort, ...], state: Mapping[str, obj
     pauses = outputs.ports(state.get(PFC), "pfc_interface")
     queuing = outputs.ports(state.get(QUEUING), "queuing_interface")
     watchdogs = outputs.ports(state.get(WATCHDOG), "queuing_interface")
-    # with its mode on, a port of NX-OS has every priority that network-qos pauses, also one whose lane it does not carry
+    # with its mode on, a port has every priority that network-qos pauses, also one whose lane it does not carry
     bits = sum(1 << priority for priority in {lane.priority for port in ports for lane in port.lossless})
     for port in ports:
         for row in pauses.get(port.name, []):
@@ -153,7 +164,9 @@ def _unmanaged(device: str, ports: list[str], top: Tree) -> Iterator[Finding]:
         said = []
         if name in ports:
             said += [f"`{one}` keeps the port from carrying lanes" for one in block if one == "shutdown"]
-            said += [f"`{one}`: its VLANs are those of the channel" for one in block if one.startswith("channel-group ")]
+            said += [
+                f"`{one}`: its VLANs are those of the channel" for one in block if one.startswith("channel-group ")
+            ]
         else:
             mode = tree.of_key(block, "priority-flow-control mode") or ""
             if " on" in mode:

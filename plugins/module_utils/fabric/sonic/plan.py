@@ -100,7 +100,7 @@ def _drop_other_maps(now: Row, row: Mapping[str, str]) -> None:
 def _split_ranges(rows: dict[str, Row], wanted: Mapping[str, Row]) -> None:
     taken: dict[str, set[int]] = {}
     for name in wanted:
-        port, bar, rest = name.partition("|")
+        port, divider, rest = name.partition("|")
         taken.setdefault(port, set()).update(span(rest))
     for port, mine in taken.items():
         for name, rest, row in list(port_rows(rows, port)):

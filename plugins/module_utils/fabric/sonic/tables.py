@@ -66,6 +66,6 @@ def span_text(numbers: range) -> str:
 def port_rows(rows: Mapping[str, Row], port: str) -> Iterator[tuple[str, str, Row]]:
     """The rows ``port|rest`` of a table: key, rest, row."""
     for name, row in rows.items():
-        mine, bar, rest = name.partition("|")
-        if bar and mine == port:
+        mine, divider, rest = name.partition("|")
+        if divider and mine == port:
             yield name, rest, row

@@ -89,7 +89,7 @@ def _others(device: Device, ports: set[str], config: Tables, wanted: Tables) -> 
     """VLANs and ports that the intent does not know."""
     said = []
     for name in config.get("VLAN_MEMBER", {}):
-        vlan, bar, port = name.partition("|")
+        vlan, divider, port = name.partition("|")
         if port in ports and name not in wanted["VLAN_MEMBER"]:
             said.append(("VLAN_MEMBER", name, port, f"{port} is in {vlan}, which its link in the intent has not"))
         elif port not in ports and vlan in wanted["VLAN"]:
