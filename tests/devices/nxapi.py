@@ -39,7 +39,6 @@ class Nexus:
     drop_at: str | None = None
     drop_once: bool = False
     sessions: list[dict[str, str]] = field(default_factory=list)
-    lock: str = ""
     pauses: dict[str, tuple[int, int]] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
     checkpoints: dict[str, str] = field(default_factory=dict)
@@ -90,8 +89,6 @@ class Nexus:
         return 200, JSON_TYPE, json.dumps(answer).encode()
 
     def _configure(self, lines: list[str]) -> list[dict[str, object]]:
-        if self.lock:
-            return [_refusal(lines[0], f"ERROR: configuration is locked: {self.lock}")]
         taken, said = self.enter(lines)
         done = [_done(line, {}) for line in lines[:taken]]
         return [*done, _refusal(lines[taken], said)] if said else done
@@ -180,8 +177,6 @@ class Nexus:
             del self.checkpoints[name]
             return ""
         if word == "rollback running-config ":
-            if self.lock:
-                raise CliError(f"ERROR: configuration is locked: {self.lock}")
             self.config = Config(Platform.CISCO_NXOS, self.checkpoints[name])
             return "Rollback completed successfully."
         if word == "show diff rollback-patch ":

@@ -182,6 +182,11 @@ def test_round_trip() -> None:
             "fabric.storm_control.broadcast_percent: 0 has to be a number above 0",
         ),
         ("buffers", {"alpha_exponent": 9}, "fabric.buffers.alpha_exponent: 9 is outside -7..3"),
+        (
+            "buffers",
+            {"explicit_headroom": "yes"},
+            "fabric.buffers.explicit_headroom: 'yes' has to be true or false",
+        ),
         ("routing", "ospf", "fabric.routing: 'ospf' is none of valley_free, given"),
         ("paths", {}, "fabric.paths: {} has to be a list"),
         ("paths/0/hops", ["trade1"], "fabric.paths[0].hops: trade1 alone is no path"),
