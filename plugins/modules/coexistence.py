@@ -113,7 +113,7 @@ idle:
       description: Probes sent.
       type: int
     lost:
-      description: Probes that were not answered within a second after the round.
+      description: Probes that were not answered within five seconds after the round.
       type: int
     unstamped:
       description: Answered probes that are in no figure because a stamp is missing.

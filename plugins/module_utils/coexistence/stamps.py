@@ -13,7 +13,7 @@ import socket
 import struct
 
 # include/uapi/linux/net_tstamp.h; asm-generic/socket.h
-SO_TIMESTAMPING = 37
+SO_TIMESTAMPING, SO_RCVBUFFORCE = 37, 33
 TX_SOFTWARE, RX_SOFTWARE, SOFTWARE, OPT_ID, OPT_TSONLY = 1 << 1, 1 << 3, 1 << 4, 1 << 7, 1 << 11
 # struct scm_timestamping: three of struct timespec, the first from software
 TIMESPEC = struct.Struct("@ll")
@@ -23,6 +23,8 @@ ORIGIN_TIMESTAMPING = 4
 IP_RECVERR, IPV6_RECVERR = 11, 25
 DATAGRAM_MAX = 2048
 CONTROL_BYTES = 512
+# a program that waits for its CPU must not lose what the network brought
+RECEIVE_BUFFER_BYTES = 4 * 1024**2
 
 
 class StampedSocket:
@@ -35,6 +37,10 @@ class StampedSocket:
         self.socket.setsockopt(
             socket.SOL_SOCKET, SO_TIMESTAMPING, TX_SOFTWARE | RX_SOFTWARE | SOFTWARE | OPT_ID | OPT_TSONLY
         )
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+        except PermissionError:  # not root: as much as the system allows
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         self.socket.bind(where)
         self.sent: dict[int, int] = {}
         self.count = 0

@@ -9,73 +9,79 @@ breaks the rule, and only what is reached from such turns has to be looked at.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from .graph import DOWN, UP, LaneGraph, Pair, Turn, Turns, bits
 from .ways import witness
 
+Lawless = tuple[int, int, int]  # middle, senders, receivers
 
-def may_close(graph: LaneGraph, new: Iterable[Turns], known: Iterable[Turns]) -> bool:
-    """False when no cycle takes one of the turns ``new``; quick, from the masks alone, so True is not yet a cycle."""
-    fresh = _lawless(graph, new)
+
+def may_close(graph: LaneGraph, new: Iterable[Turns], known: Sequence[Lawless]) -> bool:
+    """False when no cycle takes one of the turns ``new``; quick, from the masks alone, so True is not yet a cycle.
+
+    ``known`` are the other turns that break the rule.
+    """
+    fresh = lawless(graph, new)
     if not fresh:
         return False
-    waiting = _lawless(graph, known)
-    taken = list(fresh)
-    reached = _reached(graph, fresh)
+    if not known:
+        tails = middles = 0
+        for middle, senders, _receivers in fresh:
+            tails |= senders
+            middles |= 1 << middle
+        if not tails & _reached(graph, fresh) and not any(group[2] & middles for group in fresh):
+            return False
+    front = _Front(graph)
+    for group in fresh:
+        front.add(group)
+    waiting = list(known)
     more = True
     while more:
-        joined = [group for group in waiting if reached >> group[0] & 1]
+        joined = [group for group in waiting if front.meets(group)]
+        waiting = [group for group in waiting if not front.meets(group)] if joined else waiting
+        for group in joined:
+            front.add(group)
         more = bool(joined)
-        waiting = [group for group in waiting if not reached >> group[0] & 1]
-        taken += joined
-        reached |= _reached(graph, joined)
-    tails = middles = 0
-    before: dict[int, int] = {}
-    for middle, senders, _receivers in fresh:
-        tails |= senders
-        middles |= 1 << middle
-        before[middle] = before.get(middle, 0) | senders
-    follows = any(
-        before[receiver] >> middle & 1
-        for middle, _senders, receivers in taken
-        for receiver in bits(receivers & middles)
-    )
-    return follows or bool(tails & reached and _meets(graph, taken, fresh, tails))
+    return any(front.meets(group) for group in fresh)
 
 
-def _meets(
-    graph: LaneGraph, taken: Iterable[tuple[int, int, int]], fresh: Iterable[tuple[int, int, int]], tails: int
-) -> bool:
-    """Whether a way from one of the turns ``taken`` meets the link before one of ``fresh``, straight back left out."""
-    before: dict[int, int] = {}  # sender -> middles it sends to
-    for middle, senders, _receivers in fresh:
-        for sender in bits(senders):
-            before[sender] = before.get(sender, 0) | 1 << middle
-    after: dict[int, int] = {}  # receiver -> middles it has packets from
-    for middle, _senders, receivers in taken:
+class _Front:
+    """The links after turns that break the rule, and what valley-free paths reach from them."""
+
+    def __init__(self, graph: LaneGraph) -> None:
+        self.graph = graph
+        self.middles: dict[int, int] = {}  # receiver -> the middles it has packets from
+        self.receivers = 0
+        self.beyond = 0  # switches further on
+
+    def add(self, group: Lawless) -> None:
+        graph = self.graph
+        middle, _senders, receivers = group
         for receiver in bits(receivers):
-            after[receiver] = after.get(receiver, 0) | 1 << middle
-    for receiver, from_middles in after.items():
-        for middle in bits(from_middles):
-            if before.get(receiver, 0) & ~(1 << middle):
-                return True
+            self.middles[receiver] = self.middles.get(receiver, 0) | 1 << middle
             is_up = graph.kind(middle, receiver) == UP
             reached = (graph.switches_from if is_up else graph.switches_below)[receiver]
-            if reached & ~(1 << receiver) & tails:
-                return True
-    return False
+            self.beyond |= reached & ~(1 << receiver)
+        self.receivers |= receivers
+
+    def meets(self, group: Lawless) -> bool:
+        """Whether some way comes to a link before one of these turns; no packet turns straight back."""
+        middle, senders, _receivers = group
+        if self.beyond & senders or self.middles.get(middle, 0) & senders:
+            return True
+        return any(self.middles[sender] & ~(1 << middle) for sender in bits(self.receivers & senders))
 
 
-def _lawless(graph: LaneGraph, groups: Iterable[Turns]) -> list[tuple[int, int, int]]:
+def lawless(graph: LaneGraph, groups: Iterable[Turns]) -> list[Lawless]:
     """Of each group the senders and receivers between which a packet breaks the valley-free rule."""
-    found = []
+    found: dict[Lawless, None] = {}
     for group in groups:
         below = graph.from_below[group.middle]
         senders, receivers = group.senders & ~below, group.receivers & ~below
         if senders and receivers:
-            found.append((group.middle, senders, receivers))
-    return found
+            found[group.middle, senders, receivers] = None
+    return list(found)
 
 
 def _reached(graph: LaneGraph, groups: Iterable[tuple[int, int, int]]) -> int:

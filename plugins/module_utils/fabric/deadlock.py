@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from .cycles import Search, may_close
+from .cycles import Lawless, Search, lawless, may_close
 from .findings import ADVICE, ERROR, WARNING, Finding
 from .given import Edge, GivenPaths, following_of, knot, shortest_cycle
 from .graph import NONE, LaneGraph, Pair, hop_text
@@ -58,6 +58,7 @@ def _check_valley_free(fabric: Fabric, lane: str, result: DeadlockResult) -> Non
     result.findings += found
     if found:
         return
+    known = lawless(graph, detours.base)
     told = 0
     seen: set[frozenset[str]] = set()
     for (one, other), links in graph.links.items():
@@ -66,7 +67,7 @@ def _check_valley_free(fabric: Fabric, lane: str, result: DeadlockResult) -> Non
             continue
         seen.add(pair)
         result.failures += 1
-        finding = _after_failure(graph, detours, one, other, links[0])
+        finding = _after_failure(graph, detours, known, one, other, links[0])
         if finding:
             result.findings.append(finding)
             told += 1
@@ -91,12 +92,14 @@ def _base_cycles(graph: LaneGraph, detours: Detours) -> list[Finding]:
     return found
 
 
-def _after_failure(graph: LaneGraph, detours: Detours, one: str, other: str, link: int) -> Finding | None:
+def _after_failure(
+    graph: LaneGraph, detours: Detours, known: Sequence[Lawless], one: str, other: str, link: int
+) -> Finding | None:
     """The finding when the only link between two devices fails, if it closes a cycle."""
     number = graph.number
     if one in number and other in number:
         failed: Pair = (number[one], number[other])
-        if not may_close(graph, detours.after(failed), detours.base):
+        if not may_close(graph, detours.after(failed), known):
             return None
         search = Search(graph, detours.all_after(failed), failed)
     else:
@@ -107,7 +110,7 @@ def _after_failure(graph: LaneGraph, detours: Detours, one: str, other: str, lin
         if host != graph.hosts[kind][0]:
             return None  # as the first one of its class
         new = detours.after_host(kind, number[switch])
-        if not may_close(graph, new, detours.base):
+        if not may_close(graph, new, known):
             return None
         left = LaneGraph(graph.fabric, graph.lane, link)
         search = Search(left, [*Detours(left).base, *new], NONE)
@@ -141,10 +144,11 @@ def _check_given(fabric: Fabric, lane: str, result: DeadlockResult) -> None:
         one, other = sorted(pair)
         link = given.links[one, other][0]
         result.failures += 1
-        for index, hops in given.rerouted(pair).items():
+        changed = given.rerouted(pair)
+        for index, hops in changed.items():
             if hops is None:
                 cut.setdefault(index, link)
-        cycle, users = given.after(pair, order)
+        cycle, users = given.after(changed, order)
         if cycle and told < MOST_TOLD:
             result.findings.append(_given_finding(given, lane, cycle, users, link))
             told += 1

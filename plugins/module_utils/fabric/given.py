@@ -27,6 +27,9 @@ class GivenPaths:
         self.near: dict[str, list[str]] = {}
         for one, other in self.links:
             self.near.setdefault(one, []).append(other)
+        switches = {device.name for device in fabric.switches}
+        self.switches = {one: [other for other in near if other in switches] for one, near in self.near.items()}
+        self.beside = {one: frozenset(near) for one, near in self.near.items()}
         self.paths = {index: path.hops for index, path in enumerate(fabric.paths) if path.lane == lane}
         self.users: dict[Edge, list[int]] = {}
         self.over: dict[frozenset[str], list[int]] = {}
@@ -87,14 +90,17 @@ class GivenPaths:
         return found
 
     def _shortest(self, source: str, target: str, failed: frozenset[str]) -> tuple[str, ...] | None:
+        for end in (source, target):
+            if not any({end, other} != failed for other in self.near.get(end, ())):
+                return None
         before: dict[str, str] = {source: source}
         queue = deque([source])
         while queue and target not in before:
             here = queue.popleft()
-            if here != source and not self.fabric.devices[here].is_switch:
-                continue
-            for other in self.near.get(here, ()):
-                if other not in before and {here, other} != failed:
+            if target in self.beside.get(here, ()) and {here, target} != failed:
+                before.setdefault(target, here)
+            for other in self.switches.get(here, ()):
+                if other not in before and (here not in failed or {here, other} != failed):
                     before[other] = here
                     queue.append(other)
         if target not in before:
@@ -104,12 +110,13 @@ class GivenPaths:
             way.append(before[way[-1]])
         return tuple(reversed(way))
 
-    def after(self, failed: frozenset[str], order: Mapping[Hop, int]) -> tuple[list[Edge], dict[Edge, list[int]]]:
-        """A cycle after the failure (empty: none) and the paths by dependency as they are then.
+    def after(
+        self, changed: Mapping[int, tuple[str, ...] | None], order: Mapping[Hop, int]
+    ) -> tuple[list[Edge], dict[Edge, list[int]]]:
+        """A cycle after a failure that has ``changed`` paths (empty: none), and the paths by dependency then.
 
         Only what lies between the dependencies that go backward in ``order`` is looked at: every cycle has one.
         """
-        changed = self.rerouted(failed)
         added: dict[Edge, list[int]] = {}
         for index, hops in changed.items():
             for edge in self.edges(hops or ()):

@@ -191,8 +191,8 @@ def small_fabrics(draw: st.DrawFn) -> tuple[str, str]:
     return " ".join(joined + hosts), " ".join(outside)
 
 
-# Each of these once told a wrong step from a right one: hosts left alone by the failure, a switch that has packets for a
-# host only from hosts of its own, a pair that loses its valley-free path though one end is cut off below the link.
+# Each of these once told a wrong step from a right one: hosts left alone by the failure, a switch that has packets for
+# a host only from hosts of its own, a pair that loses its valley-free path though one end is cut off below the link.
 ALONE = "S1-T0 L0-S0 S0-S1 L0-S1 S1-T0 S0-h0 S1-h1 S1-h2 L0-h2 S0-h3"
 OWN = "L0-L1 L2-S1 L2-S0 S0-S1 L0-S0 S0-S1 L0-S1 L0-S1 S0-S1 L0-h0 L2-h0 L0-h1"
 BELOW = "S0-S1 L1-S2 S1-S2 L1-S2 L1-S0 L0-S1 S1-S2 S0-S1 L1-h0 S1-h0 S2-h1 L0-h1 S0-h2 L1-h3"
