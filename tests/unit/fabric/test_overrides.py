@@ -166,7 +166,7 @@ def test_round_trip() -> None:
             (
                 "devices/leaf1/ports/Ethernet3",
                 {section: {key: value}},
-                f"fabric.devices.leaf1.ports.Ethernet3.{section}.{key}: {value}, and {whole} for the device, which has one",
+                f"fabric.devices.leaf1.ports.Ethernet3.{section}.{key}: {value}, and {whole} for the device, which has",
             )
             for section, key, value, whole in (
                 ("ptp", "role", "transparent", "none"),
