@@ -220,6 +220,9 @@ def test_the_way_back_is_exact_and_there_is_one(tmp_path: Path, fresh: bool) -> 
     assert state_of(switch) != before
     foretold = session(switch, tmp_path).roll_back(check=True)
     done = session(switch, tmp_path).roll_back(check=False)
+    shown = foretold["diff"][0]  # type: ignore[index]
+    assert foretold["diff"] == done["diff"] and "1500" in shown["before"] and shown["after"] != shown["before"]
+    assert "111" in shown["before"] and "111" not in shown["after"], "what goes and not what the intent wants"
     assert foretold["changed"] and done["changed"] and foretold["commands"] == done["commands"]
     left, wanted = state_of(switch), before
     if fresh:  # what nobody told the driver before has no line to take it back
