@@ -33,6 +33,18 @@ def test_a_switch_as_the_intent_says_has_no_finding() -> None:
     assert found() == []
 
 
+def test_other_maps_of_a_traffic_class_are_no_drift() -> None:
+    assert found("qos map traffic-class 3 to dscp 56", "qos map traffic-class 3 to mc-tx-queue 1") == []
+
+
+def test_a_chip_with_queues_of_unicast_apart_has_its_word_for_the_map() -> None:
+    intent = {**EXAMPLE, "devices": {"leaf1": {**EXAMPLE["devices"]["leaf1"], "asic": "tomahawk3"}}}
+    assert "qos map traffic-class 3 to uc-tx-queue 3\n" in rendered(intent)
+    assert found(intent=intent) == []
+    drifted = found("qos map traffic-class 3 to uc-tx-queue 1", intent=intent)
+    assert drifted == ["error leaf1:map traffic-class 3: is tx-queue 1, wanted tx-queue 3"]
+
+
 @pytest.mark.parametrize(
     ("lines", "says"),
     [

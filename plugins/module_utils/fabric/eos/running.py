@@ -57,7 +57,9 @@ def fields(paths: Sequence[Path], interfaces: Mapping[str, Any], ptp: Mapping[st
 def _global(line: str, found: Fields) -> None:
     """A line of the switch itself."""
     patterns = (
-        (r"qos map (\S+ \d+) to (\S+ \d+)", "map"),
+        (r"qos map ((?:dscp|cos) \d+) to (traffic-class \d+)", "map"),
+        # traffic classes have other maps too: what DSCP they are rewritten to, and the queues of multicast
+        (r"qos map (traffic-class \d+) to (?:uc-)?(tx-queue \d+)", "map"),
         (r"priority-flow-control pause watchdog default (\S+) (\S+)", "watchdog"),
         (r"priority-flow-control pause watchdog (action) (\S+)", "watchdog"),
         (r"ptp (mode|domain|source)(?: ip)? (\S+)", "ptp"),
