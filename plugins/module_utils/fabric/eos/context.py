@@ -193,8 +193,8 @@ def _profile(port: DevicePort, default: Watchdog) -> dict[str, object]:
         "trust": TRUST[port.settings.trust],
         "no_drop": sorted(lane.priority for lane in port.lossless),
         "watchdog": _watchdog(watchdog) if port.lossless and watchdog != default else None,
-        # the queues of all lanes: the map of DSCPs is the switch's, so that packets of a lane that the port does not carry
-        # come to its queue all the same, and a queue that nothing is said of is strict on EOS
+        # the queues of all lanes: the map of DSCPs is the switch's, so packets of a lane that the port does not carry
+        # come to its queue all the same, and EOS serves a queue of which nothing is said strictly
         "queues": [_queue(lane, port) for lane in sorted(port.settings.lanes, key=lambda lane: lane.traffic_class)],
     }
 
