@@ -110,6 +110,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Two runs for all tests: a check of one switch, then everything."""
     names = ("leaf", "refused", "other", "dropped", "gone", "ignores")
     switches = {name: EosSwitch(RUNNING) for name in names}
+    other = "interface Ethernet9\n"
+    switches["leaf"] = EosSwitch(RUNNING.replace(other, f"{other}   switchport access vlan 110\n"))
     switches["refused"].refused = "storm-control"
     switches["other"].open_session("maintenance", "alice")
     for name in ("dropped", "gone"):
@@ -159,6 +161,12 @@ def test_the_first_run_changes_and_the_second_does_not(story: Story) -> None:
     assert changed(story.plays["second"], "leaf") == []
     assert "   service-profile TICKWIRE-25G" in story.after_second
     assert "   description trade1" in story.after_second
+
+
+def test_what_others_have_against_the_intent_is_told(story: Story) -> None:
+    said = [task["hosts"]["leaf"]["msg"] for task in story.plays["second"] if "left alone" in task["task"]["name"]]
+    assert said == [["leaf1:Ethernet9: is in VLAN 110 of the intent, and no link names this port; next: add the link"]]
+    assert "   switchport access vlan 110" in story.after_second
 
 
 def test_the_counters_are_read_and_a_command_the_switch_does_not_have_is_told(story: Story) -> None:
