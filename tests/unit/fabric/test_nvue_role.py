@@ -155,6 +155,11 @@ def test_a_rollout_and_the_way_back(site: Site) -> None:
         assert switch.startup == switch.config
         assert switch.config["interface"]["swp1"]["link"]["mtu"] == 9214
 
+    alone = site.play(
+        [{"ansible.builtin.include_role": {"name": "tickwire.fabric.roce_switch", "tasks_from": "rollback"}}]
+    )
+    assert alone.stdout.replace("\n", " ").count("NOT put back: Cumulus Linux does not know which revision") == 2
+
     back = site.play(
         [
             {**step("rollback.yml"), "vars": {"__roce_switch_applied": {"previous": "1"}}},
