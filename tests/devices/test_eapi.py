@@ -152,6 +152,18 @@ def test_check_mode_writes_nothing(story: Story) -> None:
     assert not [line for line in story.check_only if line.startswith(("commit", "copy"))]
 
 
+def test_check_mode_tells_what_needs_leave_and_refuses_nothing(tmp_path: Path) -> None:
+    fabric = {**EXAMPLE, "devices": {"leaf1": {**EXAMPLE["devices"]["leaf1"], "asic": "trident3"}}}
+    switch = EosSwitch(RUNNING)
+    with serving(switch) as port:
+        extra = ["-e", json.dumps({"fabric": fabric})]
+        tasks = playbook(tmp_path, PLAYS[:1], {"leaf": port}, "--check", "--diff", *extra)[0]["tasks"]
+    told = {task["task"]["name"].rpartition(": ")[2]: task["hosts"]["leaf"] for task in tasks}
+    assert "the chip divides its buffer anew" in told["Refuse what interrupts traffic without leave"]["msg"]
+    assert "service-profile TICKWIRE-25G" in str(told["Commit the intent with a timer"]["diff"])
+    assert not [line for line in switch.log if line.startswith(("commit", "copy"))]
+
+
 def test_the_first_run_changes_and_the_second_does_not(story: Story) -> None:
     assert [name.rpartition(": ")[2] for name in changed(story.plays["first"], "leaf")] == [
         "Commit the intent with a timer",
