@@ -47,7 +47,7 @@ class Shell:
 class EosSwitch:
     """``drop_at``: the connection ends at the first command with this text, before the switch does it or, with
     ``dropped_after``, after; with ``gone`` nothing is answered from then on. ``refused``: lines with this text are
-    unknown to it. ``ignored``: such lines are taken and not done.
+    unknown to it. ``ignored``: such lines are taken and not done. ``l2_mtu``: of the frames of every switching port.
     """
 
     def __init__(self, running: str = "", name: str = "leaf1", version: str = "4.32.2F") -> None:
@@ -66,6 +66,7 @@ class EosSwitch:
         self.drop_at = self.refused = self.ignored = ""
         self.dropped_after = self.gone = False
         self.reverted = 0
+        self.l2_mtu = 9214
         self._timer: threading.Timer | None = None
         self._timed = ""
         self._checkpoint = self.running
@@ -218,7 +219,12 @@ class EosSwitch:
         if line == "show hostname":
             return {"hostname": self.name, "fqdn": self.name}
         if line == "show interfaces":
-            return {"interfaces": {name: {"mtu": int(lines.get("mtu", 1500))} for name, lines in self._ports().items()}}
+            # a switching port shows what its frames may have, whatever its line says
+            mtus = {
+                name: int(lines.get("mtu", 1500)) if lines.get("no") == "switchport" else self.l2_mtu
+                for name, lines in self._ports().items()
+            }
+            return {"interfaces": {name: {"mtu": mtu} for name, mtu in mtus.items()}}
         if line == "show ptp":
             modes = {"boundary": "ptpBoundaryClock", "e2etransparent": "ptpEndToEndTransparentClock"}
             mode = next((text.split()[-1] for text in self.running.lines() if text.startswith("ptp mode ")), "")

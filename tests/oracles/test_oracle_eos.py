@@ -33,11 +33,11 @@ def timer(watchdog: Watchdog) -> dict[str, str]:
 def profile(port: DevicePort, device: Device, split: bool) -> dict[str, Any]:
     """A port's queues and pauses as AVD's qos_profiles has them."""
     queues = []
-    for lane in port.lanes:
+    for lane in port.settings.lanes:
         queue: dict[str, Any] = {"id": lane.traffic_class, "priority": "priority strict"}
         if lane.share is not None:
             queue.update(priority="no priority", bandwidth_percent=lane.share)
-        if lane.ecn is not None:
+        if lane.ecn is not None and lane in port.lanes:
             marks = lane.ecn.at_speed(port.speed_gbps)
             threshold = {"units": "bytes", "min": marks.kmin_bytes, "max": marks.kmax_bytes}
             threshold.update(max_probability=marks.pmax, weight=0)
@@ -83,7 +83,8 @@ def structured(fabric: Fabric, device: Device, names: dict[str, str]) -> dict[st
     ports = fabric.ports_of(device.name)
     mine = device.settings
     split = (device.asic or "").startswith(("trident3", "tomahawk"))
-    maps: dict[str, Any] = {"traffic_class": [f"{n} to tx-queue {n}" for n in range(7) if n in classes(mine)]}
+    queue = "uc-tx-queue" if split else "tx-queue"
+    maps: dict[str, Any] = {"traffic_class": [f"{n} to {queue} {n}" for n in range(7) if n in classes(mine)]}
     for trust, key, lane_of, most in (
         ("dscp", "dscp", mine.lane_of_dscp, 64),
         ("pcp", "cos", mine.lane_of_priority, 8),

@@ -114,6 +114,27 @@ def test_the_ports_carry_the_lanes_of_their_vlan(switch: SonicSwitch, make: Make
         assert config["PORT"][port] == factory["PORT"][port]
 
 
+def test_a_port_has_one_vlan_without_a_tag_and_of_ours_those_of_its_link(switch: SonicSwitch, make: Make) -> None:
+    """A port that moves from one VLAN to another would be in both otherwise."""
+    config = factory_config()
+    config["VLAN"] = {f"Vlan{number}": {"vlanid": str(number)} for number in (1, 110, 120)}
+    config["VLAN_MEMBER"] = {
+        "Vlan110|Ethernet4": {"tagging_mode": "tagged"},
+        "Vlan1|Ethernet0": {"tagging_mode": "untagged"},
+        "Vlan1|Ethernet4": {"tagging_mode": "tagged"},
+        "Vlan1|Ethernet8": {"tagging_mode": "untagged"},
+    }
+    switch.reset(config)
+    make().apply()
+    assert switch.running()["VLAN_MEMBER"] == {
+        "Vlan110|Ethernet0": {"tagging_mode": "untagged"},
+        "Vlan120|Ethernet4": {"tagging_mode": "untagged"},
+        "Vlan1|Ethernet4": {"tagging_mode": "tagged"},
+        "Vlan1|Ethernet8": {"tagging_mode": "untagged"},
+    }
+    assert make().apply()["changed"] is False
+
+
 def test_what_is_not_ours_and_contradicts_is_told_and_left(switch: SonicSwitch, make: Make) -> None:
     config = factory_config()
     config["VLAN"] = {"Vlan1": {"vlanid": "1"}, "Vlan110": {"vlanid": "110"}}

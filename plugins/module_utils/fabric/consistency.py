@@ -128,11 +128,9 @@ def _cable(settings: Settings, link: Link) -> Iterator[Said]:
 def _devices(fabric: Fabric) -> Iterator[Finding]:
     """One lossless set, whose pauses a watchdog ends; the version where the configuration depends on it."""
     wanted = fabric.settings.lossless
-    seen: set[int] = set()
-    for where, settings, name, port in _settings(fabric):
-        if id(settings) in seen:
-            continue
-        seen.add(id(settings))
+    for where, settings, base, name, port in _settings(fabric):
+        if base and (settings.lanes, settings.watchdog.action) == (base.lanes, base.watchdog.action):
+            continue  # told where it is said
         names = [lane.name for lane in settings.lossless]
         if names != [lane.name for lane in wanted]:
             said = (
@@ -163,13 +161,13 @@ def _devices(fabric: Fabric) -> Iterator[Finding]:
             yield Finding(WARNING, "version", f"fabric.devices.{device.name}.version", said, device.name)
 
 
-def _settings(fabric: Fabric) -> Iterator[tuple[str, Settings, str, str]]:
-    """Every settings with where they are, of which device and port."""
-    yield "fabric", fabric.settings, "", ""
+def _settings(fabric: Fabric) -> Iterator[tuple[str, Settings, Settings | None, str, str]]:
+    """Every settings with where they are, those that they are laid over, and of which device and port they are."""
+    yield "fabric", fabric.settings, None, "", ""
     for device in fabric.devices.values():
-        yield f"fabric.devices.{device.name}", device.settings, device.name, ""
+        yield f"fabric.devices.{device.name}", device.settings, fabric.settings, device.name, ""
         for port, settings in device.port_settings.items():
-            yield f"fabric.devices.{device.name}.ports.{port}", settings, device.name, port
+            yield f"fabric.devices.{device.name}.ports.{port}", settings, device.settings, device.name, port
 
 
 def _paths(fabric: Fabric) -> Iterator[Finding]:

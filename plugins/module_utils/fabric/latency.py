@@ -20,6 +20,7 @@ from .marks import FRAME_OVERHEAD_BYTES
 from .model import Device, Fabric, Link, Path
 
 HEADER_BYTES = 64
+BETWEEN_FRAMES_BYTES = 20  # the gap between two frames, and the preamble of the second
 KINDS = SERIALISATION, PROPAGATION, SWITCH, HOST = "serialisation", "propagation", "switch", "host"
 
 
@@ -220,7 +221,7 @@ def _host(fabric: Fabric, name: str) -> list[Part]:
 
 
 def _blocking_ns(sender: Device, port: str, link: Link, lane: str) -> float:
-    """One largest frame of another lane of the link, just begun."""
+    """One largest frame of another lane of the link, just begun, and what has to be between it and the next one."""
     if not any(name != lane for name in link.lanes):
         return 0.0
-    return serialisation_ns(sender.mtu_at(port) + FRAME_OVERHEAD_BYTES, link.speed_gbps)
+    return serialisation_ns(sender.mtu_at(port) + FRAME_OVERHEAD_BYTES + BETWEEN_FRAMES_BYTES, link.speed_gbps)

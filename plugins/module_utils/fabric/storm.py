@@ -112,6 +112,11 @@ def storm_findings(
     shares = pause_shares(before, after, seconds)
     found = []
     for watch in watched:
+        if watch.port not in after.ports:
+            said = f"{watch.lane}: nothing is counted at this port, no storm would be seen; have the switch count there"
+            path = f"{device}:{watch.port}"
+            found.append(Finding(WARNING, "not-counted", path, said, device, watch.port, watch.link))
+            continue
         judge = _Judge(device, watch, before, after, thresholds or Thresholds())
         known = (watch.port, watch.priority)
         share, share_before = shares.get(known), (shares_before or {}).get(known)

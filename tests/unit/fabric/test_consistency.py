@@ -115,6 +115,14 @@ def test_a_port_of_its_own_lossless_set() -> None:
     assert (second.path, second.port) == ("fabric.devices.leaf1.ports.Ethernet4.lanes", "Ethernet4")
 
 
+def test_what_is_said_once_is_told_once_where_it_is_said() -> None:
+    """Other settings of a device or a port, another time of the watchdog too, are no second place."""
+    intent = with_device("leaf1", latency_ns=1, ports={"Ethernet0": {"watchdog": {"detect_ms": 300}}})
+    intent["watchdog"] = {"action": "alert"}
+    intent["devices"]["spine1"]["storm_control"] = {"broadcast_percent": 1}
+    assert [finding.path for finding in found(intent)] == ["fabric.watchdog"]
+
+
 def test_maps_of_lanes_that_a_link_does_not_carry_are_not_compared() -> None:
     intent = with_device("h1", lanes={"bulk": {"dscp": [1]}})
     assert [finding.rule for finding in found(intent)] == ["dscp-map"]

@@ -88,7 +88,34 @@ def test_ports_with_the_same_need_share_a_profile() -> None:
 def test_a_port_without_the_lossless_lane_pauses_nothing() -> None:
     lines = rendered(EXAMPLE).splitlines()
     profile = lines[lines.index("qos profile TICKWIRE-25G-2") + 1 : lines.index("qos profile TICKWIRE-100G")]
-    assert profile == ["   qos trust dscp", "   tx-queue 0", "      no priority", "      bandwidth percent 40"]
+    # the trading lane's DSCP comes to queue 3 here too: without a line of its own that queue would be served first
+    assert profile == [
+        "   qos trust dscp",
+        "   tx-queue 0",
+        "      no priority",
+        "      bandwidth percent 40",
+        "   tx-queue 3",
+        "      no priority",
+        "      bandwidth percent 60",
+        "   tx-queue 6",
+        "      priority strict",
+    ]
+
+
+def test_a_strict_lane_below_one_with_a_share_is_refused() -> None:
+    with pytest.raises(IntentError, match="1 of a strict lane: on EOS strict lanes need the highest queues") as caught:
+        context(parse_intent(changed("lanes/cnp/priority", 1)), "leaf1")
+    assert caught.value.path == "fabric.lanes.cnp.traffic_class"
+
+
+def test_strict_lanes_are_served_by_number() -> None:
+    voice = {"dscp": [46], "priority": 5, "strict": True, "traffic_class": 6}
+    intent = changed("lanes", {**EXAMPLE["lanes"], "voice": voice})
+    intent["lanes"]["cnp"]["traffic_class"] = 5
+    with pytest.raises(IntentError, match="6 of a strict lane"):
+        context(parse_intent(intent), "leaf1")
+    voice["traffic_class"], intent["lanes"]["cnp"]["traffic_class"] = 5, 6
+    assert context(parse_intent(intent), "leaf1")["queue_map"] == [0, 3, 5, 6]
 
 
 def test_priorities_are_mapped_when_they_are_trusted() -> None:

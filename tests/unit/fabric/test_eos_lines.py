@@ -58,6 +58,12 @@ def test_only_the_difference_of_what_is_ours(wanted: str, running: str, lines: l
             "qos map dscp 1 2 to traffic-class 0\nqos map traffic-class 3 to tx-queue 1",
             ["no qos map dscp 1 2", "no qos map traffic-class 3 to tx-queue"],
         ),
+        ("", "qos map traffic-class 3 to uc-tx-queue 1", ["no qos map traffic-class 3 to uc-tx-queue"]),
+        (
+            "qos map traffic-class 3 to tx-queue 3\nqos map traffic-class 3 to mc-tx-queue 1",
+            "qos map traffic-class 3 to tx-queue 1\nqos map traffic-class 3 to mc-tx-queue 1",
+            ["qos map traffic-class 3 to tx-queue 3"],
+        ),
         ("", "ptp mode boundary\nhostname x", ["no ptp mode boundary"]),
         ("", "vlan 110\n   name a\nvlan 111", ["no vlan 110"]),
         (

@@ -16,9 +16,10 @@ from tests.devices.state import Position
 ECN = "random-detect ecn minimum-threshold 9 kbytes maximum-threshold 10 kbytes max-mark-probability 1 weight 0"
 
 
-def found(*lines: str, intent: dict[str, Any] = EXAMPLE) -> list[str]:
+def found(*lines: str, intent: dict[str, Any] = EXAMPLE, l2_mtu: int = 9214) -> list[str]:
     """Severity, path and message's begin after ``lines`` were entered on a switch that was as the intent says."""
     switch = EosSwitch(rendered(intent))
+    switch.l2_mtu = l2_mtu
     position = Position(GRAMMAR)
     for line in lines:
         switch.running.enter(position, line)
@@ -31,6 +32,23 @@ def found(*lines: str, intent: dict[str, Any] = EXAMPLE) -> list[str]:
 
 def test_a_switch_as_the_intent_says_has_no_finding() -> None:
     assert found() == []
+
+
+def test_a_switching_port_may_take_larger_frames_than_its_line_says_and_not_smaller_ones() -> None:
+    assert found(intent={**EXAMPLE, "mtu": {"host": 9000, "switch": 9100}}) == []
+    assert found(l2_mtu=9194)[0] == "error leaf1:Ethernet1 mtu: is 9194, wanted 9214"
+
+
+def test_other_maps_of_a_traffic_class_are_no_drift() -> None:
+    assert found("qos map traffic-class 3 to dscp 56", "qos map traffic-class 3 to mc-tx-queue 1") == []
+
+
+def test_a_chip_with_queues_of_unicast_apart_has_its_word_for_the_map() -> None:
+    intent = {**EXAMPLE, "devices": {"leaf1": {**EXAMPLE["devices"]["leaf1"], "asic": "tomahawk3"}}}
+    assert "qos map traffic-class 3 to uc-tx-queue 3\n" in rendered(intent)
+    assert found(intent=intent) == []
+    drifted = found("qos map traffic-class 3 to uc-tx-queue 1", intent=intent)
+    assert drifted == ["error leaf1:map traffic-class 3: is tx-queue 1, wanted tx-queue 3"]
 
 
 @pytest.mark.parametrize(

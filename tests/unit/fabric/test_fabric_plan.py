@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree
@@ -16,6 +17,7 @@ import pytest
 from tests.unit.fabric.intents import racks
 
 CHECKOUT = Path(__file__).resolve().parents[3]
+EXAMPLE = CHECKOUT / "inventories/example"
 MODULE = "ansible_collections.tickwire.fabric.plugins.modules.fabric_plan"
 
 
@@ -89,20 +91,40 @@ def test_a_directory_that_can_not_be_written(tmp_path: Path) -> None:
     assert result["failed"] and "Next: give a directory you may write" in result["msg"]
 
 
-@pytest.mark.parametrize("check", [False, True])
-def test_the_playbook_needs_no_device(tmp_path: Path, check: bool) -> None:
-    """The hosts of the example do not exist."""
-    playbook = str(Path(sys.executable).parent / "ansible-playbook")
-    done = subprocess.run(
-        [playbook, "-i", "inventories/example", "playbooks/plan.yml", "-e", f"fabric_plan_dir={tmp_path}/plan"]
-        + ["--check"] * check,
+def playbook(tmp_path: Path, inventory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """plan.yml, with its outputs in the directory ``plan``."""
+    program = str(Path(sys.executable).parent / "ansible-playbook")
+    return subprocess.run(
+        [program, "-i", str(inventory), "playbooks/plan.yml", "-e", f"fabric_plan_dir={tmp_path}/plan", *words],
         cwd=CHECKOUT,
         env={**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "COLUMNS": "1000"},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "says"),
+    [
+        ("hosts.yml", "            spine2:\n", "'Not in the group fabric_switches, and so left as they are: spine2'"),
+        ("group_vars/all.yml", "    lsw1: {", "fabric.devices.lsw1: is a switch of the inventory and has no os"),
+    ],
+)
+def test_a_switch_that_inventory_or_intent_lacks_is_told(tmp_path: Path, file: str, line: str, says: str) -> None:
+    inventory = shutil.copytree(EXAMPLE, tmp_path / "inventory")
+    before, _, after = (inventory / file).read_text(encoding="utf-8").partition(line)
+    (inventory / file).write_text(before + after.partition("\n")[2], encoding="utf-8")
+    assert says in playbook(tmp_path, inventory).stdout
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_the_playbook_needs_no_device(tmp_path: Path, check: bool) -> None:
+    """The hosts of the example do not exist."""
+    done = playbook(tmp_path, EXAMPLE, *["--check"] * check)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "'Order of the switches: spine1, spine2, leaf1, leaf2, lsw1'" in done.stdout
+    assert "Not in the group" not in done.stdout
     assert "Plan of ldn1: 5 switches, 11 links: 0 errors, 0 warnings" in done.stdout
     assert "spine2: what the platform does not let a patch change needs a config reload" in done.stdout
     assert (tmp_path / "plan/plan.json").exists() is not check and "unreachable=0" in done.stdout

@@ -180,6 +180,7 @@ def test_dcb_where_the_driver_has_it(tmp_path: Path) -> None:
     assert here["ets"]["tc_tsa"][:4] == ["ets", "strict", "ets", "ets"] and here["ets"]["tc_bw"][:4] == [30, 0, 20, 50]
     assert [10, 1, " "] in here["app"]["dscp_prio"], "what is of no lane is left alone"
     assert [26, 3, " "] in here["app"]["dscp_prio"]
+    assert [18, 0, " "] in here["app"]["dscp_prio"], "of a lane that the port does not carry: the default's priority"
     assert "dcb pfc set dev swp1 prio-pfc all:off 3:on" in done["commands"]  # type: ignore[operator]
     assert not session(switch, tmp_path).check()["changed"]
     unit = (tmp_path / "etc/systemd/system/tickwire-switch.service").read_text()

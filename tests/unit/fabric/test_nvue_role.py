@@ -123,6 +123,7 @@ def test_a_rollout_and_the_way_back(site: Site) -> None:
     checked = site.play([step("preflight.yml"), step("apply.yml"), step("verify.yml")], "--check", "--diff")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "+nv set interface swp1 link mtu 9214" in checked.stdout
+    assert "a new division of the traffic pools" in checked.stdout, "what it would interrupt is told, not refused"
     for switch in site.switches.values():
         assert switch.writes == [], "check mode writes nothing"
 
@@ -155,6 +156,11 @@ def test_a_rollout_and_the_way_back(site: Site) -> None:
     for switch in site.switches.values():
         assert switch.startup == switch.config
         assert switch.config["interface"]["swp1"]["link"]["mtu"] == 9214
+
+    alone = site.play(
+        [{"ansible.builtin.include_role": {"name": "tickwire.fabric.roce_switch", "tasks_from": "rollback"}}]
+    )
+    assert alone.stdout.replace("\n", " ").count("NOT put back: Cumulus Linux does not know which revision") == 2
 
     back = site.play(
         [

@@ -53,6 +53,7 @@ def port(name: str, **change: Any) -> Change:
             f"{LEAF}.lanes.voice.traffic_class",
             "side by side",
         ),
+        (lanes(cnp={"priority": 1}), f"{LEAF}.lanes.cnp.traffic_class", "below 3 of trading, which has a share"),
         (
             lambda found: found["lanes"].update({"a" * 29: {"dscp": [8], "priority": 1, "strict": True}}),
             f"{LEAF}.lanes." + "a" * 29,
@@ -101,6 +102,14 @@ def test_ports_share_names_only_for_the_same_content() -> None:
         "TICKWIRE-IN": {"TICKWIRE-cnp": 6, "TICKWIRE-trading": 3},
         "TICKWIRE-IN-2": {"TICKWIRE-cnp": 6},
     }
+
+
+def test_priority_is_of_the_highest_queues_without_a_gap() -> None:
+    schedulers: Any = context(parse_intent(intent()), "leaf1")["schedulers"]
+    queues = schedulers["TICKWIRE-OUT-100G"]
+    levels = {name: queue["level"] for name, queue in queues.items() if queue["level"] is not None}
+    assert levels == {"c-out-8q-q7": 1, "c-out-8q-q6": 2}
+    assert sum(queue["percent"] for queue in queues.values() if queue["percent"] is not None) == 100
 
 
 def test_trust_of_pcp_matches_cos() -> None:

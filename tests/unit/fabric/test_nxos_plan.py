@@ -79,6 +79,21 @@ def test_only_the_difference_is_sent() -> None:
     ]
 
 
+def test_a_port_is_never_a_trunk_of_all_vlans() -> None:
+    switch = Nexus(OTHERS)
+    access = intent()
+    trunk = copy.deepcopy(access)
+    link = next(one for one in trunk["links"] if one["a"] == "leaf1:Ethernet1/1")
+    link.update(vlan="trading", vlans=["storage"])
+    for before, after in ((access, trunk), (trunk, access)):
+        change(switch, before)
+        commands = change(switch, after)
+        mode = next(index for index, one in enumerate(commands) if one.startswith("switchport mode "))
+        vlans = [index for index, one in enumerate(commands) if "switchport trunk allowed vlan" in one]
+        assert len(vlans) == 1
+        assert (vlans[0] < mode) is (after is trunk), commands
+
+
 def test_old_lines_of_ours_are_taken_away_and_policies_after_what_refers_to_them() -> None:
     switch = Nexus(OTHERS)
     old = intent()

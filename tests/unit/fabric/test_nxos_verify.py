@@ -39,7 +39,7 @@ def test_the_template_says_what_the_context_says() -> None:
         ("pause pfc-cos 3", "pause pfc-cos 4", "network_qos classes c-8q-nq3 pause_cos: 4, wanted 3"),
         ("    pause pfc-cos 3\n", "", "network_qos classes c-8q-nq3 pause_cos: missing, wanted 3"),
         ("percent 60", "percent 59", "schedulers TICKWIRE-OUT-100G c-out-8q-q3 percent: 59, wanted 60"),
-        ("priority level 1", "priority level 2", "c-out-8q-q6 level: 2, wanted 1"),
+        ("priority level 2", "priority level 3", "c-out-8q-q6 level: 3, wanted 2"),
         (
             "threshold 400000 bytes maximum",
             "threshold 500000 bytes maximum",

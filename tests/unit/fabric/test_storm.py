@@ -70,6 +70,11 @@ def test_a_quiet_port_has_no_findings() -> None:
     assert rules(reading(), reading()) == set()
 
 
+def test_a_port_of_which_nothing_is_counted_is_no_quiet_one() -> None:
+    nothing = PfcCounters(os="sonic", ports={})
+    assert rules(nothing, nothing) == {("warning", "not-counted")}
+
+
 @pytest.mark.parametrize(
     ("after", "stormy"),
     [

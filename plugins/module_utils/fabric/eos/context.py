@@ -83,6 +83,7 @@ def _check(fabric: Fabric, switch: Device, ports: Sequence[DevicePort]) -> None:
         if port.lossless and _is_trident(switch) and mine != whole:
             said = f"{mine} differs from the switch's {whole}; a Trident has one threshold for all ports"
             raise IntentError(f"{_where(fabric, switch, port, 'buffers')}.buffers.alpha_exponent", said)
+        _check_order(port.settings, lanes)
         if port.lossless:
             _check_watchdog(port.settings.watchdog, f"{_where(fabric, switch, port, 'watchdog')}.watchdog")
         # the maps are the switch's, not a port's
@@ -93,6 +94,23 @@ def _check(fabric: Fabric, switch: Device, ports: Sequence[DevicePort]) -> None:
                 if here != theirs:
                     said = f"{here} differs from the switch's {theirs}; EOS has one map for all ports"
                     raise IntentError(f"{lanes}.{lane.name}.{key}", said)
+
+
+def _check_order(settings: Settings, path: str) -> None:
+    """EOS User Manual, ``priority`` of a tx-queue: round robin of a queue is round robin of all lower ones too.
+
+    Among strict queues the higher one goes first.
+    """
+    shared = [lane.traffic_class for lane in settings.lanes if not lane.strict]
+    first = CONTROL_CLASS + 1
+    for lane in settings.bands:
+        if lane.strict and (lane.traffic_class >= first or any(lane.traffic_class < other for other in shared)):
+            said = (
+                f"{lane.traffic_class} of a strict lane: on EOS strict lanes need the highest queues, the first served "
+                f"in the highest; lanes with a share have {', '.join(map(str, sorted(shared)))}"
+            )
+            raise IntentError(f"{path}.{lane.name}.traffic_class", said)
+        first = lane.traffic_class
 
 
 def _where(fabric: Fabric, switch: Device, port: DevicePort, key: str) -> str:
@@ -179,12 +197,14 @@ def _profile(port: DevicePort, default: Watchdog) -> dict[str, object]:
         "trust": TRUST[port.settings.trust],
         "no_drop": sorted(lane.priority for lane in port.lossless),
         "watchdog": _watchdog(watchdog) if port.lossless and watchdog != default else None,
-        "queues": [_queue(lane, port.speed_gbps) for lane in sorted(port.lanes, key=lambda lane: lane.traffic_class)],
+        # the queues of all lanes: the map of DSCPs is the switch's, so packets of a lane that the port does not carry
+        # come to its queue all the same, and EOS serves a queue of which nothing is said strictly
+        "queues": [_queue(lane, port) for lane in sorted(port.settings.lanes, key=lambda lane: lane.traffic_class)],
     }
 
 
-def _queue(lane: Lane, speed_gbps: int) -> dict[str, object]:
-    marks = lane.ecn.at_speed(speed_gbps) if lane.ecn else None
+def _queue(lane: Lane, port: DevicePort) -> dict[str, object]:
+    marks = lane.ecn.at_speed(port.speed_gbps) if lane.ecn and lane in port.lanes else None
     return {
         "id": lane.traffic_class,
         "percent": lane.share,

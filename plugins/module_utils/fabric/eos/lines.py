@@ -17,8 +17,9 @@ from .context import PREFIX
 
 PROFILE = re.compile(rf"(?:qos profile|platform trident mmu queue profile) {PREFIX}\S*")
 MAP = re.compile(r"qos map (dscp|cos) ([\d ]+) to traffic-class (\d+)")
-QUEUE_MAP = re.compile(r"qos map traffic-class ([\d ]+) to tx-queue (\d+)")
-MAPS = ((MAP, "qos map {} {} to traffic-class {}"), (QUEUE_MAP, "qos map traffic-class {} to tx-queue {}"))
+# uc-tx-queue where the queues for unicast are apart
+QUEUE_MAP = re.compile(r"qos map traffic-class ([\d ]+) to ((?:uc-)?tx-queue \d+)")
+MAPS = ((MAP, "qos map {} {} to traffic-class {}"), (QUEUE_MAP, "qos map traffic-class {} to {}"))
 # settings of the whole switch, which a line with the same words replaces
 GLOBAL_STEMS = (
     r"priority-flow-control pause watchdog default \S+",
@@ -124,7 +125,7 @@ def stem(path: Path) -> str | None:
     text = line[3:] if line.startswith("no ") else line
     stems: Sequence[str] = PROFILE_STEMS
     if not above:
-        stems = (*GLOBAL_STEMS, r"qos map \S+ \d+")
+        stems = (*GLOBAL_STEMS, r"qos map \S+ \d+(?: to (?:uc-|mc-)?tx-queue)?")
     elif above[0].startswith("interface "):
         stems = PORT_STEMS if len(above) == 1 else ()
     for pattern in stems:

@@ -57,7 +57,9 @@ def fields(paths: Sequence[Path], interfaces: Mapping[str, Any], ptp: Mapping[st
 def _global(line: str, found: Fields) -> None:
     """A line of the switch itself."""
     patterns = (
-        (r"qos map (\S+ \d+) to (\S+ \d+)", "map"),
+        (r"qos map ((?:dscp|cos) \d+) to (traffic-class \d+)", "map"),
+        # traffic classes have other maps too: what DSCP they are rewritten to, and the queues of multicast
+        (r"qos map (traffic-class \d+) to (?:uc-)?(tx-queue \d+)", "map"),
         (r"priority-flow-control pause watchdog default (\S+) (\S+)", "watchdog"),
         (r"priority-flow-control pause watchdog (action) (\S+)", "watchdog"),
         (r"ptp (mode|domain|source)(?: ip)? (\S+)", "ptp"),
@@ -122,8 +124,9 @@ def _port(name: str, body: Sequence[Path], interfaces: Mapping[str, Any], found:
     def value(words: str, missing: str) -> str:
         return next((line[len(words) + 1 :] for line in lines if line.startswith(words + " ")), missing)
 
-    running = interfaces.get("interfaces", {}).get(name, {})
-    found[name, "mtu"] = str(running.get("mtu", "nothing"))
+    # a switching port shows the MTU of its frames, 9214 and more than the line says: it must not be less
+    runs, said = interfaces.get("interfaces", {}).get(name, {}).get("mtu", 0), value("mtu", "")
+    found[name, "mtu"] = said if said.isdigit() and runs >= int(said) else str(runs or "nothing")
     mode = "routed" if "no switchport" in lines else value("switchport mode", "access")
     found[name, "switchport"] = mode
     if mode == "trunk":

@@ -53,7 +53,12 @@ def desired_dcb(port: DevicePort) -> Dcb:
     by_class = {lane.traffic_class: lane for lane in settings.lanes}
     by_priority = {lane.priority: lane for lane in settings.lanes}
     classes = [by_class.get(number) for number in PRIORITIES]
-    dscp = sorted((dscp, lane.priority) for lane in settings.lanes for dscp in lane.dscp)
+    # the map is the port's: DSCPs of a lane that it does not carry are nobody's here
+    dscp = sorted(
+        (dscp, (lane if lane in port.lanes else settings.default_lane).priority)
+        for lane in settings.lanes
+        for dscp in lane.dscp
+    )
     return Dcb(
         pfc=tuple(sorted(lane.priority for lane in port.lossless)),
         prio_tc=tuple(by_priority.get(prio, settings.default_lane).traffic_class for prio in PRIORITIES),

@@ -7,8 +7,6 @@ else is given to each port of the intent and to no other: a classifier, a schedu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..headroom import port_headroom
 from ..model import Device, DevicePort, Fabric
 from ..reading import IntentError
@@ -133,26 +131,27 @@ def _classifier(port: DevicePort, named: _Named) -> str:
 
 
 def _scheduler(port: DevicePort, named: _Named) -> str:
-    """The egress queues: strict lanes by level, the others by share, and nothing for a queue without a lane."""
+    """The egress queues: strict lanes by level, the others by share, and nothing for a queue without a lane.
+
+    Priority belongs to "the higher numbered QoS groups", "next to each other" (Cisco Nexus 9000 QoS guide, Queuing and
+    Scheduling): queues without a lane above the first strict one keep it, as queue 7 has it by default.
+    """
     lanes = {lane.traffic_class: lane for lane in port.settings.lanes}
-    levels = {lane.name: level for level, lane in enumerate(_strict(port.settings), start=1)}
+    last = min((lane.traffic_class for lane in port.settings.lanes if lane.strict), default=QUEUES)
     queues = {
-        f"c-out-8q-q{group or '-default'}": _queue(lanes.get(group), port.speed_gbps, levels)
+        f"c-out-8q-q{group or '-default'}": _queue(
+            lanes.get(group), port.speed_gbps, QUEUES - group if group >= last else None
+        )
         for group in reversed(range(QUEUES))
     }
     return named.name("OUT", f"OUT-{port.speed_gbps}G", queues)
 
 
-def _strict(settings: Settings) -> list[Lane]:
-    return [lane for lane in settings.bands if lane.strict]
-
-
-def _queue(lane: Lane | None, speed_gbps: int, levels: Mapping[str, int]) -> dict[str, object]:
+def _queue(lane: Lane | None, speed_gbps: int, level: int | None) -> dict[str, object]:
     ecn = None
     if lane is not None and lane.ecn is not None:
         marks = lane.ecn.at_speed(speed_gbps)
         ecn = {"minimum_bytes": marks.kmin_bytes, "maximum_bytes": marks.kmax_bytes, "probability": marks.pmax}
-    level = levels.get(lane.name) if lane else None
     share = lane.share if lane and lane.share is not None else 0
     return {"level": level, "percent": None if level else share, "ecn": ecn}
 

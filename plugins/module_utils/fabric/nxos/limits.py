@@ -93,6 +93,12 @@ def _lanes(settings: Settings, path: str) -> None:
             f"{path}.lanes.{strict[-1].name}.traffic_class",
             f"the strict lanes ({said}) need queues side by side, the first served in the highest; correct it",
         )
+    above = [lane for lane in settings.lanes if not lane.strict and groups and lane.traffic_class > groups[-1]]
+    if above:
+        said = f"{groups[-1]} of a strict lane is below {above[0].traffic_class} of {above[0].name}, which has a share"
+        raise IntentError(
+            f"{path}.lanes.{strict[-1].name}.traffic_class", f"{said}; NX-OS gives priority to the highest queues only"
+        )
 
 
 def _watchdog(mine: Watchdog, base: Watchdog, path: str, is_device: bool) -> None:

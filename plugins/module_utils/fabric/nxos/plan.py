@@ -6,8 +6,8 @@ of the system, our global lines, and on the ports of the intent the settings tha
 touched.
 
 NX-OS takes one line after the other, so the order matters: what is referred to comes before what refers to it, what is
-no longer referred to goes last, and within a scheduler the percents sink before they rise, so that the sum never
-passes 100.
+no longer referred to goes last, a port becomes a trunk after it has its list of VLANs and loses the list when it is
+none, and within a scheduler the percents sink before they rise, so that the sum never passes 100.
 """
 
 from __future__ import annotations
@@ -126,12 +126,15 @@ class _Work:
         keys = {tree.key(one) for one in want}
         present = dict(self.top.get(line, {}))
         for old in present:
-            replaced = tree.key(old) in keys and old not in want and old.startswith("service-policy ")
-            if replaced or (tree.key(old) in owned and tree.key(old) not in keys and not _is_default(old)):
+            if tree.key(old) in keys and old not in want and old.startswith("service-policy "):
                 self.drop((line,), old)
         for new in want:
             if new not in have:
                 self.put((line,), new)
+        # what goes last: a port that is a trunk no more keeps its list of VLANs until it is none
+        for old in present:
+            if tree.key(old) in owned and tree.key(old) not in keys and not _is_default(old):
+                self.drop((line,), old)
 
     def shared_block(self, line: str, want: Tree) -> None:
         """A block that others have lines in too (vlan, system qos): only ours are set."""

@@ -1,9 +1,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What CONFIG_DB becomes, and the way there as a JSON patch (RFC 6902).
 
-Ours are the rows that the intent wants, the named rows with our prefix, and the rows that refer to one of those. All
-else stays. One row can be in the way: SONiC takes no two rows for the same queue or priority group, so that a range
-such as ``Ethernet0|3-4`` is split, what is not ours of it keeping its fields.
+Ours are the rows that the intent wants, the named rows with our prefix, and the rows that refer to one of those, and of
+the intent's ports the VLAN without a tag. All else stays. One row can be in the way: SONiC takes no two rows for the
+same queue or priority group, so that a range such as ``Ethernet0|3-4`` is split, what is not ours of it keeping its
+fields.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ def _drop_stale(found: Tables, running: Tables, wanted: Tables) -> None:
         for name, row in running.get(table, {}).items():
             if name not in wanted.get(table, {}) and _ours(name, row):
                 found[table].pop(name)
+    for name in in_place_of(running, wanted):
+        found["VLAN_MEMBER"].pop(name)
     pauses = running.get("MAP_PFC_PRIORITY_TO_QUEUE", {})
     for port, row in running.get("PORT_QOS_MAP", {}).items():
         ours = row.get("pfc_to_queue_map", "")
@@ -87,6 +90,22 @@ def _drop_stale(found: Tables, running: Tables, wanted: Tables) -> None:
                 found["BUFFER_PG"].pop(group)
         if port not in wanted.get("PFC_WD", {}):
             found.get("PFC_WD", {}).pop(port, None)
+
+
+def in_place_of(running: Tables, wanted: Tables) -> list[str]:
+    """VLAN members that those of the intent replace: a port has one VLAN without a tag, and of ours those of its link.
+
+    Others' VLANs with a tag stay.
+    """
+    members = wanted.get("VLAN_MEMBER", {})
+    ports = {name.partition("|")[2] for name in members}
+    found = []
+    for name, row in running.get("VLAN_MEMBER", {}).items():
+        vlan, _divider, port = name.partition("|")
+        untagged = row.get("tagging_mode") == "untagged"
+        if port in ports and name not in members and (untagged or vlan in wanted.get("VLAN", {})):
+            found.append(name)
+    return found
 
 
 def _drop_other_maps(now: Row, row: Mapping[str, str]) -> None:

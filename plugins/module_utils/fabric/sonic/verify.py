@@ -12,7 +12,7 @@ from ..model import Device, DevicePort, Fabric
 from .buffers import COMPUTED
 from .desired import Platform, desired
 from .operational import operational
-from .plan import differences, target
+from .plan import differences, in_place_of, target
 from .qos import served
 from .running import State
 from .tables import Leaf, Tables, port_rows, span
@@ -93,9 +93,10 @@ def _lossless(config: Tables, row: dict[str, str]) -> bool:
 def _others(device: Device, ports: set[str], config: Tables, wanted: Tables) -> list[Finding]:
     """VLANs and ports that the intent does not know."""
     said = []
+    replaced = in_place_of(config, wanted)
     for name in config.get("VLAN_MEMBER", {}):
         vlan, divider, port = name.partition("|")
-        if port in ports and name not in wanted["VLAN_MEMBER"]:
+        if port in ports and name not in (*wanted["VLAN_MEMBER"], *replaced):
             said.append(("VLAN_MEMBER", name, port, f"{port} is in {vlan}, which its link in the intent has not"))
         elif port not in ports and vlan in wanted["VLAN"]:
             said.append(("VLAN_MEMBER", name, port, f"{port} is in {vlan}, and no link of the intent names it"))

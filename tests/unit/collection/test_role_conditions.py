@@ -1,0 +1,41 @@
+"""Options of a role may come from the command line (``-e name=true``), where they are words and not truth values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROLES = Path(__file__).parents[3] / "roles"
+CONDITIONS = ("when", "that", "failed_when", "changed_when", "until")
+
+
+def conditions(node: Any) -> Iterator[str]:
+    """Every condition of a task file, however deep."""
+    if isinstance(node, list):
+        for one in node:
+            yield from conditions(one)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key in CONDITIONS:
+                yield from map(str, value if isinstance(value, list) else [value])
+            else:
+                yield from conditions(value)
+
+
+@pytest.mark.parametrize("role", sorted(path.name for path in ROLES.iterdir() if (path / "tasks").is_dir()))
+def test_a_truth_value_in_a_condition_may_be_a_word(role: str) -> None:
+    specs = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+    options = {name for spec in specs.values() for name, one in spec["options"].items() if one["type"] == "bool"}
+    bare = [
+        f"{path.relative_to(ROLES)}: {condition}"
+        for path in sorted((ROLES / role / "tasks").rglob("*.yml"))
+        for condition in conditions(yaml.safe_load(path.read_text(encoding="utf-8")))
+        for name in options
+        if re.search(rf"\b{name}\b(?!\s*\|\s*bool\b)", condition)
+    ]
+    assert bare == []
