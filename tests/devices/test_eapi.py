@@ -211,12 +211,6 @@ def test_the_first_run_changes_and_the_second_does_not(story: Story) -> None:
     assert "   description trade1" in story.after_second
 
 
-def test_what_others_have_against_the_intent_is_told(story: Story) -> None:
-    said = [task["hosts"]["leaf"]["msg"] for task in story.plays["second"] if "left alone" in task["task"]["name"]]
-    assert said == [["leaf1:Ethernet9: is in VLAN 110 of the intent, and no link names this port; next: add the link"]]
-    assert "   switchport access vlan 110" in story.after_second
-
-
 def test_the_counters_are_read_and_a_command_the_switch_does_not_have_is_told(story: Story) -> None:
     read = next(task["hosts"]["leaf"] for task in story.plays["second"] if task["task"]["name"] == "Read the counters")
     port = read["counters"]["ports"]["Ethernet1"]
