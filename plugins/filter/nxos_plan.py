@@ -10,6 +10,7 @@ import dataclasses
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nxos import tree
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nxos.disruption import disruptions
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nxos.plan import plan
 
@@ -44,8 +45,8 @@ RETURN = r"""
 _value:
   description:
     - C(commands), in order; C(disruptions), a sentence for each thing that the change interrupts; C(before) and
-      C(after), the configuration without and with the change; C(in_use), names of ours that are not wanted and cannot
-      go because ports of others refer to them.
+      C(after), the parts of the configuration that differ, without and with the change; C(in_use), names of ours that
+      are not wanted and cannot go because ports of others refer to them.
   type: dict
 """
 
@@ -59,7 +60,14 @@ def nxos_plan(running, wanted):
     plain = {
         key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(found).items()
     }
-    return {**plain, "disruptions": disruptions(found)}
+    # what stays as it is has the passwords of the switch, and becomes arguments of a module
+    before, after = tree.parse(found.before), tree.parse(found.after)
+    return {
+        **plain,
+        "before": tree.text(tree.differing(before, after)),
+        "after": tree.text(tree.differing(after, before)),
+        "disruptions": disruptions(found),
+    }
 
 
 class FilterModule:

@@ -132,11 +132,11 @@ drift:
   returned: success
   sample: ["PORT|Ethernet0 mtu: '9100', wanted '9214'"]
 unsaved:
-  description: What somebody else changed in the running configuration and did not save.
+  description: Where somebody else changed the running configuration and did not save it.
   type: list
   elements: str
   returned: state is present
-  sample: []
+  sample: ["PORT|Ethernet12 mtu"]
 findings:
   description: >-
     How the switch, as it was read last, differs from the intent: configuration, watchdog, headroom, links. Each with

@@ -21,6 +21,7 @@ from tests.devices.server import Dropped
 TEMPLATE = Path(__file__).resolve().parents[2] / "roles/roce_switch/templates/eos.j2"
 EXAMPLE: dict[str, Any] = yaml.safe_load("""
 name: ldn1
+ptp: {domain: 24}
 lanes:
   cnp: {dscp: [48], priority: 6, strict: true}
   trading: {dscp: [26], priority: 3, lossless: true, share: 60}
@@ -31,7 +32,7 @@ vlans:
 devices:
   leaf1:
     os: eos
-    ptp: {role: boundary, domain: 24, source: 192.0.2.1}
+    ptp: {role: boundary, source: 192.0.2.1}
     storm_control: {broadcast_percent: 1.5}
     ports:
       Ethernet2: {lldp: {enabled: false}, ptp: {enabled: false}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -19,13 +20,13 @@ import yaml
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.eos.counters import COMMANDS, ECN, PFC
 from tests.devices.eapi import EosSwitch
 from tests.devices.eos_grammar import shown
-from tests.devices.eos_intents import EXAMPLE, RUNNING
+from tests.devices.eos_intents import EXAMPLE, RUNNING, rendered
 from tests.devices.server import serving
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ROLE = "tickwire.fabric.roce_switch"
 PLAYS: list[dict[str, Any]] = [
-    {"name": "first", "hosts": "all:!back", "gather_facts": False, "roles": [ROLE]},
+    {"name": "first", "hosts": "all:!back:!lines", "gather_facts": False, "roles": [ROLE]},
     {
         "name": "second",
         "hosts": "leaf",
@@ -44,6 +45,19 @@ PLAYS: list[dict[str, Any]] = [
         "gather_facts": False,
         "tasks": [{"ansible.builtin.include_role": {"name": ROLE, "tasks_from": "eos/rollback.yml"}}],
     },
+    {
+        "name": "lines",
+        "hosts": "lines",
+        "gather_facts": False,
+        "tasks": [
+            {"name": name, "arista.eos.eos_config": {"src": "leaf1.cfg", "match": match}, **more}
+            for name, match, more in (
+                ("Look", "line", {"check_mode": True}),
+                ("Apply", "line", {}),
+                ("Apply again", "none", {}),
+            )
+        ],
+    },
 ]
 
 
@@ -54,6 +68,7 @@ class Story:
     switches: dict[str, EosSwitch]
     before: dict[str, list[str]]
     check_only: list[str]
+    check_said: list[Any]
     plays: dict[str, list[dict[str, Any]]]
     after_second: list[str]
 
@@ -108,10 +123,9 @@ def playbook(directory: Path, plays: list[dict[str, Any]], hosts: Mapping[str, i
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Two runs for all tests: a check of one switch, then everything."""
-    names = ("leaf", "refused", "other", "dropped", "gone", "ignores")
-    switches = {name: EosSwitch(RUNNING) for name in names}
-    other = "interface Ethernet9\n"
-    switches["leaf"] = EosSwitch(RUNNING.replace(other, f"{other}   switchport access vlan 110\n"))
+    names = ("leaf", "refused", "other", "dropped", "gone", "ignores", "lines")
+    foreign = RUNNING.replace("interface Ethernet9\n", "interface Ethernet9\n   switchport access vlan 110\n")
+    switches = {name: EosSwitch(foreign if name == "leaf" else RUNNING) for name in names}
     switches["refused"].refused = "storm-control"
     switches["other"].open_session("maintenance", "alice")
     for name in ("dropped", "gone"):
@@ -135,12 +149,17 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     with ExitStack() as stack:
         ports = {name: stack.enter_context(serving(switch)) for name, switch in switches.items()}
         directory = tmp_path_factory.mktemp("eapi")
-        playbook(directory, PLAYS[:1], {"leaf": ports["leaf"]}, "--check", "--diff")
+        (directory / "leaf1.cfg").write_text(rendered(EXAMPLE), encoding="utf-8")
+        # with a chip whose buffer this would divide anew
+        trident = copy.deepcopy(EXAMPLE)
+        trident["devices"]["leaf1"]["asic"] = "trident3"
+        extra = ("--check", "--diff", "--extra-vars", json.dumps({"fabric": trident}))
+        check_said = playbook(directory, PLAYS[:1], {"leaf": ports["leaf"]}, *extra)[0]["tasks"]
         check_only = [*switches["leaf"].log]
         assert runs(switches["leaf"]) == before["leaf"]
         ports["back"] = stack.enter_context(serving(Watched()))
         plays = {play["play"]["name"]: play["tasks"] for play in playbook(directory, PLAYS, ports)}
-        yield Story(switches, before, check_only, plays, after_second)
+        yield Story(switches, before, check_only, check_said, plays, after_second)
 
 
 def changed(tasks: list[dict[str, Any]], host: str) -> list[str]:
@@ -152,16 +171,33 @@ def test_check_mode_writes_nothing(story: Story) -> None:
     assert not [line for line in story.check_only if line.startswith(("commit", "copy"))]
 
 
-def test_check_mode_tells_what_needs_leave_and_refuses_nothing(tmp_path: Path) -> None:
-    fabric = {**EXAMPLE, "devices": {"leaf1": {**EXAMPLE["devices"]["leaf1"], "asic": "trident3"}}}
-    switch = EosSwitch(RUNNING)
-    with serving(switch) as port:
-        extra = ["-e", json.dumps({"fabric": fabric})]
-        tasks = playbook(tmp_path, PLAYS[:1], {"leaf": port}, "--check", "--diff", *extra)[0]["tasks"]
-    told = {task["task"]["name"].rpartition(": ")[2]: task["hosts"]["leaf"] for task in tasks}
+def test_check_mode_shows_the_change_and_tells_what_it_interrupts_without_leave(story: Story) -> None:
+    told = {task["task"]["name"].rpartition(": ")[2]: task["hosts"]["leaf"] for task in story.check_said}
+    assert not [name for name, said in told.items() if said.get("failed")]
     assert "the chip divides its buffer anew" in told["Refuse what interrupts traffic without leave"]["msg"]
-    assert "service-profile TICKWIRE-25G" in str(told["Commit the intent with a timer"]["diff"])
-    assert not [line for line in switch.log if line.startswith(("commit", "copy"))]
+    assert "service-profile TICKWIRE-25G" in told["Commit the intent with a timer"]["diff"]["prepared"]
+
+
+def test_the_lines_are_such_that_eos_config_enters_them_once(story: Story) -> None:
+    """By the vendor's own module, which calls every line that it sends a change: the switch's difference tells.
+
+    The order of lines within a block is the test switch's, which puts a line that is entered again last.
+    """
+    changes = {}
+    for task in story.plays["lines"]:
+        lines = task["hosts"]["lines"]["diff"]["prepared"].splitlines()[2:]
+        new, old = (sorted(line[1:] for line in lines if line.startswith(sign)) for sign in "+-")
+        changes[task["task"]["name"]] = new != old
+    assert changes == {"Look": True, "Apply": True, "Apply again": False}
+    assert "   service-profile TICKWIRE-25G" in runs(story.switches["lines"])
+
+
+def test_what_others_configured_against_the_intent_is_told(story: Story) -> None:
+    tasks = story.plays["second"]
+    told = next(one for one in tasks if one["task"]["name"].endswith("Tell what others configured against the intent"))
+    assert told["hosts"]["leaf"]["msg"] == [
+        "leaf1:Ethernet9: is in VLAN 110 of the intent, and no link names this port; next: add the link"
+    ]
 
 
 def test_the_first_run_changes_and_the_second_does_not(story: Story) -> None:
@@ -173,12 +209,6 @@ def test_the_first_run_changes_and_the_second_does_not(story: Story) -> None:
     assert changed(story.plays["second"], "leaf") == []
     assert "   service-profile TICKWIRE-25G" in story.after_second
     assert "   description trade1" in story.after_second
-
-
-def test_what_others_have_against_the_intent_is_told(story: Story) -> None:
-    said = [task["hosts"]["leaf"]["msg"] for task in story.plays["second"] if "left alone" in task["task"]["name"]]
-    assert said == [["leaf1:Ethernet9: is in VLAN 110 of the intent, and no link names this port; next: add the link"]]
-    assert "   switchport access vlan 110" in story.after_second
 
 
 def test_the_counters_are_read_and_a_command_the_switch_does_not_have_is_told(story: Story) -> None:
@@ -225,6 +255,6 @@ def test_a_switch_that_cannot_be_reached_any_more_takes_the_change_back_itself(s
 
 def test_a_switch_that_does_not_do_what_it_took_is_put_back(story: Story) -> None:
     said = story.failure("ignores")
-    assert "leaf1:Ethernet1 mtu is 9000, wanted 9214" in said
+    assert "leaf1:Ethernet1 mtu: is 9000, wanted 9214" in said
     assert "It was rolled back" in said
     assert runs(story.switches["ignores"]) == story.before["ignores"]

@@ -38,13 +38,15 @@ class SwitchBuffer:
     """Buffer of one switch in bytes.
 
     ``reserved_bytes`` is what headroom and system take for themselves, ``headroom_bytes`` the headroom in it.
-    ``total_bytes`` and ``shared_bytes``, what is left, are None when nobody told how large the buffer is.
+    ``shared_headroom_bytes`` is the part of it that all ports' headroom shares. ``total_bytes`` and ``shared_bytes``,
+    what is left, are None when nobody told how large the buffer is.
     """
 
     device: str
     ports: int
     headroom_bytes: int
     reserved_bytes: int
+    shared_headroom_bytes: int
     total_bytes: int | None
     shared_bytes: int | None
 
@@ -71,14 +73,16 @@ def switch_buffer(device: Device, ports: tuple[DevicePort, ...], lossless: tuple
     """The buffer of a switch with those ports; ``lossless`` are its :func:`port_buffers`."""
     asic, buffers = asic_of(device), device.settings.buffers
     sizes = sum(len(one.groups) * one.headroom.size_bytes for one in lossless)
+    shared_headroom = 0
     if buffers.shared_headroom_ratio:
         private = PRIVATE_HEADROOM_BYTES * len(lossless)
         beyond = sum(
             len(one.groups) * (one.headroom.xoff_bytes + one.headroom.xon_bytes - one.headroom.size_bytes)
             for one in lossless
         )
-        pool = -(-max(0, beyond - private) // buffers.shared_headroom_ratio)
-        sizes += private + (pool or SHARED_HEADROOM_BYTES)
+        asked = -(-max(0, beyond - private) // buffers.shared_headroom_ratio)
+        shared_headroom = asked or SHARED_HEADROOM_BYTES
+        sizes += private + shared_headroom
     pipeline = int(asic.pipeline_latency_kib * KIB)
     system = MANAGEMENT_POOL_BYTES + asic.modifier_kib * KIB
     for port in ports:
@@ -89,7 +93,7 @@ def switch_buffer(device: Device, ports: tuple[DevicePort, ...], lossless: tuple
     total_kb = buffers.total_kb if buffers.total_kb is not None else asic.buffer_kb
     total = None if total_kb is None else total_kb * 1000
     shared = None if total is None else max(0, total - sizes - system)
-    return SwitchBuffer(device.name, len(ports), sizes, sizes + system, total, shared)
+    return SwitchBuffer(device.name, len(ports), sizes, sizes + system, shared_headroom, total, shared)
 
 
 def lossless_pool_bytes(device: Device, buffer: SwitchBuffer) -> int | None:

@@ -24,6 +24,11 @@ PORT_NAMES = {
     "sonic": re.compile(r"Ethernet\d+"),
     "linux": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}"),
 }
+# settings that a device has once, whatever its system: a port can not have another value
+ONCE = {
+    "ptp": ("role", "domain", "source"),
+    "buffers": ("total_kb", "lossless_percent", "shared_headroom_ratio", "model"),
+}
 PORT_EXAMPLES = {"eos": "Ethernet1/1", "nxos": "Ethernet1/1", "cumulus": "swp1", "sonic": "Ethernet0", "linux": "swp1"}
 
 
@@ -110,6 +115,7 @@ def _device(
             raise IntentError(here, f"no link names this port; ports of {name} there: {', '.join(ports)}")
         section = reading.section(given, here, (), SETTINGS)
         port_settings[port] = overrides.read((over, section), here)
+        _refuse_second_values(port_settings[port], own, here, path)
     group = reading.text(found.get("group", name), f"{path}.group")
     if not DEVICE.fullmatch(group):
         raise IntentError(f"{path}.group", f"{reading.shown(group)} is no name of a group, such as rack1")
@@ -132,6 +138,16 @@ def _device(
         latency_ns=latency_ns,
         port_settings=port_settings,
     )
+
+
+def _refuse_second_values(port: Settings, device: Settings, here: str, path: str) -> None:
+    """A port that says otherwise than its device what the device has once would be passed over in silence."""
+    for section, keys in ONCE.items():
+        for key in keys:
+            mine, whole = (getattr(getattr(one, section), key) for one in (port, device))
+            if mine != whole:
+                said = f"{mine}, and {whole} for the device, which has one; set it at {path}.{section}"
+                raise IntentError(f"{here}.{section}.{key}", said)
 
 
 def _override(base: Mapping[str, object], over: Mapping[str, object], path: str) -> dict[str, object]:

@@ -39,6 +39,12 @@ def changed(way: str, value: Any) -> dict[str, Any]:
         ("watchdog", {"poll_ms": 150}, "fabric.watchdog.poll_ms", "at most half of detect_ms and of restore_ms, 100"),
         ("devices/leaf1/watchdog", {"action": "forward"}, f"{LEAF}.watchdog.action", "forward is not what EOS can do"),
         (
+            "devices/leaf1",
+            {"os": "eos", "asic": "trident3", "ports": {"Ethernet1": {"buffers": {"alpha_exponent": 1}}}},
+            f"{LEAF}.ports.Ethernet1.buffers.alpha_exponent",
+            "1 differs from the switch's 0; a Trident has one threshold for all ports",
+        ),
+        (
             "devices/leaf1/ports/Ethernet1",
             {"lanes": {"bulk": {"dscp": [0]}}},
             f"{LEAF}.ports.Ethernet1.lanes.bulk.dscp",

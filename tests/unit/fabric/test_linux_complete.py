@@ -190,14 +190,14 @@ def test_dcb_where_the_driver_has_it(tmp_path: Path) -> None:
 
 
 def test_a_port_without_dcb_is_told_and_not_refused() -> None:
-    fabric = parse_intent(intent(storm_control={"unknown_unicast_percent": 1}, ptp={"role": "transparent"}))
+    fabric = parse_intent(intent(storm_control={"unknown_unicast_percent": 1}, ptp={"role": "boundary"}))
     switch = with_dcb(FakeSwitch(PORTS), "swp1")
     running = running_switch(Iproute(switch.run, PATHS), desired_switch(fabric, "sw1"))
     found = [str(one) for one in verify.limits(fabric, "sw1", running)]
     assert all(text.startswith("advice linux-limit: sw1") for text in found)
     assert any("sw1:swp2: its driver has no DCB, so trading has no pause" in text for text in found)
     assert any("sw1:swp1: Linux has no PFC watchdog" in text for text in found)
-    assert any("unicast" in text for text in found) and any("PTP" in text for text in found)
+    assert any("unicast" in text for text in found) and any("boundary clock" in text for text in found)
 
 
 def test_dcb_that_refuses_is_put_back(tmp_path: Path) -> None:
@@ -221,6 +221,9 @@ def test_the_way_back_is_exact_and_there_is_one(tmp_path: Path, fresh: bool) -> 
     assert state_of(switch) != before
     foretold = session(switch, tmp_path).roll_back(check=True)
     done = session(switch, tmp_path).roll_back(check=False)
+    shown = foretold["diff"][0]  # type: ignore[index]
+    assert foretold["diff"] == done["diff"] and "1500" in shown["before"] and shown["after"] != shown["before"]
+    assert "111" in shown["before"] and "111" not in shown["after"], "what goes and not what the intent wants"
     assert foretold["changed"] and done["changed"] and foretold["commands"] == done["commands"]
     left, wanted = state_of(switch), before
     if fresh:  # what nobody told the driver before has no line to take it back

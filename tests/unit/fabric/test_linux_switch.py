@@ -288,6 +288,12 @@ def test_intent_that_a_linux_switch_can_not_have() -> None:
     with pytest.raises(IntentError, match=r"fabric\.links: no link names the device 'sw9'; devices there: sw1, exch1"):
         desired_switch(parse_intent(lab_intent()), "sw9")
     intent = lab_intent()
+    intent["devices"]["sw1"]["ptp"] = {"role": "transparent"}
+    with pytest.raises(
+        IntentError, match=r"fabric\.devices\.sw1\.ptp\.role: transparent: a bridge of Linux corrects no"
+    ):
+        desired(intent)
+    intent = lab_intent()
     intent["devices"]["sw1"]["ports"] = {"swp2": {"trust": "pcp"}}
     with pytest.raises(IntentError, match=r"fabric\.devices\.sw1\.ports\.swp2\.trust: pcp, and dscp on swp1"):
         desired(intent)

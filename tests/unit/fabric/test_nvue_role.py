@@ -76,6 +76,7 @@ class Site:
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".venv/collections"),
             "ANSIBLE_HOME": str(directory / "ansible"),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_RETRY_FILES_ENABLED": "0",
             "NV_URL": urls["leaf2"],

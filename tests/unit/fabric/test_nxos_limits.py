@@ -38,6 +38,11 @@ def port(name: str, **change: Any) -> Change:
             f"{LEAF}.ptp.transport",
             "goes over ipv4",
         ),
+        (
+            leaf(ptp={"role": "boundary", "source": "10.0.0.1"}, ports={"Ethernet1/2": {"ptp": {"transport": "l2"}}}),
+            f"{LEAF}.ports.Ethernet1/2.ptp.transport",
+            "goes over ipv4",
+        ),
         (leaf(version="9.2(4)"), f"{LEAF}.lldp.dcbx", "take 9.3"),
         (lanes(bulk={"traffic_class": 1}), f"{LEAF}.lanes.bulk.traffic_class", "qos-group 0"),
         (lanes(bulk={"lossless": True}), f"{LEAF}.lanes.bulk.lossless", "can not be no-drop"),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.tickwire.fabric.plugins.filter.nxos_plan import nxos_plan
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nxos import tree
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nxos.disruption import disruptions
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nxos.plan import plan
@@ -57,6 +58,13 @@ def test_what_others_configured_against_the_intent_is_told() -> None:
     said = findings(switch, intent())
     assert any("leaf1:Ethernet1/1: `shutdown`" in one for one in said)
     assert any("leaf1:Ethernet1/2: `channel-group 7 mode active`" in one for one in said)
+
+
+def test_what_the_filter_tells_has_nothing_of_what_stays() -> None:
+    secret = "username admin password 5 $5$abcdef role network-admin"
+    found = nxos_plan(f"{secret}\n{OTHERS}", rendered(intent()))
+    assert "mtu 9214" in found["after"] and "mtu 9214" not in found["before"]
+    assert secret not in str(found)
 
 
 def test_only_the_difference_is_sent() -> None:

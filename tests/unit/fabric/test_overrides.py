@@ -128,7 +128,7 @@ def test_round_trip() -> None:
         "lanes": {"trading": {"ecn": None, "lossless": False}},
         "mtu": 9100,
         "storm_control": {"broadcast_percent": 0.5},
-        "buffers": {"total_kb": 32000},
+        "buffers": {"alpha_exponent": -1},
     }
     given["devices"]["spine1"]["lldp"] = {"enabled": False}
     fabric = parse_intent(given)
@@ -162,6 +162,22 @@ def test_round_trip() -> None:
             "fabric.devices.leaf1.ports.Ethernet9: no link names this port; ports of leaf1",
         ),
         ("devices/leaf1/ports/Ethernet3", {"mtu": 1}, "fabric.devices.leaf1.ports.Ethernet3.mtu.host: 1 is outside"),
+        *(
+            (
+                "devices/leaf1/ports/Ethernet3",
+                {section: {key: value}},
+                f"fabric.devices.leaf1.ports.Ethernet3.{section}.{key}: {value}, and {whole} for the device, which has",
+            )
+            for section, key, value, whole in (
+                ("ptp", "role", "transparent", "none"),
+                ("ptp", "domain", 5, 0),
+                ("ptp", "source", "192.0.2.9", None),
+                ("buffers", "total_kb", 9000, None),
+                ("buffers", "lossless_percent", 30, 50),
+                ("buffers", "shared_headroom_ratio", 2, 0),
+                ("buffers", "model", "traditional", "dynamic"),
+            )
+        ),
         ("links/0/a", "leaf1:swp1", "fabric.links[0]: leaf1:swp1 is no port of eos, which writes it like Ethernet1/1"),
         (
             "links/1/lanes",

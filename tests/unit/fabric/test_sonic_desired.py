@@ -101,11 +101,15 @@ def test_buffers_of_our_own_have_the_headroom_of_the_formula() -> None:
         "dynamic_th": "0",
     }
     assert found["BUFFER_PG"]["Ethernet0|3"] == {"profile": "TICKWIRE_PG_100G_5m_9214"}
-    assert found["BUFFER_POOL"]["ingress_lossless_pool"]["size"] == str(42_000_000 - 2 * 129_024)
+    # buffer_pool_mellanox.lua: management, and per port a lossy and a management group and a mirror buffer
+    system = 256 * 1024 + 3 * (2 * 19_456 + 10 * 1024)
+    assert found["BUFFER_POOL"]["ingress_lossless_pool"]["size"] == str(42_000_000 - 2 * 129_024 - system)
     assert found["BUFFER_POOL"]["egress_lossless_pool"]["size"] == "42000000"
     shared = rows(buffers={"model": "traditional", "total_kb": 42_000, "shared_headroom_ratio": 2})["BUFFER_POOL"]
-    assert shared["ingress_lossless_pool"]["xoff"] == "109568"
-    assert shared["ingress_lossless_pool"]["size"] == str(42_000_000 - 2 * 19_456 - 109_568)
+    private = 10 * 1024
+    assert shared["ingress_lossless_pool"]["xoff"] == str(109_568 - private)
+    alone = 2 * (19_456 + private)
+    assert shared["ingress_lossless_pool"]["size"] == str(42_000_000 - alone - (109_568 - private) - system)
 
 
 def test_the_map_of_pauses_to_groups_is_for_the_chips_that_take_it() -> None:
@@ -164,7 +168,7 @@ def test_a_port_that_trusts_the_pcp_has_maps_of_its_own() -> None:
         (
             {"buffers": {"model": "traditional", "total_kb": 200}},
             {},
-            "buffers.total_kb: 200 kB is less than the headroom",
+            "buffers.total_kb: 200000 bytes are not more than",
         ),
         (
             {"storm_control": {"unknown_unicast_percent": 50}},

@@ -56,7 +56,9 @@ def trap() -> Iterator[Trap]:
     thread.join(timeout=5)
 
 
-def site(tmp_path: Path, trap: Trap, intent: dict[str, Any], spine1: dict[str, Any] | None = None) -> str:
+def site(
+    tmp_path: Path, trap: Trap, intent: dict[str, Any], spine1: dict[str, Any] | None = None, *arguments: str
+) -> str:
     """The output of site.yml with every device behind the trap, but for one with variables; it has to fail."""
     switches = {name: CONNECTIONS.get(one["os"], {}) for name, one in sound()["devices"].items()}
     switches["spine1"] = spine1 or {}
@@ -74,7 +76,7 @@ def site(tmp_path: Path, trap: Trap, intent: dict[str, Any], spine1: dict[str, A
     groups = {"fabric_switches": {"hosts": switches}, "fabric_hosts": hosts}
     inventory.write_text(json.dumps({"all": {"vars": variables, "children": groups}}))
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), "playbooks/site.yml"],
+        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), *arguments, "playbooks/site.yml"],
         cwd=CHECKOUT,
         env={**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "COLUMNS": "1000", "HOME": str(tmp_path)},
         capture_output=True,
@@ -94,11 +96,21 @@ def test_a_mistake_ends_the_rollout_before_any_contact(tmp_path: Path, trap: Tra
     assert trap.contacts == 0
 
 
+def test_a_mistake_that_only_the_plan_sees_ends_a_rollout_of_some_switches_too(tmp_path: Path, trap: Trap) -> None:
+    mistake = next(one for one in mistakes() if one.name == "routing-cycle")
+    said = site(tmp_path, trap, mistake.intent, None, "--limit", "leaf1")
+    assert mistake.path in said and mistake.says in said
+    assert trap.contacts == 0
+
+
 def test_the_trap_sees_a_rollout_and_the_first_switch_that_fails_ends_it(tmp_path: Path, trap: Trap) -> None:
     said = site(tmp_path, trap, sound())
     assert trap.contacts > 0
     assert "spine1" in said
     assert "leaf1 :" not in said and "exch1 :" not in said
+    planned = said.partition("Refuse an intent whose plan has an error]")[2].partition("TASK [")[0]
+    assert "skipping: [spine1]" in said.rpartition("Refuse an intent whose plan has an error]")[2].partition("TASK")[0]
+    assert "ok: [localhost]" in planned, "planned once, on the controller"
 
 
 def test_a_switch_that_is_not_proven_is_put_back_and_ends_the_rollout(tmp_path: Path, trap: Trap) -> None:

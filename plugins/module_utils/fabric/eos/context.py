@@ -80,13 +80,17 @@ def _check(fabric: Fabric, switch: Device, ports: Sequence[DevicePort]) -> None:
                 said = f"{CONTROL_CLASS} is EOS's own control traffic; take another one for a lossless lane"
                 raise IntentError(f"{lanes}.{lane.name}.priority", said)
         _check_order(port.settings, lanes)
+        mine, whole = (one.settings.buffers.alpha_exponent for one in (port, switch))
+        if port.lossless and _is_trident(switch) and mine != whole:
+            said = f"{mine} differs from the switch's {whole}; a Trident has one threshold for all ports"
+            raise IntentError(f"{_where(fabric, switch, port, 'buffers')}.buffers.alpha_exponent", said)
         if port.lossless:
             _check_watchdog(port.settings.watchdog, f"{_where(fabric, switch, port, 'watchdog')}.watchdog")
         # the maps are the switch's, not a port's
-        mine = {lane.name: lane for lane in port.settings.lanes}
+        lanes_here = {lane.name: lane for lane in port.settings.lanes}
         for lane in switch.settings.lanes:
             for key in ("dscp", "priority", "traffic_class"):
-                here, theirs = getattr(mine.get(lane.name), key, None), getattr(lane, key)
+                here, theirs = getattr(lanes_here.get(lane.name), key, None), getattr(lane, key)
                 if here != theirs:
                     said = f"{here} differs from the switch's {theirs}; EOS has one map for all ports"
                     raise IntentError(f"{lanes}.{lane.name}.{key}", said)

@@ -56,6 +56,9 @@ def desired_switch(
     if not ports:
         known = ", ".join(fabric.devices)
         raise IntentError("fabric.links", f"no link names the device {device!r}; devices there: {known}")
+    if fabric.devices[device].settings.ptp.role == "transparent":
+        said = "transparent: a bridge of Linux corrects no PTP packets; say boundary, which the role ptp makes, or none"
+        raise IntentError(f"fabric.devices.{device}.ptp.role", said)
     for port in ports:
         if not INTERFACE.fullmatch(port.name) or port.name == bridge:
             raise IntentError(

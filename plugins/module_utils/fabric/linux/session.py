@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..findings import plain as plain_findings
@@ -10,7 +11,7 @@ from .apply import apply
 from .boot import ENABLED, NETWORK_FILE, UNIT_FILE, boot_files, differing, enable, enabled, write
 from .compare import drift, plain, text, without_dcb
 from .disruption import disruptions
-from .plan import plan, restorable
+from .plan import Plan, plan, restorable
 from .running import running_switch
 from .snapshot import forget, keep, kept, take
 from .state import Switch, SwitchError
@@ -65,11 +66,11 @@ class Session:
         """Go back to what was before the last change, or only say what that needs; nothing when nothing is kept."""
         snapshot = kept(self._root)
         if snapshot is None:
-            return self._result(self.before, [], changed=False)
+            return self._told(self.before, [], Plan((), (), ()), False)
         former = restorable(snapshot.switch, self._desired)
-        steps = plan(former, self.before)
+        steps, diff = plan(former, self.before), self._way_back(snapshot.files, former)
         if check:
-            return self._result(self.before, steps.commands(), changed=True)
+            return {**self._told(self.before, steps.commands(), steps, True), "diff": diff}
         after, commands = self.before, steps.commands()
         if steps:
             applied = apply(self._tools, former, self.before, self._desired)
@@ -94,7 +95,18 @@ class Session:
                 f"everything was put back but queues which this module had not made ({'; '.join(lost)}); these ports "
                 "have the kernel's default now, make them again"
             )
-        return self._result(after, commands, changed=True)
+        return {**self._told(after, commands, steps, True), "diff": diff}
+
+    def _way_back(self, files: Mapping[str, str | None], former: Switch) -> list[dict[str, str]]:
+        """What putting back changes: the switch, and the boot files as they are now and were."""
+        diff = [_running_diff(self.before, former)]
+        for name, content in files.items():
+            path = self._root / name
+            now = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+            if now != (content or ""):
+                headers = {"before_header": f"/{name}", "after_header": f"/{name}"}
+                diff.append({**headers, "before": now, "after": content or ""})
+        return diff
 
     def _release_ports(self) -> None:
         """Tell a running systemd-networkd that the ports are no longer its own.
@@ -111,11 +123,8 @@ class Session:
         if rc != 0:
             raise SwitchError(f"'{' '.join(argv)}' failed with {rc}: {err.strip() or out.strip()}")
 
-    def _result(self, state: Switch, commands: list[str], changed: bool | None = None) -> dict[str, object]:
-        if changed is None:
-            changed = bool(self.plan or self.files or self.enable)
-        before, after = text(self.before), text(self._desired)
-        diff = [{"before_header": "running", "after_header": "running", "before": before, "after": after}]
+    def _result(self, state: Switch, commands: list[str]) -> dict[str, object]:
+        diff = [_running_diff(self.before, self._desired)]
         for name, (now, wanted) in self.files.items():
             diff.append({"before_header": f"/{name}", "after_header": f"/{name}", "before": now, "after": wanted})
         files = list(self.files)
@@ -124,14 +133,24 @@ class Session:
             diff.append(
                 {"before_header": f"/{ENABLED}", "after_header": f"/{ENABLED}", "before": "", "after": "link\n"}
             )
+        changed = bool(self.plan or self.files or self.enable)
+        told = {"files": [f"/{name}" for name in files], "diff": diff if changed else []}
+        return self._told(state, commands, self.plan, changed) | told
+
+    def _told(self, state: Switch, commands: list[str], steps: Plan, changed: bool) -> dict[str, object]:
         return {
             "changed": changed,
             "commands": commands,
-            "disruptions": disruptions(self.plan, self.before),
+            "disruptions": disruptions(steps, self.before),
             "drift": drift(self._desired, self.before),
-            "files": [f"/{name}" for name in files],
+            "files": [],
             "findings": plain_findings(findings(self._device, self._desired, state)),
             "state": plain(state),
             "unmanaged": list(self.before.unmanaged),
-            "diff": diff if changed else [],
+            "diff": [],
         }
+
+
+def _running_diff(before: Switch, after: Switch) -> dict[str, str]:
+    headers = {"before_header": "running", "after_header": "running"}
+    return {**headers, "before": text(before), "after": text(after)}

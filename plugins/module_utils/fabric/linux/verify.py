@@ -80,5 +80,3 @@ def _limits(fabric: Fabric, device: str, running: Switch) -> Iterator[tuple[str,
         yield "", f"LLDP{dcbx} needs a daemon, which this does not install: the neighbours are not told"
     if settings.ptp.role == "boundary":
         yield "", "a boundary clock is what the role ptp makes of it, with linuxptp"
-    elif settings.ptp.role == "transparent":
-        yield "", "a bridge of Linux corrects no PTP packets: make it a boundary clock with the role ptp"

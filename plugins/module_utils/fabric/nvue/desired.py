@@ -85,8 +85,6 @@ def _check(device: Device, ports: tuple[DevicePort, ...], words: Dialect) -> Non
                 raise IntentError(f"{here}.lanes.{lane.name}", said)
         if port.settings.watchdog != settings.watchdog:
             raise IntentError(f"{here}.watchdog", "Cumulus Linux has one watchdog for all ports; set it for the device")
-        if port.settings.ptp.role != settings.ptp.role:
-            raise IntentError(f"{here}.ptp.role", "the role is the switch's; on a port say enabled: false")
         if not port.settings.lldp.enabled and not words.lldp_per_port:
             raise IntentError(f"{here}.lldp.enabled", "LLDP is on until Cumulus Linux 5.11; say true or upgrade")
 

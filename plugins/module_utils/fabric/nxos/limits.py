@@ -39,6 +39,9 @@ def check(fabric: Fabric, device: Device, ports: tuple[DevicePort, ...]) -> None
     for port in ports:
         path = where(fabric, device, port.name)
         _lanes(port.settings, path)
+        ptp = port.settings.ptp
+        if ptp.role == "boundary" and ptp.enabled and ptp.transport != "ipv4":
+            raise IntentError(f"{path}.ptp.transport", f"{ptp.transport}: PTP of NX-OS goes over ipv4")
         if port.settings is not device.settings:
             _watchdog(port.settings.watchdog, device.settings.watchdog, path, is_device=False)
         if port.mtu < MTU_DEFAULT:
@@ -66,8 +69,6 @@ def _global(fabric: Fabric, device: Device) -> None:
         raise IntentError(f"{path}.ptp.role", "transparent: a Nexus 9000 is a boundary clock or none")
     if ptp.role == "boundary" and ptp.source is None:
         raise IntentError(f"{path}.ptp.source", "is missing; NX-OS needs the IPv4 address PTP packets come from")
-    if ptp.role == "boundary" and ptp.transport != "ipv4":
-        raise IntentError(f"{path}.ptp.transport", f"{ptp.transport}: PTP of NX-OS goes over ipv4")
     release = version(device)
     if device.settings.lldp.dcbx and release is not None and release < SEND_TLV_SINCE:
         said = f"NX-OS {device.version} can not tell the neighbour its PFC with mode on; set it to false or take 9.3"

@@ -99,6 +99,11 @@ def text(tree: Tree, depth: int = 0) -> str:
     return "".join("  " * depth + line + "\n" + text(inner, depth + 1) for line, inner in tree.items())
 
 
+def differing(one: Tree, other: Tree) -> Tree:
+    """The blocks and lines of the top that ``other`` has not, or not so."""
+    return {line: block for line, block in one.items() if other.get(line) != block}
+
+
 def canonical(line: str) -> str:
     """One form of a line: numbers instead of names of DSCPs, lists of numbers in order, two decimals of a level."""
     line = " ".join(line.split())

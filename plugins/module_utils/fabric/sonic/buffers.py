@@ -7,10 +7,9 @@ With ``dynamic`` the switch computes headroom from speed, cable and MTU itself, 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
-from ..asic import asic_of
+from ..buffers import port_buffers, switch_buffer
 from ..headroom import Headroom, port_headroom
 from ..model import Device, DevicePort
 from ..reading import IntentError
@@ -38,32 +37,23 @@ def buffer_tables(device: Device, ports: tuple[DevicePort, ...]) -> Tables:
     }
     groups: dict[str, Row] = {}
     queues: dict[str, Row] = {}
-    reserved_bytes = xoff_bytes = 0
     for port in ports:
         profile = COMPUTED
         if port.lossless and not dynamic:
-            headroom = sonic_headroom(device, port)
             profile = _profile_name(device, port)
-            tables["BUFFER_PROFILE"][profile] = _profile(headroom, port)
-            reserved_bytes += headroom.size_bytes * len(port.lossless)
-            xoff_bytes += headroom.xoff_bytes * len(port.lossless)
+            tables["BUFFER_PROFILE"][profile] = _profile(port_headroom(device, port), port)
         for lane in port.lossless:
             groups[key(port.name, port.settings.priority_group(lane))] = {"profile": profile}
             queues[key(port.name, lane.traffic_class)] = {"profile": EGRESS_PROFILE}
     tables["BUFFER_PG"], tables["BUFFER_QUEUE"] = groups, queues
     if not dynamic:
-        tables["BUFFER_POOL"] = _pools(device, reserved_bytes, xoff_bytes)
+        tables["BUFFER_POOL"] = _pools(device, ports)
     return tables
 
 
 def whole_metres(port: DevicePort) -> int:
     """The length of the cable rounded up: SONiC has whole metres, and more headroom is never wrong."""
     return math.ceil(port.cable_m)
-
-
-def sonic_headroom(device: Device, port: DevicePort) -> Headroom:
-    """Headroom of a lossless priority group with the cable in whole metres."""
-    return port_headroom(device, dataclasses.replace(port, cable_m=whole_metres(port)))
 
 
 def _dynamic(device: Device) -> Tables:
@@ -100,21 +90,18 @@ def _profile(headroom: Headroom, port: DevicePort) -> Row:
     }
 
 
-def _pools(device: Device, reserved_bytes: int, xoff_bytes: int) -> dict[str, Row]:
-    """Pools of the traditional model: what the priority groups do not have for themselves is shared."""
+def _pools(device: Device, ports: tuple[DevicePort, ...]) -> dict[str, Row]:
+    """Pools of the traditional model: what neither the priority groups nor the system have for themselves is shared."""
     path = f"fabric.devices.{device.name}.buffers.total_kb"
-    total_kb = device.settings.buffers.total_kb or asic_of(device).buffer_kb
-    if total_kb is None:
+    buffer = switch_buffer(device, ports, port_buffers(device, ports))
+    if buffer.total_bytes is None:
         said = "is missing; SONiC's traditional model sizes its pools by it. Give it, or take model dynamic"
         raise IntentError(path, said)
-    total_bytes = total_kb * 1000
-    ratio = device.settings.buffers.shared_headroom_ratio
-    shared_headroom = math.ceil(xoff_bytes / ratio) if ratio else 0
-    left = total_bytes - reserved_bytes - shared_headroom
-    if left <= 0:
-        said = f"{total_kb} kB is less than the headroom of all ports, {reserved_bytes + shared_headroom} bytes"
+    if not buffer.shared_bytes:
+        said = f"{buffer.total_bytes} bytes are not more than the {buffer.reserved_bytes} that headroom and system take"
         raise IntentError(path, f"{said}; fewer lossless ports, shorter cables, or a shared_headroom_ratio")
-    ingress = {"type": "ingress", "mode": "dynamic", "size": str(left)}
-    if ratio:
-        ingress["xoff"] = str(shared_headroom)
-    return {INGRESS_POOL: ingress, EGRESS_POOL: {"type": "egress", "mode": "dynamic", "size": str(total_bytes)}}
+    ingress = {"type": "ingress", "mode": "dynamic", "size": str(buffer.shared_bytes)}
+    if buffer.shared_headroom_bytes:
+        ingress["xoff"] = str(buffer.shared_headroom_bytes)
+    egress = {"type": "egress", "mode": "dynamic", "size": str(buffer.total_bytes)}
+    return {INGRESS_POOL: ingress, EGRESS_POOL: egress}

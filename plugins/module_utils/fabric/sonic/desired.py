@@ -98,10 +98,8 @@ def _check(device: Device, ports: tuple[DevicePort, ...]) -> None:
         if mine.watchdog.poll_ms != whole.watchdog.poll_ms:
             said = f"{mine.watchdog.poll_ms} is not the switch's {whole.watchdog.poll_ms}; SONiC has one for all ports"
             raise IntentError(f"{path}.watchdog.poll_ms", said)
-        only_once = ["model", "shared_headroom_ratio", "total_kb"]
-        if whole.buffers.model == "dynamic":
-            only_once += ["alpha_exponent", "lossless_mtu", "small_packet_percent"]
-        for field in only_once:
+        dynamic = whole.buffers.model == "dynamic"
+        for field in ("alpha_exponent", "lossless_mtu", "small_packet_percent") if dynamic else ():
             if getattr(mine.buffers, field) != getattr(whole.buffers, field):
                 said = f"{getattr(mine.buffers, field)} is not the switch's {getattr(whole.buffers, field)}"
                 raise IntentError(f"{path}.buffers.{field}", f"{said}; SONiC has one for all ports")

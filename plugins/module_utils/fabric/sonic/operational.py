@@ -7,9 +7,9 @@ An absent row says nothing where a platform does not have it; a row that contrad
 from __future__ import annotations
 
 from ..findings import ERROR, WARNING, Finding
+from ..headroom import port_headroom
 from ..model import Device, DevicePort
 from ..settings import Lane
-from .buffers import sonic_headroom
 from .running import State
 
 US_PER_MS = 1000
@@ -82,7 +82,7 @@ def _headroom(device: Device, port: DevicePort, lane: Lane, state: State) -> lis
     if profile is None:
         return []
     has = state.appl.get(f"BUFFER_PROFILE_TABLE:{profile}", {}).get("xoff", "")
-    needs = sonic_headroom(device, port).xoff_bytes
+    needs = port_headroom(device, port).xoff_bytes
     if not has.isdigit() or int(has) >= needs:
         return []
     said = f"{profile} has {has} bytes for what arrives after a pause; {port.cable_m} m at {port.speed_gbps} Gb/s and"
@@ -92,7 +92,7 @@ def _headroom(device: Device, port: DevicePort, lane: Lane, state: State) -> lis
 
 def _headroom_limit(device: Device, port: DevicePort, state: State) -> list[Finding]:
     limit = state.state.get(f"BUFFER_MAX_PARAM_TABLE|{port.name}", {}).get("max_headroom_size", "")
-    total = sonic_headroom(device, port).size_bytes * len(port.lossless) if port.lossless else 0
+    total = port_headroom(device, port).size_bytes * len(port.lossless) if port.lossless else 0
     if not limit.isdigit() or total <= int(limit):
         return []
     said = f"{len(port.lossless)} lossless lanes need {total} bytes, the port can have {limit}; fewer or shorter"

@@ -17,7 +17,7 @@ from .disruption import disruptions, needs_restart, refused_by_platform
 from .plan import applied, differences, patch, refuse_impossible, target
 from .running import ECN_CAPABILITY, State, read_state
 from .tables import SonicError, Tables
-from .verify import drift, leaf_text
+from .verify import drift, leaf_text, place
 
 LOCK = "etc/sonic/reload.lock"
 # what SONiC itself writes into the running configuration at boot
@@ -75,9 +75,8 @@ class Session:
         """Whether something of ours is running and not saved, and what of somebody else's."""
         ours = {leaf for leaf, old, new in differences(self._saved, target(self._saved, self._wanted))}
         unsaved = differences(self._saved, self.running)
-        foreign = [
-            leaf_text(leaf, old, new) for leaf, old, new in unsaved if leaf not in ours and leaf[0] not in BOOT_TABLES
-        ]
+        # where, and not what: the tables of others have passwords
+        foreign = [place(leaf) for leaf, old, new in unsaved if leaf not in ours and leaf[0] not in BOOT_TABLES]
         return any(leaf in ours for leaf, old, new in unsaved), foreign
 
     def _choose(self) -> tuple[str, str]:
@@ -124,7 +123,7 @@ class Session:
     def restore(self, check_mode: bool) -> dict[str, Any]:
         """Go back to the checkpoint that :meth:`apply` made, unless that would undo what others did since."""
         former, after = (self._checkpointed(name) for name in (self._checkpoint, f"{self._checkpoint}{AFTER}"))
-        since = [leaf_text(*one) for one in differences(after, self.running) if one[0][0] not in BOOT_TABLES]
+        since = [place(one[0]) for one in differences(after, self.running) if one[0][0] not in BOOT_TABLES]
         if since and differences(former, self.running):
             said = f"checkpoint {self._checkpoint} would also undo what somebody changed since: {'; '.join(since[:5])}"
             raise SonicError(f"{said}; undo that, or change the intent and run the role")

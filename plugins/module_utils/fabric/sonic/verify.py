@@ -18,10 +18,15 @@ from .running import State
 from .tables import Leaf, Tables, port_rows, span
 
 
+def place(leaf: Leaf) -> str:
+    """Where in the configuration something is: table, row, field."""
+    table, name, field = leaf
+    return f"{table}|{name}{' ' + field if field else ''}"
+
+
 def leaf_text(leaf: Leaf, now: str | None, wanted: str | None) -> str:
     """A difference as a person reads it."""
-    table, name, field = leaf
-    return f"{table}|{name}{' ' + field if field else ''}: {_shown(now)}, wanted {_shown(wanted)}"
+    return f"{place(leaf)}: {_shown(now)}, wanted {_shown(wanted)}"
 
 
 def _shown(value: str | None) -> str:
