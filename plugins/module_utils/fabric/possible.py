@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from .eos.context import context as eos
 from .findings import ERROR, Finding
+from .limits import system_limits
 from .linux.desired import desired_switch as linux
 from .model import Fabric
 from .nvue.desired import desired as nvue
@@ -26,10 +27,11 @@ RENDER: dict[str, Callable[[Fabric, str], object]] = {
 
 
 def system_findings(fabric: Fabric) -> Iterator[Finding]:
-    """An error for each switch whose system cannot have the intent; the first reason of each."""
+    """An error for each switch whose system cannot have the intent, or advice on what of it does nothing there."""
     for device in fabric.switches:
         try:
             RENDER[device.os or ""](fabric, device.name)
+            yield from system_limits(fabric, device.name)
         except IntentError as error:
             said = f"{error.reason} ({device.os} of {device.name})"
             yield Finding(ERROR, RULE, error.path, said, device.name)

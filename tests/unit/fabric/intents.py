@@ -18,6 +18,7 @@ def star(hosts: int = 2, speed_gbps: int = 100, cable_m: float = 5, **leaf: Any)
         "name": "star",
         "mtu": {"host": 9000, "switch": 9214},
         "lanes": LANES,
+        "lldp": {"dcbx": False},
         "vlans": {"trading": 110},
         "devices": {"leaf1": {"os": "sonic", "asic": "spectrum3", **leaf}},
         "links": [
@@ -33,6 +34,7 @@ def racks(**more: Any) -> dict[str, Any]:
         "name": "racks",
         "mtu": {"host": 9000, "switch": 9214},
         "lanes": LANES,
+        "lldp": {"dcbx": False},
         "vlans": {"trading": 110},
         "devices": {
             "leaf1": {"os": "sonic", "asic": "spectrum3"},

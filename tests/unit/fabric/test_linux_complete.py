@@ -194,9 +194,9 @@ def test_a_port_without_dcb_is_told_and_not_refused() -> None:
     switch = with_dcb(FakeSwitch(PORTS), "swp1")
     running = running_switch(Iproute(switch.run, PATHS), desired_switch(fabric, "sw1"))
     found = [str(one) for one in verify.limits(fabric, "sw1", running)]
-    assert all(text.startswith("advice linux-limit: sw1") for text in found)
+    assert all(text.startswith("advice system-limit: ") for text in found)
     assert any("sw1:swp2: its driver has no DCB, so trading has no pause" in text for text in found)
-    assert any("sw1:swp1: Linux has no PFC watchdog" in text for text in found)
+    assert any("fabric.devices.sw1.watchdog: Linux has no PFC watchdog" in text for text in found)
     assert any("unicast" in text for text in found) and any("boundary clock" in text for text in found)
 
 

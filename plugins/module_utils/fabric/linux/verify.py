@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ..findings import ADVICE, ERROR, WARNING, Finding
+from ..limits import RULE, system_limits
 from ..model import Fabric
 from .compare import differences
 from .state import Switch
@@ -54,29 +53,18 @@ def drift(device: str, wanted: Switch, running: Switch) -> list[Finding]:
 
 def limits(fabric: Fabric, device: str, running: Switch) -> list[Finding]:
     """What the intent says and a Linux switch has not, as advice."""
-    return [
-        Finding(ADVICE, "linux-limit", f"{device}:{port}" if port else device, said, device=device, port=port)
-        for port, said in _limits(fabric, device, running)
+    without_dcb = {one.name for one in running.ports if one.dcb is None}
+    found = [
+        Finding(
+            ADVICE,
+            RULE,
+            f"{device}:{port.name}",
+            f"its driver has no DCB, so {', '.join(lane.name for lane in port.lossless)} has no pause there, "
+            "only marks and a deep queue",
+            device=device,
+            port=port.name,
+        )
+        for port in fabric.ports_of(device)
+        if port.lossless and port.name in without_dcb
     ]
-
-
-def _limits(fabric: Fabric, device: str, running: Switch) -> Iterator[tuple[str, str]]:
-    settings = fabric.devices[device].settings
-    running_ports = {one.name: one for one in running.ports}
-    for port in fabric.ports_of(device):
-        here = running_ports[port.name]
-        if port.lossless and here.dcb is None:
-            names = ", ".join(lane.name for lane in port.lossless)
-            yield (
-                port.name,
-                f"its driver has no DCB, so {names} has no pause there, only marks and a deep queue",
-            )
-        elif port.lossless:
-            yield port.name, "Linux has no PFC watchdog: a peer that pauses for ever stops the lane"
-        if port.settings.storm_control.unknown_unicast_percent is not None:
-            yield port.name, "tc does not know on reception which unicast will be flooded: it has no limit"
-    if settings.lldp.enabled:
-        dcbx = " and DCBX" if settings.lldp.dcbx else ""
-        yield "", f"LLDP{dcbx} needs a daemon, which this does not install: the neighbours are not told"
-    if settings.ptp.role == "boundary":
-        yield "", "a boundary clock is what the role ptp makes of it, with linuxptp"
+    return found + system_limits(fabric, device)

@@ -7,7 +7,8 @@ intent; it is left alone. What became of the configuration is :mod:`.operational
 
 from __future__ import annotations
 
-from ..findings import ADVICE, ERROR, WARNING, Finding
+from ..findings import ERROR, WARNING, Finding
+from ..limits import system_limits
 from ..model import Device, DevicePort, Fabric
 from .buffers import COMPUTED
 from .desired import Platform, desired
@@ -44,10 +45,7 @@ def drift(fabric: Fabric, device: Device, state: State, platform: Platform | Non
     ports = fabric.ports_of(device.name)
     found += _unmanaged(device, ports, state.config, wanted)
     found += operational(device, ports, state)
-    if device.settings.lldp.dcbx:
-        said = "community SONiC has no DCBX: the hosts get PFC and ETS from their own configuration only"
-        found.append(Finding(ADVICE, "no-dcbx", f"fabric.devices.{device.name}.lldp.dcbx", said, device.name))
-    return found
+    return found + system_limits(fabric, device.name)
 
 
 def _path(device: Device, table: str, name: str, field: str = "") -> str:
