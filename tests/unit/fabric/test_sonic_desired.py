@@ -12,6 +12,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent impo
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.pfc import PriorityGroup, Queue, WatchdogEvents
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.sonic.counters import from_hashes
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.sonic.desired import Platform, desired
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.sonic.plan import target
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.sonic.tables import Tables
 
 INTENT: dict[str, Any] = {
@@ -110,6 +111,15 @@ def test_buffers_of_our_own_have_the_headroom_of_the_formula() -> None:
     assert shared["ingress_lossless_pool"]["xoff"] == str(109_568 - private)
     alone = 2 * (19_456 + private)
     assert shared["ingress_lossless_pool"]["size"] == str(42_000_000 - alone - (109_568 - private) - system)
+
+
+def test_the_dynamic_model_keeps_no_size_of_the_traditional_one() -> None:
+    fixed = rows(buffers={"model": "traditional", "total_kb": 42_000, "shared_headroom_ratio": 2})
+    computed = rows(buffers={"model": "dynamic"})
+    assert target(fixed, computed)["BUFFER_POOL"] == computed["BUFFER_POOL"]
+    own = copy.deepcopy(computed)
+    own["BUFFER_POOL"]["ingress_lossless_pool"]["percentage"] = "80"
+    assert target(own, computed)["BUFFER_POOL"]["ingress_lossless_pool"]["percentage"] == "80"
 
 
 def test_the_map_of_pauses_to_groups_is_for_the_chips_that_take_it() -> None:

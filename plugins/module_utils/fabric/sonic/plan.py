@@ -46,8 +46,16 @@ def target(running: Tables, wanted: Tables) -> Tables:
                 now.clear()
             elif table == "PORT_QOS_MAP":
                 _drop_other_maps(now, row)
+            elif table == "BUFFER_POOL" and _model(running) != _model(wanted):
+                # sizes of the traditional model would stay fixed in the dynamic one
+                for field in ("size", "xoff"):
+                    now.pop(field, None)
             now.update(row)
     return {table: rows for table, rows in found.items() if rows}
+
+
+def _model(tables: Tables) -> str:
+    return tables.get("DEVICE_METADATA", {}).get("localhost", {}).get("buffer_model", "traditional")
 
 
 def refuse_impossible(running: Tables, wanted: Tables) -> None:
