@@ -143,6 +143,13 @@ def test_another_spelling_is_the_same() -> None:
     assert plan(rendered(intent()), text).commands == ()
 
 
+def test_a_list_of_vlans_over_two_lines_is_one_list() -> None:
+    shown = (
+        "interface Ethernet1/1\n  switchport trunk allowed vlan 1-3,7\n  switchport trunk allowed vlan add 9,12-13\n"
+    )
+    assert tree.parse(shown) == tree.parse("interface Ethernet1/1\n  switchport trunk allowed vlan 1,2,3,7,9,12,13\n")
+
+
 def test_a_banner_and_comments_are_no_configuration() -> None:
     text = "!Time: now\nbanner motd @\ninterface Ethernet1/1\n  mtu 1\n@\nhostname x\n"
     assert tree.parse(text) == {"hostname x": {}}

@@ -68,6 +68,7 @@ INTERFACE_DEFAULTS = (
 )
 L2_BY_DEFAULT = "system default switchport"
 NUMBERS_AFTER = re.compile(r"(match dscp|match cos|switchport trunk allowed vlan) (.+)")
+ALLOWED = "switchport trunk allowed vlan"
 LEVEL = re.compile(r"(storm-control \S+ level) ([\d.]+)")
 
 
@@ -90,8 +91,20 @@ def parse(text: str) -> Tree:
         indent = len(raw) - len(raw.lstrip())
         while stack[-1][0] >= indent:
             stack.pop()
+        line = _joined(stack[-1][1], line)
         stack.append((indent, stack[-1][1].setdefault(canonical(line), {})))
     return root
+
+
+def _joined(block: Tree, line: str) -> str:
+    """A list of VLANs that is too long for a line goes on in one with ``add``: both are one line here."""
+    if not line.startswith(f"{ALLOWED} add "):
+        return line
+    first = next((one for one in block if one.startswith(f"{ALLOWED} ")), "")
+    if not first:
+        return line
+    del block[first]
+    return f"{first},{line[len(ALLOWED) + 5 :]}"
 
 
 def text(tree: Tree, depth: int = 0) -> str:
