@@ -78,7 +78,7 @@ options:
     type: path
   timeout_s:
     description:
-      - Seconds that applying a revision may take.
+      - Seconds that applying a revision may take by REST. C(nv) ends by itself, and is not stopped in the middle.
     type: int
     default: 300
   disruptive_allowed:
