@@ -29,7 +29,7 @@ BY_DSCP = {
 
 
 def rendered(system: str, **more: Any) -> str:
-    intent = {**star(), **more}
+    intent = {**star(), "lldp": {"dcbx": True}, **more}
     intent["devices"] = {"leaf1": {"os": system, "version": "10.4" if system == "nxos" else "5.15"}}
     for number, link in enumerate(intent["links"], start=1):
         link["a"] = f"leaf1:{PORTS[system].format(number)}"
