@@ -179,6 +179,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.coexistence.channe
 from ansible_collections.tickwire.fabric.plugins.module_utils.coexistence.client import Wanted, measure
 from ansible_collections.tickwire.fabric.plugins.module_utils.coexistence.figures import figures
 from ansible_collections.tickwire.fabric.plugins.module_utils.coexistence.server import Server
+from ansible_collections.tickwire.fabric.plugins.module_utils.ranges import outside
 
 LIMITS = {
     "port": (1, 65535),
@@ -217,9 +218,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = dict(module.params)
-    for name, (low, high) in LIMITS.items():
-        if not low <= given[name] <= high:
-            module.fail_json(msg=f"{name} {given[name]}: it has to be {low} to {high}")
+    wrong = outside(given, LIMITS)
+    if wrong:
+        module.fail_json(msg=wrong)
     mode = given.pop("mode")
     try:
         if mode == "server":

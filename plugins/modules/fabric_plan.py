@@ -145,7 +145,7 @@ svg_path:
 
 import json
 import os
-import tempfile
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -153,19 +153,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.fabric import plan
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import IntentError, parse_intent
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.picture import svg
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.plan_text import plan_text
-
-
-def write(path: str, text: str) -> None:
-    """Replace a file in one step, so that nobody reads half a plan."""
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".plan-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.files import write_atomic
 
 
 def main() -> None:
@@ -193,9 +181,9 @@ def main() -> None:
         if not module.check_mode:
             try:
                 os.makedirs(directory, exist_ok=True)
-                write(paths["txt"], plan_text(plan))
-                write(paths["json"], json.dumps(document, indent=2, sort_keys=True) + "\n")
-                write(paths["svg"], svg(plan.fabric, plan.findings))
+                write_atomic(Path(paths["txt"]), plan_text(plan))
+                write_atomic(Path(paths["json"]), json.dumps(document, indent=2, sort_keys=True) + "\n")
+                write_atomic(Path(paths["svg"]), svg(plan.fabric, plan.findings))
             except OSError as error:
                 module.fail_json(
                     msg="the plan cannot be written to %s: %s. Next: give a directory you may write"

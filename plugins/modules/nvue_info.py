@@ -73,7 +73,7 @@ options:
     type: path
   timeout_s:
     description:
-      - Seconds that applying a revision may take.
+      - Seconds that an answer by REST may take. C(nv) ends by itself.
     type: int
     default: 300
 """

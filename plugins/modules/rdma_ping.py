@@ -181,6 +181,7 @@ import socket
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.ranges import outside
 from ansible_collections.tickwire.fabric.plugins.module_utils.rdma import hello, pingpong, verbs
 
 LIMITS = {
@@ -212,9 +213,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     wanted = module.params
-    for name, (low, high) in LIMITS.items():
-        if not low <= wanted[name] <= high:
-            module.fail_json(msg="%s %d: it has to be %d to %d" % (name, wanted[name], low, high))
+    wrong = outside(wanted, LIMITS)
+    if wrong:
+        module.fail_json(msg=wrong)
     if wanted["gid_index"] != "auto" and not wanted["gid_index"].isdigit():
         module.fail_json(msg="gid_index %s: it has to be auto or a number" % wanted["gid_index"])
     gid_index = None if wanted["gid_index"] == "auto" else int(wanted["gid_index"])

@@ -110,25 +110,13 @@ html_path:
 import datetime
 import json
 import os
-import tempfile
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.files import write_atomic
 from ansible_collections.tickwire.fabric.plugins.module_utils.report import document as documents
 from ansible_collections.tickwire.fabric.plugins.module_utils.report import page
-
-
-def write(path: str, text: str) -> None:
-    """Replace a file in one step, so that nobody reads half a report."""
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".report-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def main() -> None:
@@ -156,8 +144,8 @@ def main() -> None:
     if not module.check_mode:
         try:
             os.makedirs(directory, exist_ok=True)
-            write(paths["json"], json.dumps(document, indent=2, sort_keys=True) + "\n")
-            write(paths["html"], html)
+            write_atomic(Path(paths["json"]), json.dumps(document, indent=2, sort_keys=True) + "\n")
+            write_atomic(Path(paths["html"]), html)
         except OSError as error:
             module.fail_json(
                 msg="the report cannot be written to %s: %s. Next: set validation_report_dir to a directory you may "

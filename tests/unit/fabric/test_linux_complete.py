@@ -130,7 +130,7 @@ def test_a_limit_changes_in_place_and_strangers_on_the_hook_stay(tmp_path: Path)
         "swp2 broadcast: at most 1000000000 bit/s, wanted at most 2000000000 bit/s",
         "swp3 broadcast: at most 100000000 bit/s, wanted at most 200000000 bit/s",
     ]
-    (left,) = found["findings"]  # type: ignore[misc]
+    (left,) = found["findings"]
     assert (left["severity"], left["rule"], left["port"]) == ("warning", "drift-unmanaged", "swp1")
     session(switch, tmp_path).apply()
     assert list(switch.ingress["swp1"]) == [(7, 1)], "no limit is wanted; the hook is not ours alone"
@@ -181,7 +181,7 @@ def test_dcb_where_the_driver_has_it(tmp_path: Path) -> None:
     assert [10, 1, " "] in here["app"]["dscp_prio"], "what is of no lane is left alone"
     assert [26, 3, " "] in here["app"]["dscp_prio"]
     assert [18, 0, " "] in here["app"]["dscp_prio"], "of a lane that the port does not carry: the default's priority"
-    assert "dcb pfc set dev swp1 prio-pfc all:off 3:on" in done["commands"]  # type: ignore[operator]
+    assert "dcb pfc set dev swp1 prio-pfc all:off 3:on" in done["commands"]
     assert not session(switch, tmp_path).check()["changed"]
     unit = (tmp_path / "etc/systemd/system/tickwire-switch.service").read_text()
     assert "ExecStart=/usr/sbin/dcb -batch /etc/tickwire/switch/dcb.batch" in unit
@@ -221,7 +221,7 @@ def test_the_way_back_is_exact_and_there_is_one(tmp_path: Path, fresh: bool) -> 
     assert state_of(switch) != before
     foretold = session(switch, tmp_path).roll_back(check=True)
     done = session(switch, tmp_path).roll_back(check=False)
-    shown = foretold["diff"][0]  # type: ignore[index]
+    shown = foretold["diff"][0]
     assert foretold["diff"] == done["diff"] and "1500" in shown["before"] and shown["after"] != shown["before"]
     assert "111" in shown["before"] and "111" not in shown["after"], "what goes and not what the intent wants"
     assert foretold["changed"] and done["changed"] and foretold["commands"] == done["commands"]
@@ -285,7 +285,7 @@ def test_what_a_change_disrupts_is_told_beforehand(tmp_path: Path) -> None:
         "swp1 changes its MTU: many drivers take the link down for it, for up to some seconds",
         "swp1 leaves VLAN 110",
         "the queues of swp1 are made anew: what waits in them is lost",
-    } <= set(told["disruptions"])  # type: ignore[arg-type]
+    } <= set(told["disruptions"])
     assert session(switch, tmp_path).check()["disruptions"] == []
 
 

@@ -27,7 +27,7 @@ def of(text: str, **more: object) -> list[str]:
 
 def test_the_template_says_what_the_context_says() -> None:
     wanted = context(parse_intent(intent()), "leaf1")
-    found = running.read(rendered(intent()), wanted["ports"])  # type: ignore[arg-type]
+    found = running.read(rendered(intent()), wanted["ports"])
     assert {key: found[key] for key in found} == {key: wanted[key] for key in found}
 
 

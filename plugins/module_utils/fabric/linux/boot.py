@@ -8,10 +8,10 @@ systemd-networkd would take the ports out of a bridge it does not know, so they 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...host.files import write_atomic
 from .dcb import Dcb, dcb_lines
 from .plan import build_lines, ingress_lines, plan
 from .state import BROADCAST_PREF, PCP_PREF, Bridge, Ingress, Port, Switch
@@ -136,14 +136,4 @@ def enable(root: Path) -> None:
 def write(files: Mapping[str, str], root: Path) -> None:
     """Write each file beside itself and rename it into place, mode 0644."""
     for name, content in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=str(path.parent), prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as out:
-                out.write(content)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, str(path))
-        except OSError:
-            os.unlink(temporary)
-            raise
+        write_atomic(root / name, content)
