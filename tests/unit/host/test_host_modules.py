@@ -23,7 +23,10 @@ ALL = [
     ("kernel_cmdline", {"isolated_cpus": "1", "tokens": ["skew_tick=1"]}),
     ("hugepages", {"pages": PAGES}),
     ("irq_affinity", {"isolated_cpus": "1"}),
-    ("roce_host_info", {"isolated_cpus": "1", "tokens": ["skew_tick=1"], "pages": PAGES}),
+    (
+        "roce_host_drift",
+        {"wanted": {"isolated_cpus": "1", "kernel_cmdline_extra": ["skew_tick=1"], "hugepages": PAGES}},
+    ),
 ]
 
 Call = Callable[..., dict[str, Any]]
@@ -52,7 +55,7 @@ def test_check_mode_writes_nothing(host: Host, call: Call, name: str, args: dict
     before = host.tree()
     result = call(name, args, check=True)
     assert "failed" not in result, result
-    assert result["changed"] == (name != "roce_host_info"), "it says that it would change something"
+    assert result["changed"] == (name != "roce_host_drift"), "it says that it would change something"
     assert host.tree() == before
     assert host.ran == []
 
@@ -105,7 +108,7 @@ def test_the_reader_finds_no_drift_after_the_writers_and_a_reboot(host: Host, ca
         ("hugepages", {"pages": [{"size": "2M", "count": 1, "node": 4}]}, "there is no such node"),
         ("hugepages", {"pages": [{"size": "4M", "count": 1}]}, "value of size must be one of: 2M, 1G"),
         ("irq_affinity", {"isolated_cpus": "9"}, "CPU 9 does not exist, this host has 0-1"),
-        ("roce_host_info", {"isolated_cpus": "0-1"}, "none is left for housekeeping"),
+        ("roce_host_drift", {"wanted": {"isolated_cpus": "0-1"}}, "none is left for housekeeping"),
     ],
 )
 def test_refusals_are_messages_and_write_nothing(

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: roce_host_info
+module: roce_host_drift
 short_description: Read the running state of a trading host and its drift
 version_added: 0.1.0
 author: Tickwire (@tickwire)
@@ -16,34 +16,12 @@ description:
     check before anything is changed, too.
   - Reads only files of C(/proc), C(/sys) and C(/boot/grub/grub.cfg). Nothing is run.
 options:
-  isolated_cpus:
-    description: CPUs that shall be isolated, as for M(tickwire.fabric.kernel_cmdline). Empty compares no CPUs.
-    type: str
-    default: ""
-  tokens:
-    description: More wanted boot parameters, as for M(tickwire.fabric.kernel_cmdline).
-    type: list
-    elements: str
-    default: []
-  pages:
-    description: Wanted hugepages, as for M(tickwire.fabric.hugepages).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      size:
-        description: Size of a page.
-        type: str
-        choices: [2M, 1G]
-        required: true
-      count:
-        description: Number of pages on this node.
-        type: int
-        required: true
-      node:
-        description: NUMA node.
-        type: int
-        default: 0
+  wanted:
+    description:
+      - All that is wanted of the host, the variables of role P(tickwire.fabric.roce_host#role) without their prefix
+        C(roce_host_). What is missing is not compared.
+    type: dict
+    default: {}
   unmovable_irqs:
     description:
       - Numbers of interrupts that cannot be moved, as M(tickwire.fabric.irq_affinity) found when it tried.
@@ -64,14 +42,15 @@ attributes:
 
 EXAMPLES = r"""
 - name: Read the running state
-  tickwire.fabric.roce_host_info:
+  tickwire.fabric.roce_host_drift:
   register: host
 
 - name: Look for drift
-  tickwire.fabric.roce_host_info:
-    isolated_cpus: 2-7
-    pages:
-      - {size: 2M, count: 512, node: 0}
+  tickwire.fabric.roce_host_drift:
+    wanted:
+      isolated_cpus: 2-7
+      hugepages:
+        - {size: 2M, count: 512, node: 0}
   register: host
   failed_when: host.drift | length > 0
 """
@@ -184,38 +163,23 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.host import state
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
 def main() -> None:
     """Arguments, one call, result."""
     module = AnsibleModule(
         argument_spec={
-            "isolated_cpus": {"type": "str", "default": ""},
-            "tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
-            "pages": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "size": {"type": "str", "choices": ["2M", "1G"], "required": True},
-                    "count": {"type": "int", "required": True},
-                    "node": {"type": "int", "default": 0},
-                },
-            },
+            "wanted": {"type": "dict", "default": {}},
             "unmovable_irqs": {"type": "list", "elements": "int"},
         },
         supports_check_mode=True,
     )
+    wanted = {**module.params["wanted"], "unmovable_irqs": module.params["unmovable_irqs"]}
     try:
-        report = state.report(
-            Path("/"),
-            module.params["isolated_cpus"],
-            module.params["pages"],
-            module.params["tokens"],
-            module.params["unmovable_irqs"],
-        )
+        report = drift.report(System(Path("/"), module.run_command), wanted)
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **report)

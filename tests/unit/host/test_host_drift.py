@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.host import grub, state
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift, grub
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 from tests.unit.host.host_tree import Host
 
 PAGES = [{"size": "2M", "count": 64, "node": 0}]
 RUNNING = "isolcpus=managed_irq,domain,1 nohz_full=1 rcu_nocbs=1 irqaffinity=0"
 
 
-def report(root: Path) -> dict:
-    return state.report(root, "1", PAGES, [])
+def report(host: Host, **wanted: object) -> dict:
+    return drift.report(System(host.root, host.run_nothing), wanted or {"isolated_cpus": "1", "hugepages": PAGES})
 
 
 def done(host: Host) -> None:
@@ -30,7 +29,7 @@ def done(host: Host) -> None:
 def test_a_fresh_host_lists_everything(host: Host) -> None:
     host.irq(24, "0-1", "virtio0-input.0", "1")
     before = host.tree()
-    found = report(host.root)
+    found = report(host)
     assert host.tree() == before
     assert found["reboot_required"]
     assert found["wanted_tokens"] == RUNNING.split()
@@ -49,7 +48,7 @@ def test_a_fresh_host_lists_everything(host: Host) -> None:
 
 def test_a_host_that_is_as_wanted_has_no_drift(host: Host) -> None:
     done(host)
-    found = report(host.root)
+    found = report(host)
     assert found["drift"] == [] and not found["reboot_required"]
     assert found["running"]["isolated_cpus"] == "1"
     assert found["running"]["hugepages"] == [
@@ -62,11 +61,11 @@ def test_a_kernel_that_ignores_a_token_is_no_pending_reboot(host: Host) -> None:
     """A kernel without NO_HZ_FULL has the token on its command line and does nothing with it."""
     done(host)
     host.boots(RUNNING, isolated="1", nohz_full="(null)")
-    found = report(host.root)
+    found = report(host)
     assert not found["reboot_required"]
-    [drift] = found["drift"]
-    assert drift["message"] == "/sys/devices/system/cpu/nohz_full: wanted '1', found ''"
-    assert not drift["pending_reboot"]
+    [item] = found["drift"]
+    assert item["message"] == "/sys/devices/system/cpu/nohz_full: wanted '1', found ''"
+    assert not item["pending_reboot"]
 
 
 @pytest.mark.parametrize(
@@ -86,22 +85,22 @@ def test_a_kernel_that_ignores_a_token_is_no_pending_reboot(host: Host) -> None:
 def test_each_thing_that_drifts_is_named(host: Host, path: str, text: str, item: str, found: str) -> None:
     done(host)
     host.write(path, text)
-    [drift] = report(host.root)["drift"]
-    assert (drift["item"], drift["found"], drift["pending_reboot"]) == (item, found, False)
+    [single] = report(host)["drift"]
+    assert (single["item"], single["found"], single["pending_reboot"]) == (item, found, False)
 
 
 def test_tokens_taken_away_make_a_reboot_due(host: Host) -> None:
     done(host)
-    found = state.report(host.root, "", [], [])
+    found = report(host, isolated_cpus="")
     assert found["drift"] == [] and found["reboot_required"]
 
 
 def test_a_host_that_cannot_be_as_wanted_is_refused(host: Host) -> None:
     with pytest.raises(HostError, match="CPU 2 does not exist"):
-        state.report(host.root, "2", [], [])
+        report(host, isolated_cpus="2")
     with pytest.raises(HostError, match="no such node"):
-        state.report(host.root, "1", [{"size": "2M", "count": 1, "node": 9}], [])
+        report(host, hugepages=[{"size": "2M", "count": 1, "node": 9}])
     (host.root / grub.UPDATE_GRUB).unlink()
     with pytest.raises(HostError, match="/usr/sbin/update-grub"):
-        state.report(host.root, "1", [], [])
-    assert state.report(host.root, "", [], [])["drift"] == []
+        report(host, isolated_cpus="1")
+    assert report(host, isolated_cpus="")["drift"] == []
