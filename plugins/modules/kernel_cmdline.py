@@ -12,7 +12,8 @@ author: Tickwire (@tickwire)
 description:
   - Keeps the wanted boot parameters in a GRUB drop-in of its own, C(/etc/default/grub.d/zz-tickwire.cfg). Packaged
     files are never edited, and parameters that other files set stay.
-  - Derives C(isolcpus), C(nohz_full), C(rcu_nocbs) and C(irqaffinity) from the isolated CPUs.
+  - Derives C(isolcpus), C(nohz_full), C(rcu_nocbs) and C(irqaffinity) from the isolated CPUs. What needs no boot
+    parameter is set by M(tickwire.fabric.cpu_isolation).
   - Runs C(update-grub) only when something changed, then reads every menu entry of C(/boot/grub/grub.cfg) back. When
     an entry does not carry the wanted parameters the former drop-in is put back and the module fails. Recovery
     entries stay without them.
@@ -35,6 +36,20 @@ options:
   split_siblings:
     description:
       - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
+    type: bool
+    default: false
+  isolation:
+    description:
+      - How the scheduler is kept off the isolated CPUs. V(boot) does it by C(isolcpus=domain), V(partition) by an
+        isolated partition of the cpuset controller, which needs no reboot.
+      - V(auto) takes the partition where the kernel has them and O(whole_processes) is set, else V(boot).
+    type: str
+    choices: [auto, partition, boot]
+    default: auto
+  whole_processes:
+    description:
+      - What uses isolated CPUs runs there with all its threads. A partition holds whole processes only. The engine of
+        this collection has threads on housekeeping CPUs as well.
     type: bool
     default: false
   tokens:
@@ -138,6 +153,8 @@ def main() -> None:
             "isolated_cpus": {"type": "str", "default": ""},
             "housekeeping_per_node": {"type": "int", "default": 0},
             "split_siblings": {"type": "bool", "default": False},
+            "isolation": {"type": "str", "choices": ["auto", "partition", "boot"], "default": "auto"},
+            "whole_processes": {"type": "bool", "default": False},
             "tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },

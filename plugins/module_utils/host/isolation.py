@@ -10,6 +10,7 @@ from .cmdline import Token, parse_wanted
 from .cpulist import format_cpu_list, parse_cpu_list
 from .cpus import cores, nodes, online_cpus, present_cpus, read_cpu_set, siblings
 from .errors import HostError
+from .isolation_way import BOOT, PARTITION, choose
 from .part import Wanted
 from .system import System
 
@@ -98,13 +99,16 @@ def _check(system: System, text: str, split_siblings: bool) -> frozenset[int]:
     return isolated
 
 
-def isolation_tokens(isolated: frozenset[int], present: frozenset[int]) -> list[Token]:
-    """Boot parameters that keep tasks, managed and new interrupts, the tick and RCU callbacks off the isolated CPUs."""
+def isolation_tokens(isolated: frozenset[int], present: frozenset[int], way: str = BOOT) -> list[Token]:
+    """Boot parameters that keep tasks, managed and new interrupts, the tick and RCU callbacks off the isolated CPUs.
+
+    A partition keeps the tasks off itself, and needs no reboot; ``domain`` is for the way ``boot`` only.
+    """
     if not isolated:
         return []
     cpus = format_cpu_list(isolated)
     return [
-        Token("isolcpus", f"managed_irq,domain,{cpus}"),
+        Token("isolcpus", f"managed_irq,{cpus}" if way == PARTITION else f"managed_irq,domain,{cpus}"),
         Token("nohz_full", cpus),
         Token("rcu_nocbs", cpus),
         Token("irqaffinity", format_cpu_list(present - isolated)),
@@ -113,7 +117,8 @@ def isolation_tokens(isolated: frozenset[int], present: frozenset[int]) -> list[
 
 def wanted_tokens(system: System, wanted: Wanted) -> list[Token]:
     """All boot parameters that are wanted on this host: those of the isolated CPUs, then the user's, in their order."""
-    derived = isolation_tokens(isolated_cpus(system, wanted), present_cpus(system))
+    isolated = isolated_cpus(system, wanted)
+    derived = isolation_tokens(isolated, present_cpus(system), choose(system, wanted).name if isolated else BOOT)
     extra = wanted.get("kernel_cmdline_extra") or []
     try:
         own = parse_wanted(extra)
@@ -125,7 +130,7 @@ def wanted_tokens(system: System, wanted: Wanted) -> list[Token]:
             raise HostError(
                 "kernel command line token",
                 str(token),
-                f"{token.key} is derived from isolated_cpus '{derived[1].value}' and would be there twice",
+                f"{token.key} is derived from isolated_cpus '{format_cpu_list(isolated)}' and would be there twice",
                 "take one of the two away",
             )
     return derived + own

@@ -9,7 +9,7 @@ from .. import grub
 from ..cmdline import Token, differences
 from ..cpulist import format_cpu_list
 from ..cpus import read_cpu_set
-from ..isolation import isolated_cpus, wanted_tokens
+from ..isolation import wanted_tokens
 from ..part import Drift, Part, Wanted
 from ..system import System
 
@@ -30,18 +30,10 @@ def check(system: System, wanted: Wanted) -> None:
 
 
 def drift(system: System, wanted: Wanted, rebooting: bool) -> list[Drift]:
-    """Boot parameters, and what the kernel made of those that isolate."""
-    found = [
+    return [
         Drift(f"kernel command line {item.key}", item.wanted, item.found, rebooting)
         for item in differences(grub.read_running(system.root), tokens(system, wanted))
     ]
-    isolated = isolated_cpus(system, wanted)
-    for name in ("isolated", "nohz_full") if isolated else ():
-        cpus = read_cpu_set(system.root, name)
-        if cpus != isolated:
-            item = f"/sys/devices/system/cpu/{name}"
-            found.append(Drift(item, format_cpu_list(isolated), format_cpu_list(cpus), rebooting))
-    return found
 
 
 def running(system: System, dummy: Wanted) -> dict[str, Any]:
