@@ -12,7 +12,8 @@ author: Tickwire (@tickwire)
 description:
   - Keeps the wanted boot parameters in a GRUB drop-in of its own, C(/etc/default/grub.d/zz-tickwire.cfg). Packaged
     files are never edited, and parameters that other files set stay.
-  - Derives C(isolcpus), C(nohz_full), C(rcu_nocbs) and C(irqaffinity) from the isolated CPUs.
+  - Derives C(isolcpus), C(nohz_full), C(rcu_nocbs) and C(irqaffinity) from the isolated CPUs. What needs no boot
+    parameter is set by M(tickwire.fabric.cpu_isolation).
   - Runs C(update-grub) only when something changed, then reads every menu entry of C(/boot/grub/grub.cfg) back. When
     an entry does not carry the wanted parameters the former drop-in is put back and the module fails. Recovery
     entries stay without them.
@@ -25,6 +26,32 @@ options:
       - CPU 0 stays a housekeeping CPU and is refused, and so are CPUs that the host has not.
     type: str
     default: ""
+  housekeeping_per_node:
+    description:
+      - Isolate all online CPUs but this many cores of each NUMA node, the first ones, with all their SMT siblings. The
+        core of CPU 0 stays a housekeeping core in any case.
+      - An alternative to O(isolated_cpus). V(0) leaves it out.
+    type: int
+    default: 0
+  split_siblings:
+    description:
+      - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
+    type: bool
+    default: false
+  isolation:
+    description:
+      - How the scheduler is kept off the isolated CPUs. V(boot) does it by C(isolcpus=domain), V(partition) by an
+        isolated partition of the cpuset controller, which needs no reboot.
+      - V(auto) takes the partition where the kernel has them and O(whole_processes) is set, else V(boot).
+    type: str
+    choices: [auto, partition, boot]
+    default: auto
+  whole_processes:
+    description:
+      - What uses isolated CPUs runs there with all its threads. A partition holds whole processes only. The engine of
+        this collection has threads on housekeeping CPUs as well.
+    type: bool
+    default: false
   tokens:
     description:
       - More boot parameters, one per item, kept in this order. A value with a blank is quoted by the module.
@@ -116,6 +143,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host import grub
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import format_cmdline
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import wanted_tokens
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
 def main() -> None:
@@ -123,17 +151,21 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "isolated_cpus": {"type": "str", "default": ""},
+            "housekeeping_per_node": {"type": "int", "default": 0},
+            "split_siblings": {"type": "bool", "default": False},
+            "isolation": {"type": "str", "choices": ["auto", "partition", "boot"], "default": "auto"},
+            "whole_processes": {"type": "bool", "default": False},
             "tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
         supports_check_mode=True,
     )
-    root = Path("/")
+    system = System(Path("/"), module.run_command)
     try:
         wanted = []
         if module.params["state"] == "present":
-            wanted = wanted_tokens(root, module.params["isolated_cpus"], module.params["tokens"])
-        result = grub.apply_cmdline(root, module.run_command, wanted, module.check_mode)
+            wanted = wanted_tokens(system, {**module.params, "kernel_cmdline_extra": module.params["tokens"]})
+        result = grub.apply_cmdline(system.root, system.run, wanted, module.check_mode)
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))
     path = "/" + grub.DROP_IN

@@ -81,6 +81,51 @@ running:
       description: CPUs whose tick stops.
       type: str
       sample: "1"
+    isolation:
+      description: How the CPUs are isolated, and what the cgroups, workqueues and kernel threads show of it.
+      type: dict
+      contains:
+        way:
+          description: The chosen way, V(partition) or V(boot). Empty where no CPU is to be isolated.
+          type: str
+          sample: boot
+        reason:
+          description: Why this way was chosen.
+          type: str
+          sample: a partition holds whole processes, and whole_processes is not set
+        partition:
+          description: What the kernel says of the partition of C(tickwire.slice). Empty where there is none.
+          type: str
+          sample: isolated
+        partition_cpus:
+          description: CPUs in isolated partitions.
+          type: str
+          sample: "1"
+        slices:
+          description: CPUs of each top-level unit of systemd that has a cpuset.
+          type: dict
+          sample: {"system.slice": "0"}
+        workqueue_cpus:
+          description: CPUs of the unbound workqueues.
+          type: str
+          sample: "0"
+        kernel_threads:
+          description: Kernel threads that may be moved and may run on isolated CPUs and on others.
+          type: list
+          elements: dict
+          contains:
+            pid:
+              description: Number of the thread.
+              type: int
+              sample: 45
+            name:
+              description: Its name.
+              type: str
+              sample: kswapd0
+            cpus:
+              description: CPUs on which it may run.
+              type: str
+              sample: 0-1
     hugepages:
       description: Hugepages per node and size.
       type: list
