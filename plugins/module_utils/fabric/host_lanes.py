@@ -19,7 +19,7 @@ ECT0 = 0b10
 
 
 def host_lanes(fabric: Fabric, device: str) -> dict[str, dict[str, Any]]:
-    """By interface of the host ``device``: ``mtu``, ``dcb`` and ``roce``; empty for a switch and where no link names it."""
+    """By interface of the host: ``mtu``, ``dcb`` and ``roce``; empty for a switch and for what no link names."""
     if device not in fabric.devices or fabric.devices[device].is_switch:
         return {}
     found = {}
