@@ -18,19 +18,19 @@ description:
   - What a driver has no support for is reported with the reason. Values from before the first change are kept in
     C(/var/lib/tickwire/host-before.json), and fields that are no longer wanted go back to them.
   - DCB is lost with a reboot and some link events. The units of role C(roce_host) set it again.
-  - Agents that would compete are reported with what to do, such as lldpad, LLDP in the NIC's firmware, DCBX sent by lldpd,
-    and global pause.
+  - Agents that would compete are reported with what to do, such as lldpad, LLDP in the NIC's firmware, DCBX sent by
+    lldpd, and global pause.
 options:
   interfaces:
     description:
       - What is wanted, by name of the interface. Filter P(tickwire.fabric.host_lanes#filter) makes it from the intent.
         Keys that are missing are left alone.
-      - C(pfc) is the list of priorities that pause, C(prio_tc) the traffic class of each of the eight priorities, C(tsa)
-        (V(strict) or V(ets)) and C(bw) (percent) of each of the eight traffic classes, C(dscp) a list of entries with
-        C(dscp) and C(priority), C(trust) V(dscp) or V(pcp).
+      - C(pfc) is the list of priorities that pause. C(prio_tc) is the traffic class of each of the eight priorities.
+        C(tsa) (V(strict) or V(ets)) and C(bw) (percent) are of each of the eight traffic classes.
+      - C(dscp) is a list of entries with C(dscp) and C(priority). C(trust) is V(dscp) or V(pcp).
       - C(maxrate) is a list of entries with C(tc) and C(mbps), 0 for no limit. Drivers round it, mlx5 to 100 Mbit/s.
-      - C(prio_buffer) is the receive buffer of each of the eight priorities, C(buffers) a list of entries with C(buffer)
-        and C(size_bytes). Many drivers size them well by themselves, and stop doing so once they are set.
+      - C(prio_buffer) is the receive buffer of each of the eight priorities, C(buffers) a list of entries with
+        C(buffer) and C(size_bytes). Many drivers size them well by themselves, and stop doing so once they are set.
       - C(headroom_bytes) is what the buffer of a pausing priority has to have at least. A smaller one is a finding.
     type: dict
     default: {}
@@ -42,8 +42,9 @@ options:
     default: false
   stop_firmware_agents:
     description:
-      - Switch the LLDP agent in the NIC's firmware off by its private flag (C(fw-lldp-agent) of ice, C(disable-fw-lldp) of
-        i40e). Traffic of the interface stops for a moment then. The flag stays when the interface is no longer named.
+      - Switch the LLDP agent in the NIC's firmware off by its private flag, which is C(fw-lldp-agent) of ice and
+        C(disable-fw-lldp) of i40e. Traffic of the interface stops for a moment then. The flag stays when the
+        interface is no longer named.
     type: bool
     default: false
 attributes:
@@ -85,13 +86,13 @@ unsupported:
   description: What has no support, by interface, with the reason.
   returned: success
   type: dict
-  sample: {"ens4": {"maxrate": "'/usr/sbin/dcb -N -j maxrate show dev ens4' failed with 1: Attribute not found: Success"}}
+  sample: {"ens4": {"pfc": "'/usr/sbin/dcb -N -j pfc show dev ens4' failed with 1: Operation not supported"}}
 findings:
   description: Who else sets DCB or spoils it, and what to do.
   returned: success
   type: list
   elements: str
-  sample: ["lldpad runs and sets DCB from what the switch says. Stop it for good: systemctl disable --now lldpad.service"]
+  sample: ["lldpad runs and sets DCB from what the switch says. Stop it for good: systemctl disable --now lldpad"]
 """
 
 from pathlib import Path

@@ -16,6 +16,7 @@ from ...dcb import DcbError, NotSupported
 from ..before import read_before, write_before
 from ..errors import HostError
 from ..system import System
+from .rivals import firmware_agents, global_pause
 from .running import Running, Tool, different
 from .wanted import GROUPS, NEEDED, parse_interfaces
 
@@ -91,7 +92,7 @@ def apply_dcb(system: System, interfaces: Mapping[str, Any] | None, required: bo
         if isinstance(error, HostError) and not failed:
             raise
         rest = f"; not put back: {'; '.join(failed)}" if failed else ""
-        raise HostError("dcb", work.at, f"{error}{rest}", "everything else is as it was before") from error
+        raise HostError("dcb", work.at, f"{error}{rest}") from error
     work.remember(wanted)
     return work.result
 
@@ -104,8 +105,7 @@ def reapply(system: System, wanted: Mapping[str, Any], interface: str) -> list[s
     work = Work(system, False, read_kept(system))
     fields = parse_interfaces({interface: given})[interface]
     work.interface(interface, fields, False)
-    if work.result.changed:
-        work.prove(interface, fields)
+    work.prove(interface, fields)
     return [
         f"dcb {name} of {interface}: {json.dumps(work.result.before[interface][name])} -> {json.dumps(value)}"
         for name, value in work.result.after.get(interface, {}).items()
@@ -156,6 +156,8 @@ class Work:
                 except NotSupported as error:
                     unsupported[group] = str(error)
                     continue
+                except DcbError as error:
+                    raise _refused(self.system, name, group, target, error) from error
                 self.done.append((name, group, old))
             self.result.changed = True
             self.result.before.setdefault(name, {}).update({f"{group} {item}": old[item] for item in target})
@@ -170,7 +172,7 @@ class Work:
 
     def prove(self, name: str, fields: Mapping[str, Mapping[str, Any]]) -> None:
         """Read back; HostError names the first field which the driver did not keep."""
-        if self.check:
+        if self.check or name not in self.result.before:
             return
         running = read_wanted(self.tool, name, fields)
         skip = self.result.unsupported.get(name, {})
@@ -221,6 +223,19 @@ class Work:
             for item in items
         }
         self._write_kept({key: value for key, value in self.kept.items() if key in ours})
+
+
+def _refused(system: System, name: str, group: str, target: Mapping[str, Any], error: DcbError) -> HostError:
+    """Why a driver refuses, where that is known."""
+    pause = global_pause(system, name) if target.get("pfc") else []
+    if pause:
+        rule = f"global pause is on ({', '.join(pause)}), which excludes pauses by priority ({error})"
+        return HostError(f"dcb {group} of {name}", target, rule, "turn it off with pause in roce_host_nics")
+    firmware = firmware_agents(system, name)
+    if firmware:
+        rule = f"the NIC's firmware has DCB (private flag {', '.join(firmware)}): {error}"
+        return HostError(f"dcb {group} of {name}", target, rule, "set stop_firmware_agents")
+    return HostError(f"dcb {group} of {name}", target, str(error), "look at the driver's messages in dmesg")
 
 
 def _check_capacity(name: str, fields: Mapping[str, Mapping[str, Any]], running: Running) -> None:

@@ -63,6 +63,7 @@ class Tool:
                 found.state[group] = self._fields(group, shown)
             except NotSupported as error:
                 found.unsupported[group] = str(error)
+                continue
             except (DcbError, KeyError, TypeError, ValueError) as error:
                 raise HostError(f"dcb {group}", interface, f"it can not be read: {error}") from error
             for name in ("pfc_cap", "ets_cap"):
