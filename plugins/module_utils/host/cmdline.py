@@ -20,6 +20,8 @@ _ADDITIVE = frozenset({"console", "earlycon", "earlyprintk", "modprobe.blacklist
 _REFUSED = re.compile(r"""[`$\\"'\x00-\x1f\x7f]""")
 #: Characters that GRUB's script language splits a line at when they stand outside quotes.
 _QUOTED = re.compile(r"[\s;&|<>(){}#]")
+#: What YAML's booleans and null become as text; no kernel parameter takes them in this spelling.
+_YAML = frozenset({"True", "False", "None"})
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ def parse_wanted(items: Iterable[str]) -> list[Token]:
                     f"kernel command line token '{item}': the character {bad.group()!r} cannot be carried "
                     "through GRUB's configuration unchanged"
                 )
+        if {found[0].key, found[0].value} & _YAML:
+            raise ValueError(
+                f"kernel command line token '{item}': YAML makes this of a bare on, off, yes, no, true, false or null; "
+                "put the whole token in quotes"
+            )
         if _QUOTED.search(found[0].key):
             raise ValueError(
                 f"kernel command line token '{item}': a parameter name has no blank and none of ;&|<>(){{}}#"
