@@ -15,7 +15,7 @@ from itertools import groupby
 #: Keys whose tokens only mean something in their order relative to each other: they are compared as one sequence.
 _ORDERED = {"hugepagesz": "hugepages", "hugepages": "hugepages", "default_hugepagesz": "hugepages"}
 #: Keys of which every token adds one thing more: it is enough that ours are among the others.
-_ADDITIVE = frozenset({"console", "earlycon", "earlyprintk", "modprobe.blacklist", "module_blacklist"})
+ADDITIVE = frozenset({"console", "earlycon", "earlyprintk", "modprobe.blacklist", "module_blacklist"})
 #: Characters that the shell of /etc/default/grub, GRUB's own or the kernel would take for something else.
 _REFUSED = re.compile(r"""[`$\\"'\x00-\x1f\x7f]""")
 #: Characters that GRUB's script language splits a line at when they stand outside quotes.
@@ -144,7 +144,7 @@ def differences(found: Sequence[Token], wanted: Sequence[Token]) -> list[Differe
     for name in dict.fromkeys(family(token) for token in wanted):
         ours = [token for token in wanted if family(token) == name]
         theirs = [token for token in found if family(token) == name]
-        if name in _ADDITIVE:
+        if name in ADDITIVE:
             there = {token.same for token in theirs}
             equal = all(token.same in there for token in ours)
         else:

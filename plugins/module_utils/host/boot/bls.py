@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..cmdline import Token, differences, family, format_cmdline, parse_cmdline
+from ..cmdline import ADDITIVE, Token, differences, family, format_cmdline, parse_cmdline
 from ..errors import HostError
 from ..files import read_text
 from ..system import System
@@ -79,9 +79,11 @@ def read_entries(root: Path) -> list[MenuEntry]:
 
 
 def without(tokens: Iterable[Token], others: Iterable[Token]) -> list[Token]:
-    """The tokens whose key (or ordered family) none of the others has."""
-    names = {family(token) for token in others}
-    return [token for token in tokens if family(token) not in names]
+    """The tokens whose key (or ordered family) none of the others has; of consoles and the like only the same go."""
+    others = list(others)
+    names = {family(token) for token in others} - ADDITIVE
+    same = {token.same for token in others}
+    return [token for token in tokens if family(token) not in names and token.same not in same]
 
 
 def to_set(entries: Sequence[MenuEntry], wanted: Sequence[Token], ours: Sequence[Token]) -> list[Token]:
@@ -96,7 +98,7 @@ def to_set(entries: Sequence[MenuEntry], wanted: Sequence[Token], ours: Sequence
         mine = [token for token in wanted if family(token) == name]
         for entry in managed:
             found = [token for token in foreign[entry.name] if family(token) == name]
-            if found and differences(found, mine):
+            if found and name not in ADDITIVE and differences(found, mine):
                 raise HostError(
                     "boot entry",
                     entry.title,
@@ -110,11 +112,11 @@ def to_set(entries: Sequence[MenuEntry], wanted: Sequence[Token], ours: Sequence
 
 def outdated(entries: Sequence[MenuEntry], add: Sequence[Token], gone: Sequence[Token]) -> list[MenuEntry]:
     """Entries of ours that lack a token of ``add`` or have one of the keys that ``gone`` takes away."""
-    names = {family(token) for token in gone}
     return [
         entry
         for entry in entries
-        if entry.ours and (differences(entry.tokens, add) or any(family(token) in names for token in entry.tokens))
+        if entry.ours
+        and (differences(entry.tokens, add) or len(without(entry.tokens, gone)) != len(entry.tokens))
     ]
 
 
@@ -131,11 +133,19 @@ def update_entries(system: System, names: Sequence[str], add: Sequence[Token], g
             if name not in indexes:
                 raise HostError("grubby", name, "it does not list this entry", "run grubby --info=ALL on the host")
             command = [grubby, f"--env={block.name}", f"--update-kernel={indexes[name]}"]
+            arguments = [*_beside(system, name, [*add, *gone]), *add]
             if gone:
                 command.append("--remove-args=" + " ".join(dict.fromkeys(token.key for token in gone)))
-            if add:
-                command.append("--args=" + format_cmdline(add))
+            if arguments:
+                command.append("--args=" + format_cmdline(arguments))
             _run(system, command)
+
+
+def _beside(system: System, name: str, ours: Sequence[Token]) -> list[Token]:
+    """Other people's consoles and the like in this entry: grubby would take them away with ours."""
+    fields = entry_fields(read_text(system.path(f"{ENTRIES}/{name}.conf")) or "")
+    names = {family(token) for token in ours} & ADDITIVE
+    return [token for token in without(parse_cmdline(fields.get("options", "")), ours) if family(token) in names]
 
 
 def read_indexes(text: str) -> dict[str, str]:

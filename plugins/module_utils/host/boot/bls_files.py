@@ -6,17 +6,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..cmdline import Token, family, format_cmdline, parse_cmdline
+from ..cmdline import Token, format_cmdline, parse_cmdline
 from ..errors import HostError
 from ..files import read_text
 from ..system import System
+from .bls import without
 
 #: What kernel-install gives a new kernel (RHEL 9 and later; without it: what the running kernel was started with).
 KERNEL_CMDLINE = "etc/kernel/cmdline"
 #: What grub2-mkconfig writes into every entry (RHEL 9.0 to 9.2, and later ones with --update-bls-cmdline).
 DEFAULT_GRUB = "etc/default/grub"
 
-_LINE = re.compile(r"""^(GRUB_CMDLINE_LINUX=)(["']?)([^"'`\\]*)\2[ \t]*$""", re.MULTILINE)
+_LINE = re.compile(r"""^(GRUB_CMDLINE_LINUX=)(["']?)([^"'`\\\n]*)\2[ \t]*$""", re.MULTILINE)
 _ANY = re.compile(r"^\s*(export\s+)?GRUB_CMDLINE_LINUX=", re.MULTILINE)
 #: What the boot loader adds by itself.
 _LOADERS = ("BOOT_IMAGE", "initrd")
@@ -24,8 +25,7 @@ _LOADERS = ("BOOT_IMAGE", "initrd")
 
 def edited(tokens: Sequence[Token], add: Sequence[Token], gone: Sequence[Token]) -> list[Token]:
     """The tokens with those of ``gone`` taken away and those of ``add`` at the end, as grubby does."""
-    names = {family(token) for token in [*add, *gone]}
-    return [token for token in tokens if family(token) not in names] + list(add)
+    return [*without(tokens, [*add, *gone]), *add]
 
 
 def new_kernel_cmdline(system: System, running: Sequence[Token], add: Sequence[Token], gone: Sequence[Token]) -> str:

@@ -86,28 +86,31 @@ def apply_cmdline(system: System, wanted: Sequence[Token], check: bool) -> Cmdli
         entries = bls.read_entries(system.root)
         return CmdlineResult(entries=entries, reboot_required=needs_reboot(read_running(system.root), entries, []))
     check_supported(system.root, wanted)
-    with _recorded(system, before, wanted, check):
-        return _apply_bls(system, wanted, before, check)
+    add = bls.to_set(bls.read_entries(system.root), wanted, before)
+    with _recorded(system, before, add, check):
+        return _apply_bls(system, wanted, before, add, check)
 
 
-def _apply_bls(system: System, wanted: Sequence[Token], before: Sequence[Token], check: bool) -> CmdlineResult:
+def _apply_bls(
+    system: System, wanted: Sequence[Token], before: Sequence[Token], add: Sequence[Token], check: bool
+) -> CmdlineResult:
+    """``add`` is what of ``wanted`` is ours to set."""
     root = system.root
     entries = bls.read_entries(root)
-    add = bls.to_set(entries, wanted, before)
     gone = bls.without(before, add)
-    result = CmdlineResult(before=list(before), after=list(wanted), entries=entries)
+    result = CmdlineResult(before=list(before), after=list(add), entries=entries)
     names = [entry.name for entry in bls.outdated(entries, add, gone)]
     texts_now: dict[str, str | None] = {
         bls_files.KERNEL_CMDLINE: bls_files.new_kernel_cmdline(system, without_trial(read_running(root)), add, gone),
         bls_files.DEFAULT_GRUB: bls_files.new_default_grub(system, add, gone),
     }
-    created = bls_files.KERNEL_CMDLINE in read_record(system).created
-    if not wanted and created:
+    missing = read_text(system.path(bls_files.KERNEL_CMDLINE)) is None
+    if not add and (missing or bls_files.KERNEL_CMDLINE in read_record(system).created):
         texts_now[bls_files.KERNEL_CMDLINE] = None
     files = {name: text for name, text in texts_now.items() if read_text(system.path(name)) != text}
     result.changed = bool(names or files)
     if result.changed and not check:
-        if bls_files.KERNEL_CMDLINE in files and read_text(system.path(bls_files.KERNEL_CMDLINE)) is None:
+        if bls_files.KERNEL_CMDLINE in files and missing:
             record = read_record(system)
             record.created = [bls_files.KERNEL_CMDLINE]
             write_record(system, record)

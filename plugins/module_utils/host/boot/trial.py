@@ -112,7 +112,7 @@ def confirm(system: System, check: bool) -> bool:
     if state == FELL_BACK or missing:
         raise give_up(system, check, "; ".join(f"'{item.found}' for '{item.wanted}'" for item in missing))
     if not check:
-        record.former = record.trial.tried
+        record.former = record.tokens
         write_record(system, record)
         disarm(system)
         forget_failed(system)
