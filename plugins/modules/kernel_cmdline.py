@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kernel_cmdline
-short_description: Set the kernel command line of the next boot, read it back, and try it before it is kept
+short_description: Set the kernel command line of the next boot and read it back
 version_added: 0.1.0
 author: Tickwire (@tickwire)
 description:

@@ -84,7 +84,7 @@ class BootHost(Host):
         """A kernel was started: it has a new boot id and this command line."""
         self.boots_made += 1
         self.write("proc/sys/kernel/random/boot_id", f"boot-{self.boots_made}\n")
-        line = re.sub(r"\$\S+ ?", "", arguments).strip()
+        line = " ".join(word for word in arguments.split() if not word.startswith("$"))
         self.write("proc/cmdline", f"BOOT_IMAGE={kernel} {line}\n")
         panic = re.search(r"(?:^| )panic=(\d+)", line)
         self.write("proc/sys/kernel/panic", (panic.group(1) if panic else "0") + "\n")

@@ -115,8 +115,7 @@ def outdated(entries: Sequence[MenuEntry], add: Sequence[Token], gone: Sequence[
     return [
         entry
         for entry in entries
-        if entry.ours
-        and (differences(entry.tokens, add) or len(without(entry.tokens, gone)) != len(entry.tokens))
+        if entry.ours and (differences(entry.tokens, add) or len(without(entry.tokens, gone)) != len(entry.tokens))
     ]
 
 
