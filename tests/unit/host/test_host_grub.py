@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import grub
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot import loader
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import Token, parse_cmdline, parse_wanted
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import wanted_tokens
@@ -144,13 +145,19 @@ def test_quoted_values_pass_the_shell_and_the_menu(host: Host) -> None:
     assert grub.parse_drop_in(host.read(grub.DROP_IN)) == wanted
 
 
+def test_tokens_that_an_interrupted_removal_left_are_taken_away(host: Host) -> None:
+    """The drop-in is gone and update-grub never ran: the entries still have them."""
+    loader.apply_cmdline(System(host.root, host.run), WANTED, check=False)
+    (host.root / grub.DROP_IN).unlink()
+    result = loader.apply_cmdline(System(host.root, host.run), [], check=False)
+    assert result.changed and "isolcpus" not in host.read(grub.GRUB_CFG)
+    assert not loader.apply_cmdline(System(host.root, host.run_nothing), [], check=False).changed
+
+
 def test_other_hosts_are_refused_with_the_reason(host: Host) -> None:
     (host.root / grub.UPDATE_GRUB).unlink()
     with pytest.raises(HostError, match="Install grub2-common"):
-        grub.apply_cmdline(host.root, host.run_nothing, WANTED, check=False)
-    host.write("etc/redhat-release", "Rocky Linux release 9.4\n")
-    with pytest.raises(HostError, match="come with a later release"):
-        grub.apply_cmdline(host.root, host.run_nothing, WANTED, check=False)
+        loader.apply_cmdline(System(host.root, host.run_nothing), WANTED, check=False)
     assert not (host.root / grub.DROP_IN).exists()
 
 
