@@ -21,9 +21,21 @@ description:
     after that.
 options:
   isolated_cpus:
-    description: CPUs that no interrupt shall fire on, as a kernel CPU list. With an empty list nothing is done.
+    description: CPUs that no interrupt shall fire on, as a kernel CPU list. With none nothing is done.
     type: str
-    required: true
+    default: ""
+  housekeeping_per_node:
+    description:
+      - Isolate all online CPUs but this many cores of each NUMA node, the first ones, with all their SMT siblings. The
+        core of CPU 0 stays a housekeeping core in any case.
+      - An alternative to O(isolated_cpus). V(0) leaves it out.
+    type: int
+    default: 0
+  split_siblings:
+    description:
+      - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description:
@@ -99,21 +111,26 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import irq
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpulist import format_cpu_list
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpus import present_cpus
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import check_isolated, read_cpu_set
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import isolated_cpus
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
 def main() -> None:
     """Arguments, one call, result."""
     module = AnsibleModule(
-        argument_spec={"isolated_cpus": {"type": "str", "required": True}},
+        argument_spec={
+            "isolated_cpus": {"type": "str", "default": ""},
+            "housekeeping_per_node": {"type": "int", "default": 0},
+            "split_siblings": {"type": "bool", "default": False},
+        },
         supports_check_mode=True,
     )
-    root = Path("/")
+    system = System(Path("/"), module.run_command)
     try:
-        present = read_cpu_set(root, "present")
-        isolated = check_isolated(module.params["isolated_cpus"], present)
-        result = irq.apply_irq_affinity(root, isolated, present, module.check_mode)
+        isolated = isolated_cpus(system, module.params)
+        result = irq.apply_irq_affinity(system.root, isolated, present_cpus(system), module.check_mode)
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))
     moved = [

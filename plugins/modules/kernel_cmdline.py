@@ -25,6 +25,18 @@ options:
       - CPU 0 stays a housekeeping CPU and is refused, and so are CPUs that the host has not.
     type: str
     default: ""
+  housekeeping_per_node:
+    description:
+      - Isolate all online CPUs but this many cores of each NUMA node, the first ones, with all their SMT siblings. The
+        core of CPU 0 stays a housekeeping core in any case.
+      - An alternative to O(isolated_cpus). V(0) leaves it out.
+    type: int
+    default: 0
+  split_siblings:
+    description:
+      - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
+    type: bool
+    default: false
   tokens:
     description:
       - More boot parameters, one per item, kept in this order. A value with a blank is quoted by the module.
@@ -116,6 +128,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host import grub
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import format_cmdline
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import wanted_tokens
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
 def main() -> None:
@@ -123,17 +136,19 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "isolated_cpus": {"type": "str", "default": ""},
+            "housekeeping_per_node": {"type": "int", "default": 0},
+            "split_siblings": {"type": "bool", "default": False},
             "tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
         supports_check_mode=True,
     )
-    root = Path("/")
+    system = System(Path("/"), module.run_command)
     try:
         wanted = []
         if module.params["state"] == "present":
-            wanted = wanted_tokens(root, module.params["isolated_cpus"], module.params["tokens"])
-        result = grub.apply_cmdline(root, module.run_command, wanted, module.check_mode)
+            wanted = wanted_tokens(system, {**module.params, "kernel_cmdline_extra": module.params["tokens"]})
+        result = grub.apply_cmdline(system.root, system.run, wanted, module.check_mode)
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))
     path = "/" + grub.DROP_IN

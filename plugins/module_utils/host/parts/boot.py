@@ -8,14 +8,15 @@ from typing import Any
 from .. import grub
 from ..cmdline import Token, differences
 from ..cpulist import format_cpu_list
-from ..isolation import check_isolated, read_cpu_set, wanted_tokens
+from ..cpus import read_cpu_set
+from ..isolation import isolated_cpus, wanted_tokens
 from ..part import Drift, Part, Wanted
 from ..system import System
 
 
 def tokens(system: System, wanted: Wanted) -> list[Token]:
     """All boot parameters that are wanted on this host; HostError when they cannot be."""
-    return wanted_tokens(system.root, wanted.get("isolated_cpus", ""), wanted.get("kernel_cmdline_extra", []))
+    return wanted_tokens(system, wanted)
 
 
 def rebooting(system: System, wanted: Wanted) -> bool:
@@ -34,7 +35,7 @@ def drift(system: System, wanted: Wanted, rebooting: bool) -> list[Drift]:
         Drift(f"kernel command line {item.key}", item.wanted, item.found, rebooting)
         for item in differences(grub.read_running(system.root), tokens(system, wanted))
     ]
-    isolated = check_isolated(wanted.get("isolated_cpus", ""), read_cpu_set(system.root, "present"))
+    isolated = isolated_cpus(system, wanted)
     for name in ("isolated", "nohz_full") if isolated else ():
         cpus = read_cpu_set(system.root, name)
         if cpus != isolated:

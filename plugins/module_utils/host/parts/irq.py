@@ -7,26 +7,23 @@ from typing import Any
 
 from .. import irq
 from ..cpulist import format_cpu_list
-from ..isolation import check_isolated, read_cpu_set
+from ..cpus import present_cpus
+from ..isolation import isolated_cpus
 from ..part import Drift, Part, Wanted
 from ..system import System
 
 
-def _isolated(system: System, wanted: Wanted) -> frozenset[int]:
-    return check_isolated(wanted.get("isolated_cpus", ""), read_cpu_set(system.root, "present"))
-
-
 def _strayed(system: System, wanted: Wanted) -> list[irq.Irq]:
-    return irq.on_isolated(irq.read_irqs(system.root), _isolated(system, wanted), wanted.get("unmovable_irqs"))
+    return irq.on_isolated(irq.read_irqs(system.root), isolated_cpus(system, wanted), wanted.get("unmovable_irqs"))
 
 
 def check(system: System, wanted: Wanted) -> None:
-    _isolated(system, wanted)
+    isolated_cpus(system, wanted)
 
 
 def drift(system: System, wanted: Wanted, dummy: bool) -> list[Drift]:
-    isolated = _isolated(system, wanted)
-    within = f"within {format_cpu_list(read_cpu_set(system.root, 'present') - isolated)}"
+    isolated = isolated_cpus(system, wanted)
+    within = f"within {format_cpu_list(present_cpus(system) - isolated)}"
     default = irq.read_default_affinity(system.root)
     found = []
     if default & isolated:
