@@ -45,6 +45,14 @@ options:
     type: list
     elements: str
     default: []
+  hugepages:
+    description:
+      - The hugepages of M(tickwire.fabric.hugepages). Pages of 1 GB among them that the running kernel has not are
+        reserved at boot, with C(hugepagesz=1G) and C(hugepages) after all other parameters, per node from Linux 5.16
+        on. Not so when O(tokens) names C(hugepagesz=1G) itself.
+    type: list
+    elements: dict
+    default: []
   state:
     description:
       - V(present) makes the next boot carry exactly the wanted parameters beside those which other files set.
@@ -138,6 +146,7 @@ def main() -> None:
             "isolated_cpus": {"type": "str", "default": ""},
             "housekeeping_per_node": {"type": "int", "default": 0},
             "split_siblings": {"type": "bool", "default": False},
+            "hugepages": {"type": "list", "elements": "dict", "default": []},
             "tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },

@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a boot will write to /proc/sys and /sys: all of sysctl.d and tmpfiles.d, by the rules of systemd.
 
-Sources: sysctl.d(5) and tmpfiles.d(5). A file hides those of the same name in directories after its own; files are read in the
-order of their names, whatever their directory. The last sysctl wins, and one that is named wins over a pattern. Of lines of
-tmpfiles.d for one path the first counts, and a pattern that comes later writes over it.
+Sources: sysctl.d(5) and tmpfiles.d(5). A file hides those of the same name in directories after its own; files are
+read in the order of their names, whatever their directory. The last sysctl wins, and one that is named wins over a
+pattern. Of lines of tmpfiles.d for one path the first counts, and a pattern that comes later writes over it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def render_tmpfiles(values: Mapping[str, str]) -> str:
 
 
 def read_files(system: System, directory: str) -> dict[str, str]:
-    """Text of the files in force of ``sysctl.d`` or ``tmpfiles.d`` by their path, in the order in which they are read."""
+    """Text of the files in force of ``sysctl.d`` or ``tmpfiles.d`` by their path, in the order of reading."""
     chosen: dict[str, Path] = {}
     for place in _PLACES:
         for path in sorted(system.path(f"{place}/{directory}").glob("*.conf")):
@@ -55,7 +55,7 @@ def _is_null(path: Path) -> bool:
 
 
 def at_boot(system: System, path: str, ours: Mapping[str, str]) -> tuple[str, str] | None:
-    """Value and file that a boot gives ``path``, when ``ours`` are the texts of our files by their path; None: no file."""
+    """Value and file that a boot gives ``path``, None for no file; ``ours`` are the texts of our files by path."""
     directory = "sysctl.d" if path.startswith("proc/sys/") else "tmpfiles.d"
     files = read_files(system, directory)
     for name, text in ours.items():
@@ -89,7 +89,7 @@ def _sysctl(path: str, files: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def _sysctl_path(key: str) -> str:
-    """The first separator says which one is meant: ``net.ipv4.conf.eth0/1.forwarding`` is ``net/ipv4/conf/eth0.1/...``."""
+    """The first separator says which is meant: ``net.ipv4.conf.eth0/1.mtu`` is ``net/ipv4/conf/eth0.1/mtu``."""
     first = re.search(r"[./]", key)
     if first is None or first.group() == "/":
         return key.lstrip("/")

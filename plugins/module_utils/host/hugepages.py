@@ -3,8 +3,9 @@
 
 They are kept by tmpfiles.d and not by boot parameters or sysctl: it writes the same per-node file as the running system
 takes, early in every boot, on every kernel and distribution, and changing the number then needs no reboot.
-vm.nr_hugepages has no nodes, and hugepages=NODE:COUNT on the command line needs Linux 5.16 (Ubuntu 22.04 has 5.15). Only pages
-of 1 GB that the running kernel could not give get boot parameters as well: memory in one piece is there at boot.
+vm.nr_hugepages has no nodes, and hugepages=NODE:COUNT on the command line needs Linux 5.16 (Ubuntu 22.04 has 5.15).
+Only pages of 1 GB that the running kernel could not give get boot parameters as well: memory in one piece is there at
+boot.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
@@ -155,7 +157,7 @@ def apply_hugepages(
     """Give every wanted pool its pages now and at every boot; nothing is written when ``check``.
 
     A pool which our drop-in names and which is no longer wanted goes to 0; pools that never were ours stay as they are.
-    HostError when the kernel does not give all pages within ``timeout_s``: all pools then have their former numbers again.
+    HostError when the kernel does not give all pages within ``timeout_s``: all pools have their former numbers then.
     With ``boot_reservation`` pages of 1 GB that cannot be had now are no error: boot_tokens() asks for them at boot.
     """
     check_pools(root, wanted)
@@ -195,7 +197,7 @@ def _resize_all(
             continue
         at_boot = boot_reservation and pool[1] == "1G" and count > before
         path = pool_path(root, pool)
-        undo.add(lambda path=path, before=before: write(path, f"{before}\n"))
+        undo.add(partial(write, path, f"{before}\n"))
         # Waiting frees pages, but joins none to pieces of 1 GB.
         got = _resize(path, before, count, 0 if at_boot else timeout_s, sleep, write)
         if got == count:
@@ -238,8 +240,8 @@ def _resize(path: Path, before: int, count: int, timeout_s: float, sleep: Callab
 def boot_tokens(system: System, wanted: Wanted) -> list[Token]:
     """Boot parameters that reserve the wanted pages of 1 GB which the running kernel could not give.
 
-    They stay wanted as long as the running kernel was booted with them: the pages are there because of them. Whoever names
-    ``hugepagesz=1G`` in kernel_cmdline_extra reserves them himself. They come last on the command line, since
+    They stay wanted as long as the running kernel was booted with them: the pages are there because of them. Whoever
+    names ``hugepagesz=1G`` in kernel_cmdline_extra reserves them himself. They come last on the command line, since
     ``hugepages=`` without a size before it means the default size.
     """
     pools = parse_pages(wanted.get("hugepages"))
@@ -259,8 +261,11 @@ def _names_large(tokens: Sequence[Token]) -> bool:
 
 
 def _per_node(system: System, large: Mapping[int, int]) -> str:
-    """``0:4,1:8`` from Linux 5.16 on. An older kernel spreads one number evenly: as many for every node as the most wanted one
-    needs, and the drop-in gives the others' surplus back early in the boot."""
+    """``0:4,1:8`` from Linux 5.16 on.
+
+    An older kernel spreads one number evenly: then every node gets as many as the neediest, and the drop-in gives the
+    surplus of the others back early in the boot.
+    """
     nodes = [int(path.name[4:]) for path in (system.root / NODES).glob("node[0-9]*")]
     if nodes == [0]:
         return str(large[0])

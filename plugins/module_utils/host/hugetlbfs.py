@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Mounts of hugetlbfs: a mount unit of ours per path, mounted now and at every boot, and read back from the kernel.
 
-A unit and not /etc/fstab: it is a file of our own, which goes away as it came. hugetlbfs cannot be remounted with other options
-(the kernel takes them and changes nothing), so a change is an unmount and a mount, and pages in use keep it from happening.
+A unit and not /etc/fstab: it is a file of our own, which goes away as it came. hugetlbfs is not remounted with other
+options, so a change is an unmount and a mount, and files in use keep it from happening.
 Sources: systemd.mount(5), systemd.unit(5) (names), Documentation/admin-guide/mm/hugetlbpage.rst.
 """
 
@@ -54,8 +54,9 @@ class Mount:
         options = f"pagesize={self.size},uid={self.uid},gid={self.gid},mode={self.mode:04o}"
         path = self.path.replace("%", "%%")
         return (
-            f"{MARKER}[Unit]\nDescription=Hugepages of {self.size} for tickwire\nConditionPathExists=/sys/kernel/mm/hugepages\n"
-            f"\n[Mount]\nWhat=hugetlbfs\nWhere={path}\nType=hugetlbfs\nOptions={options}\n\n[Install]\nWantedBy=local-fs.target\n"
+            f"{MARKER}[Unit]\nDescription=Hugepages of {self.size}\n\n"
+            f"[Mount]\nWhat=hugetlbfs\nWhere={path}\nType=hugetlbfs\nOptions={options}\n\n"
+            "[Install]\nWantedBy=local-fs.target\n"
         )
 
 

@@ -16,7 +16,7 @@ from .files import read_text
 from .part import Drift
 from .system import System
 from .undo import Undo, replace_file
-from .values import MODE, Outcome
+from .values import MODE, Outcome, lines_of
 
 DIRECTORY = "etc/security/limits.d"
 FILE = f"{DIRECTORY}/99-tickwire-memory.conf"
@@ -71,7 +71,7 @@ def apply_limits(system: System, wanted: Mapping[str, str], check: bool, undo: U
     check_limits(system, wanted)
     before, text = read_text(system.path(FILE)) or "", render(wanted)
     if before != text:
-        outcome.note(f"/{FILE}", *["; ".join(one.splitlines()[1:]) or "no such file" for one in (before, text)])
+        outcome.note(f"/{FILE}", lines_of(before), lines_of(text))
     if not check:
         replace_file(system, FILE, text, MODE, undo)
 
@@ -79,13 +79,11 @@ def apply_limits(system: System, wanted: Mapping[str, str], check: bool, undo: U
 def find_drift(system: System, wanted: Mapping[str, str]) -> list[Drift]:
     """Our file, where it is not as wanted."""
     before, text = read_text(system.path(FILE)) or "", render(wanted)
-    if not wanted or before == text:
-        return []
-    return [Drift(f"/{FILE}", *["; ".join(one.splitlines()[1:]) or "no such file" for one in (text, before)])]
+    return [Drift(f"/{FILE}", lines_of(text), lines_of(before))] if wanted and before != text else []
 
 
 def lower_processes(system: System, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Processes of the user whose soft limits are lower than wanted: started before, or by a unit with limits of its own."""
+    """Processes of the user with lower soft limits than wanted: older ones, or of a unit with its own limits."""
     uid = _uid(system, wanted.get("user", ""))
     found = []
     for directory in sorted(system.path("proc").glob("[0-9]*")) if uid else ():

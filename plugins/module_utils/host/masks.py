@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Units of systemd that shall not run: masked, so that no preset, package or other unit starts them, and unmasked again."""
+"""Units of systemd that shall not run: masked, so that no preset, package or other unit starts them, and put back."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Memory that stays where it is: transparent hugepages, swap, NUMA balancing, reclaim, and what a user may lock.
 
-Sources: Documentation/admin-guide/mm/transhuge.rst, admin-guide/sysctl/{vm,kernel}.rst of the kernel; the values are the role's.
+Sources: Documentation/admin-guide/mm/transhuge.rst, admin-guide/sysctl/{vm,kernel}.rst of the kernel.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from . import limits, memory_swap
 from .part import Drift
 from .system import System
 from .undo import Undo
-from .values import Outcome, Owner, Value, apply_values, check_boot, files_of, read_value
+from .values import Outcome, Owner, Value, apply_values, check_boot, files_of, flag, read_value
 from .values import find_drift as find_value_drift
 
 OWNER = Owner("memory")
 MODULE = "host_memory"
 _THP = "sys/kernel/mm/transparent_hugepage"
 
-#: File by key of the variable; a bool is written as 1 or 0.
+#: File by key of the variable.
 PATHS: dict[str, str] = {
     "thp": f"{_THP}/enabled",
     "thp_defrag": f"{_THP}/defrag",
@@ -31,16 +31,19 @@ PATHS: dict[str, str] = {
     "swappiness": "proc/sys/vm/swappiness",
 }
 
+#: Keys that are true or false, which the kernel writes as 1 and 0.
+FLAGS = frozenset({"khugepaged_defrag", "numa_balancing"})
+
 
 def values(memory: Mapping[str, Any] | None) -> list[Value]:
     """The wanted values; a key that is missing or empty is none of ours."""
     given = memory or {}
-    return [Value(key, path, text(given[key])) for key, path in PATHS.items() if given.get(key) not in (None, "")]
-
-
-def text(value: Any) -> str:
-    """A value as the kernel prints it."""
-    return str(int(value)) if isinstance(value, bool) else str(value)
+    found = []
+    for key, path in PATHS.items():
+        if given.get(key) not in (None, ""):
+            text = str(int(bool(flag(key, given[key])))) if key in FLAGS else str(given[key])
+            found.append(Value(key, path, text))
+    return found
 
 
 def check_memory(system: System, memory: Mapping[str, Any] | None, limit: Mapping[str, Any] | None) -> None:
@@ -54,13 +57,16 @@ def check_memory(system: System, memory: Mapping[str, Any] | None, limit: Mappin
 
 def no_swap(memory: Mapping[str, Any] | None) -> bool:
     """Whether swap is to be off: only an explicit false says so."""
-    return (memory or {}).get("swap") is False
+    return flag("swap", (memory or {}).get("swap")) is False
 
 
 def apply_memory(
     system: System, memory: Mapping[str, Any] | None, limit: Mapping[str, Any] | None, check: bool
 ) -> Outcome:
-    """Set it now and at every boot; what went away from the variables is again what it was before. HostError: nothing is changed."""
+    """Set it now and at every boot; what went away from the variables is again what it was before.
+
+    HostError: nothing is changed.
+    """
     outcome = Outcome()
     with Undo() as undo:
         apply_values(system, OWNER, values(memory), MODULE, check, undo, outcome)

@@ -1,14 +1,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """No swap: neither now nor after a boot.
 
-Every swap unit, whether fstab, a partition table or zram-generator made it, is started by swap.target and by nothing else. So
-masking this one keeps them all off, and /etc/fstab stays the user's. Services that call swapon themselves are masked by name.
+Every swap unit, whether fstab, a partition table or zram-generator made it, is started by swap.target and by nothing
+else. So masking this one keeps them all off, and /etc/fstab stays the user's. Services that call swapon themselves are
+masked by name. The target is not stopped: its swap is turned off piece by piece, so that each piece can be put back.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from .before import read_before, write_before
 from .errors import HostError
@@ -54,7 +56,7 @@ def check_off(system: System) -> None:
         raise HostError(
             "swap",
             "off",
-            f"{used // 1024} MB are in swap and {free // 1024} MB of memory are available, of which {LARGEST_SHARE:.0%} may be used",
+            f"{used // 1024} MB are in swap, and at most {LARGEST_SHARE:.0%} of the {free // 1024} MB free may be used",
             "stop what needs the memory",
         )
 
@@ -77,13 +79,13 @@ def apply_swap(system: System, off: bool, check: bool, undo: Undo, outcome: Outc
             kept[swap.path] = str(swap.priority)
             undo.add(lambda: write_before(system, OWNER, before))
             write_before(system, OWNER, kept)
-            undo.add(lambda swap=swap: _on(system, swap.path, swap.priority))
+            undo.add(partial(_on, system, swap.path, swap.priority))
             run(system, "swapoff", swap.path)
     running = {swap.path for swap in read_swaps(system)}
     for path in [path for path in before if not off and path not in running and system.path(path).exists()]:
         outcome.note(f"swap {path}", "off", "on")
         if not check:
-            undo.add(lambda path=path: run(system, "swapoff", path))
+            undo.add(partial(run, system, "swapoff", path))
             _on(system, path, int(before[path]))
     if check:
         return

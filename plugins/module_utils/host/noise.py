@@ -13,18 +13,20 @@ from .masks import UNITS, apply_masks, is_masked, is_there
 from .part import Drift
 from .system import System
 from .undo import Undo
-from .values import Outcome, Owner, Value, apply_values, check_boot, files_of, read_value, why_not
+from .values import Outcome, Owner, Value, apply_values, check_boot, files_of, flag, read_value, why_not
 from .values import find_drift as find_value_drift
 
 OWNER = Owner("noise")
+#: First of all, since it decides which CPUs there are.
+OWNER_SMT = Owner("smt")
 MODULE = "host_noise"
 MASKS = "noise units"
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(timer|service|path|socket)\Z")
 #: The price of a false, by key.
 DANGERS = {
     "smt": "smt false takes the second thread of every core away from everything on this host",
-    "rt_throttling": "rt_throttling false lets a real-time task that never sleeps keep its CPU from the kernel's own threads for good",
-    "corrected_errors": "corrected_errors false hides memory errors that were corrected, the early sign of a bad module",
+    "rt_throttling": "rt_throttling false lets a real-time task that never sleeps starve the kernel's own on its CPU",
+    "corrected_errors": "corrected_errors false hides corrected memory errors, the early sign of a bad module",
     "soft_watchdog": "soft_watchdog false leaves a CPU that hangs in the kernel unreported",
 }
 POLLING = "idle_latency_us 0 makes the isolated CPUs poll when idle: they run hot and may take turbo from the others"
@@ -34,29 +36,34 @@ RIVALS = ("tuned.service", "power-profiles-daemon.service", "tlp.service", "cpuf
 
 def parse_units(noise: Mapping[str, Any]) -> list[str]:
     """Units to mask; HostError for what is no name of one."""
-    units = [str(unit) for unit in noise.get("timers") or []]
+    units = [str(unit) for unit in noise.get("units_off") or []]
     for unit in units:
         if not _UNIT.match(unit):
-            raise HostError("noise timers", unit, "it is no name of a unit", "give a name such as fwupd-refresh.timer")
+            raise HostError(
+                "noise units_off", unit, "it is no name of a unit", "give a name such as fwupd-refresh.timer"
+            )
     return list(dict.fromkeys(units))
 
 
-def values(system: System, noise: Mapping[str, Any] | None, isolated: frozenset[int]) -> list[Value]:
-    """All wanted values, SMT first: it decides which CPUs there are. HostError when they contradict each other."""
+def values(system: System, noise: Mapping[str, Any] | None, isolated: frozenset[int]) -> dict[Owner, list[Value]]:
+    """All wanted values; HostError when they contradict each other."""
     given = noise or {}
-    return noise_values.smt_values(system, given, isolated) + noise_values.values(system, given, isolated)
+    return {
+        OWNER_SMT: noise_values.smt_values(system, given, isolated),
+        OWNER: noise_values.values(system, given, isolated),
+    }
 
 
 def warnings(system: System, noise: Mapping[str, Any] | None) -> list[str]:
     """The price of what is wanted, and services that set the same."""
     given = noise or {}
-    found = [text for key, text in DANGERS.items() if given.get(key) is False]
+    found = [text for key, text in DANGERS.items() if flag(key, given.get(key)) is False]
     if noise_values.parse_latency(given) == noise_values.NO_LATENCY:
         found.append(POLLING)
     for rival in RIVALS if given.get("governor") or given.get("energy_performance_preference") else ():
         if any(system.path(UNITS).glob(f"*.wants/{rival}")):
             found.append(
-                f"{rival} is enabled and sets frequencies as well: mask it with noise timers, or leave the governor to it"
+                f"{rival} is enabled and sets frequencies as well: name it in units_off, or leave the governor to it"
             )
     return found
 
@@ -64,23 +71,30 @@ def warnings(system: System, noise: Mapping[str, Any] | None) -> list[str]:
 def check_noise(system: System, noise: Mapping[str, Any] | None, isolated: frozenset[int]) -> None:
     """HostError when this host cannot be so; nothing is written."""
     parse_units(noise or {})
-    wanted = values(system, noise, isolated)
-    check_boot(system, wanted, files_of(system, OWNER, wanted, MODULE))
+    noise_values.parse_latency(noise or {})
+    for owner, wanted in values(system, noise, isolated).items():
+        check_boot(system, wanted, files_of(system, owner, wanted, MODULE))
 
 
 def apply_noise(system: System, noise: Mapping[str, Any] | None, isolated: frozenset[int], check: bool) -> Outcome:
-    """Set it now and at every boot; what went away from the variables is again what it was before. HostError: nothing is changed."""
+    """Set it now and at every boot; what went away from the variables is again what it was before.
+
+    HostError: nothing is changed.
+    """
     outcome = Outcome(warnings=warnings(system, noise))
     units = parse_units(noise or {})
     with Undo() as undo:
-        apply_values(system, OWNER, values(system, noise, isolated), MODULE, check, undo, outcome)
+        for owner in (OWNER_SMT, OWNER):
+            apply_values(system, owner, values(system, noise, isolated)[owner], MODULE, check, undo, outcome)
         apply_masks(system, MASKS, units, True, check, undo, outcome)
     return outcome
 
 
 def find_drift(system: System, noise: Mapping[str, Any] | None, isolated: frozenset[int]) -> list[Drift]:
     """All that is not as wanted; what this host lacks is none."""
-    found = find_value_drift(system, OWNER, values(system, noise, isolated), MODULE)
+    found = []
+    for owner, wanted in values(system, noise, isolated).items():
+        found += find_value_drift(system, owner, wanted, MODULE)
     units = [unit for unit in parse_units(noise or {}) if is_there(system, unit) and not is_masked(system, unit)]
     return found + [Drift(unit, "masked", "not masked") for unit in units]
 
@@ -96,7 +110,8 @@ def running(system: System, noise: Mapping[str, Any] | None, isolated: frozenset
     found["isolated_idle_latency"] = _different(system, idle)
     on = noise_values.online(system)
     found["governors"] = _different(system, [f"{cpu}/cpu{number}/cpufreq/scaling_governor" for number in on])
-    reasons = {one.item: why_not(system, one) for one in values(system, noise, isolated)}
+    wanted = [one for group in values(system, noise, isolated).values() for one in group]
+    reasons = {one.item: why_not(system, one) for one in wanted}
     found["unsupported"] = {item: reason for item, reason in reasons.items() if reason}
     return found
 

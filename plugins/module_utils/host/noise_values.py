@@ -2,7 +2,7 @@
 """Which files of the kernel keep power management and housekeeping from disturbing a CPU, and what they have to say.
 
 Sources: Documentation/admin-guide/pm/{cpuidle,cpufreq,intel_pstate,amd-pstate}.rst, ABI/testing/sysfs-devices-power,
-ABI/testing/sysfs-devices-system-cpu, admin-guide/lockup-watchdogs.rst, admin-guide/mm/ksm.rst, scheduler/sched-rt-group.rst.
+sysfs-devices-system-cpu, admin-guide/lockup-watchdogs.rst, admin-guide/mm/ksm.rst, scheduler/sched-rt-group.rst.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from .cpulist import format_cpu_list, parse_cpu_list
 from .errors import HostError
 from .system import System
-from .values import Value
+from .values import Value, flag
 
 CPUS = "sys/devices/system/cpu"
 SMT = f"{CPUS}/smt/control"
@@ -22,13 +22,19 @@ KSM_RUN = "sys/kernel/mm/ksm/run"
 NO_LATENCY = "n/a"
 #: What the kernel says of SMT where there is none.
 NO_SMT = ("notsupported", "notimplemented")
-#: Sysctl by key of the variable; a bool is written as 1 or 0.
+#: Sysctl by key of the variable.
 SYSCTLS = {
     "nmi_watchdog": "proc/sys/kernel/nmi_watchdog",
     "soft_watchdog": "proc/sys/kernel/soft_watchdog",
     "timer_migration": "proc/sys/kernel/timer_migration",
     "stat_interval_s": "proc/sys/vm/stat_interval",
 }
+#: Those of them that are no true or false.
+NUMBERS = frozenset({"stat_interval_s"})
+
+
+def _is_off(noise: Mapping[str, Any], key: str) -> bool:
+    return flag(key, noise.get(key)) is False
 
 
 def online(system: System) -> frozenset[int]:
@@ -36,25 +42,26 @@ def online(system: System) -> frozenset[int]:
     return parse_cpu_list(system.read(f"{CPUS}/online") or system.read(f"{CPUS}/present") or "")
 
 
+def threads(system: System, cpu: int) -> frozenset[int]:
+    """All CPUs of the core of one."""
+    return parse_cpu_list(system.read(f"{CPUS}/cpu{cpu}/topology/thread_siblings_list") or str(cpu))
+
+
 def second_threads(system: System) -> frozenset[int]:
     """CPUs that go away without SMT: all threads of a core but its first, of those that are on."""
-    found: set[int] = set()
-    for cpu in online(system):
-        threads = parse_cpu_list(system.read(f"{CPUS}/cpu{cpu}/topology/thread_siblings_list") or str(cpu))
-        found |= threads - {min(threads)}
-    return frozenset(found)
+    return frozenset(cpu for cpu in online(system) if cpu != min(threads(system, cpu)))
 
 
 def smt_values(system: System, noise: Mapping[str, Any], isolated: frozenset[int]) -> list[Value]:
-    """SMT off where that is wanted; HostError when an isolated CPU would go away with it."""
-    if noise.get("smt") is not False or system.read(SMT) == "forceoff":
+    """SMT off where that is wanted; HostError when all isolated CPUs of a core would go away with it."""
+    if not _is_off(noise, "smt") or system.read(SMT) == "forceoff":
         return []
-    lost = isolated & second_threads(system)
+    lost = [cpu for cpu in sorted(isolated & second_threads(system)) if not threads(system, cpu) <= isolated]
     if lost:
         raise HostError(
             "smt",
             "off",
-            f"isolated CPU {format_cpu_list(lost)} is the second thread of its core and would go away",
+            f"isolated CPU {format_cpu_list(frozenset(lost))} is the second thread of its core and would go away",
             "isolate the first thread of each core, or leave smt alone",
         )
     return [Value("smt", SMT, "off", lacking=NO_SMT)]
@@ -75,24 +82,25 @@ def values(system: System, noise: Mapping[str, Any], isolated: frozenset[int]) -
     found = []
     for key, path in SYSCTLS.items():
         if noise.get(key) not in (None, ""):
-            found.append(Value(key, path, str(int(noise[key]))))
-    if noise.get("watchdog_housekeeping") and isolated:
+            given = noise[key] if key in NUMBERS else flag(key, noise[key])
+            found.append(Value(key, path, str(int(given or 0))))
+    if flag("watchdog_housekeeping", noise.get("watchdog_housekeeping")) and isolated:
         rest = format_cpu_list(
             parse_cpu_list(system.read(f"{CPUS}/possible") or system.read(f"{CPUS}/present") or "") - isolated
         )
         found.append(Value("watchdog_housekeeping", "proc/sys/kernel/watchdog_cpumask", rest, cpus=True))
-    if noise.get("rt_throttling") is False:
+    if _is_off(noise, "rt_throttling"):
         found.append(Value("rt_throttling", "proc/sys/kernel/sched_rt_runtime_us", "-1"))
-    if noise.get("ksm") is False:
+    if _is_off(noise, "ksm"):
         # 0 only stops; 2 also gives pages that are shared already back to their owners.
         found.append(Value("ksm", KSM_RUN, "2"))
+    cpus = online(system) - (second_threads(system) if _is_off(noise, "smt") else frozenset())
     latency = parse_latency(noise)
     if latency is not None:
-        for cpu in sorted(isolated):
+        for cpu in sorted(isolated & cpus):
             path = f"{CPUS}/cpu{cpu}/power/pm_qos_resume_latency_us"
             found.append(Value(f"idle_latency_us of CPU {cpu}", path, latency))
-    cpus = online(system) - (second_threads(system) if noise.get("smt") is False else frozenset())
-    if noise.get("corrected_errors") is False:
+    if _is_off(noise, "corrected_errors"):
         for cpu in sorted(cpus):
             path = f"sys/devices/system/machinecheck/machinecheck{cpu}/ignore_ce"
             found.append(Value(f"corrected_errors of CPU {cpu}", path, "1"))
@@ -101,8 +109,8 @@ def values(system: System, noise: Mapping[str, Any], isolated: frozenset[int]) -
 
 def _turbo(system: System, noise: Mapping[str, Any]) -> list[Value]:
     """intel_pstate has a switch of its own with the opposite sense."""
-    turbo = noise.get("turbo")
-    if not isinstance(turbo, bool):
+    turbo = flag("turbo", noise.get("turbo"))
+    if turbo is None:
         return []
     intel = f"{CPUS}/intel_pstate/no_turbo"
     if system.path(intel).exists():

@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Values of files of /proc/sys and /sys: wanted, read, written until they read back, and brought back at boot.
 
-Both are written to a file of ours in sysctl.d and tmpfiles.d. What this host's kernel has not, or lets nobody change, is
-reported with the reason and is no failure. What a value was before its first change is kept (before.py), and put back when the
-value is no longer wanted.
+Sysctls are kept in a file of ours in sysctl.d, files of /sys in one in tmpfiles.d. What this host's kernel has not, or
+lets nobody change, is reported with the reason and is no failure. What a value was before its first change is kept
+(before.py), and put back when the value is no longer wanted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from .before import read_before, write_before
 from .boot_values import SYSCTL, TMPFILES, at_boot, render_sysctl, render_tmpfiles
@@ -86,6 +87,16 @@ class Owner:
     def tmpfiles(self) -> str:
         """Before all others, since the first one wins."""
         return f"{TMPFILES}/00-tickwire-{self.name}.conf"
+
+
+def flag(item: str, value: Any) -> bool | None:
+    """A wanted yes or no, None where nothing is said; inventories may carry the words as text. HostError otherwise."""
+    if value is None or value == "":
+        return None
+    known = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if str(value).lower() not in known:
+        raise HostError(item, value, "it is neither true nor false", "give one of the two")
+    return known[str(value).lower()]
 
 
 def parse_value(text: str) -> str:
@@ -189,10 +200,10 @@ def apply_values(
     named = {one.path for one in values}
     # A governor first: intel_pstate takes no other preference while it is "performance".
     for path in sorted(set(before) - named, key=lambda path: (not path.endswith("/scaling_governor"), path)):
-        found = read_value(system, path)
+        now = read_value(system, path)
         kept.pop(path)
-        if found is not None and found != before[path]:
-            changes.append((Value(f"/{path}", path, before[path]), found))
+        if now is not None and now != before[path]:
+            changes.append((Value(f"/{path}", path, before[path]), now))
     if not check and (changes or kept != before):
         undo.add(lambda: write_before(system, owner.name, before))
         write_before(system, owner.name, {**kept, **before})
@@ -207,14 +218,14 @@ def apply_values(
     for name, text in files_of(system, owner, able, module).items():
         old = read_text(system.path(name)) or ""
         if old != text:
-            outcome.note(f"/{name}", _lines(old), _lines(text))
+            outcome.note(f"/{name}", lines_of(old), lines_of(text))
         if not check:
             replace_file(system, name, text, MODE, undo)
     if not check:
         write_before(system, owner.name, kept)
 
 
-def _lines(text: str) -> str:
+def lines_of(text: str) -> str:
     """The lines of a file of ours without its marker, on one line."""
     return "; ".join(text.splitlines()[1:]) or "no such file"
 
@@ -245,7 +256,7 @@ def _write(system: System, value: Value, found: str, undo: Undo) -> str:
 
 
 def find_drift(system: System, owner: Owner, values: Sequence[Value], module: str) -> list[Drift]:
-    """Values that are not as wanted now, and files of ours that would not bring them back; what a host lacks is none."""
+    """Values that are not as wanted now, and files of ours that would not bring them back; not what a host lacks."""
     found = []
     for one in [one for one in values if not why_not(system, one)]:
         now = read_value(system, one.path) or ""
@@ -254,5 +265,5 @@ def find_drift(system: System, owner: Owner, values: Sequence[Value], module: st
     for name, text in files_of(system, owner, values, module).items() if values else ():
         old = read_text(system.path(name)) or ""
         if old != text:
-            found.append(Drift(f"/{name}", _lines(text), _lines(old)))
+            found.append(Drift(f"/{name}", lines_of(text), lines_of(old)))
     return found

@@ -6,25 +6,21 @@ from __future__ import annotations
 from typing import Any
 
 from .. import noise
-from ..isolation import check_isolated, read_cpu_set
+from ..isolation import isolated_cpus
 from ..part import Drift, Part, Wanted
 from ..system import System
 
 
-def _isolated(system: System, wanted: Wanted) -> frozenset[int]:
-    return check_isolated(wanted.get("isolated_cpus", ""), read_cpu_set(system.root, "present"))
-
-
 def check(system: System, wanted: Wanted) -> None:
-    noise.check_noise(system, wanted.get("noise"), _isolated(system, wanted))
+    noise.check_noise(system, wanted.get("noise"), isolated_cpus(system, wanted))
 
 
 def drift(system: System, wanted: Wanted, dummy: bool) -> list[Drift]:
-    return noise.find_drift(system, wanted.get("noise"), _isolated(system, wanted))
+    return noise.find_drift(system, wanted.get("noise"), isolated_cpus(system, wanted))
 
 
 def running(system: System, wanted: Wanted) -> dict[str, Any]:
-    return {"noise": noise.running(system, wanted.get("noise"), _isolated(system, wanted))}
+    return {"noise": noise.running(system, wanted.get("noise"), isolated_cpus(system, wanted))}
 
 
 PART = Part("noise", check, drift, running)
