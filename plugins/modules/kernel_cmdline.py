@@ -85,6 +85,13 @@ options:
     type: list
     elements: str
     choices: [audit_off, idle_poll, mce_ignore_ce, mce_off, mitigations_off, nosmt]
+  hugepages:
+    description:
+      - The hugepages of M(tickwire.fabric.hugepages). Pages of 1 GB among them that the running kernel has not are
+        reserved at boot, with C(hugepagesz=1G) and C(hugepages) after all other parameters, per node from Linux 5.16
+        on. Not so when O(tokens) names C(hugepagesz=1G) itself.
+    type: list
+    elements: dict
     default: []
   state:
     description:
@@ -226,6 +233,7 @@ def main() -> None:
             "split_siblings": {"type": "bool", "default": False},
             "isolation": {"type": "str", "choices": ["auto", "partition", "boot"], "default": "auto"},
             "whole_processes": {"type": "bool", "default": False},
+            "hugepages": {"type": "list", "elements": "dict", "default": []},
             "tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "latency": {"type": "list", "elements": "str", "choices": list(tuning.LATENCY), "default": []},
             "dangerous": {"type": "list", "elements": "str", "choices": list(tuning.DANGEROUS), "default": []},

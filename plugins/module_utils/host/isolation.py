@@ -10,6 +10,7 @@ from .cmdline import Token, parse_wanted
 from .cpulist import format_cpu_list, parse_cpu_list
 from .cpus import cores, nodes, online_cpus, present_cpus, read_cpu_set, siblings
 from .errors import HostError
+from .hugepages import boot_tokens
 from .isolation_way import BOOT, PARTITION, choose
 from .part import Wanted
 from .system import System
@@ -133,4 +134,4 @@ def wanted_tokens(system: System, wanted: Wanted) -> list[Token]:
                 f"{token.key} is derived from isolated_cpus '{format_cpu_list(isolated)}' and would be there twice",
                 "take one of the two away",
             )
-    return derived + own
+    return derived + own + boot_tokens(system, wanted)
