@@ -22,13 +22,6 @@ options:
         C(roce_host_). What is missing is not compared.
     type: dict
     default: {}
-  unmovable_irqs:
-    description:
-      - Numbers of interrupts that cannot be moved, as M(tickwire.fabric.irq_affinity) found when it tried.
-      - Without it the kernel's file modes tell, from Linux 6.11 on. On older kernels an interrupt then counts only
-        where it fires.
-    type: list
-    elements: int
 attributes:
   check_mode:
     description:
@@ -164,6 +157,12 @@ running:
           description: CPUs on which it is allowed to fire.
           type: str
           sample: 0-1
+    irqbalance:
+      description:
+        - Whether irqbalance is installed, running and started at boot, and the CPUs it was told to keep off. Empty
+          where it was told none or does not run.
+      type: dict
+      sample: {installed: true, running: true, enabled: true, banned_cpus: "1"}
 wanted_tokens:
   description: All boot parameters that are wanted, derived ones first.
   returned: success
@@ -218,13 +217,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "wanted": {"type": "dict", "default": {}},
-            "unmovable_irqs": {"type": "list", "elements": "int"},
         },
         supports_check_mode=True,
     )
-    wanted = {**module.params["wanted"], "unmovable_irqs": module.params["unmovable_irqs"]}
     try:
-        report = drift.report(System(Path("/"), module.run_command), wanted)
+        report = drift.report(System(Path("/"), module.run_command), module.params["wanted"])
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **report)

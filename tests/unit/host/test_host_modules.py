@@ -132,3 +132,24 @@ def test_the_code_for_hosts_is_python_3_9() -> None:
     assert len(files) >= 10
     for path in files:
         ast.parse(path.read_text(), filename=os.fspath(path), feature_version=(3, 9))
+
+
+def test_a_jitter_of_before_is_kept_once_and_never_measured_in_check_mode(host: Host, call: Call) -> None:
+    text = (COLLECTION / "tests/fixtures/host/cyclictest/rt-tests-2.4.txt").read_text()
+    host.cpus(3)
+    host.write("usr/bin/cyclictest", "")
+
+    host.answer = (0, text, "")
+    wanted = {"isolated_cpus": "1-2", "keep": True}
+    before = host.tree()
+    foretold = call("host_jitter", wanted, check=True)
+    assert foretold["changed"] and foretold["result"] == {} and host.tree() == before and host.ran == []
+    first = call("host_jitter", wanted)
+    assert first["changed"] and first["before"] == first["result"] and first["result"]["max_us"] == 78007
+    host.ran.clear()
+    second = call("host_jitter", wanted)
+    assert not second["changed"] and second["result"] == {} and second["before"] == first["before"] and host.ran == []
+    again = call("host_jitter", {"isolated_cpus": "1-2"})
+    assert not again["changed"] and again["result"] != {} and again["before"] == first["before"]
+    other = call("host_jitter", {"isolated_cpus": "", "keep": True})
+    assert not other["changed"] and other["result"] == {}
