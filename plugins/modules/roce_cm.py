@@ -15,9 +15,10 @@ description:
   - Sets traffic class, DSCP and priority of congestion notifications, and ECN, where a driver has them. These are
     files of NVIDIA's OFED and of the kernel's own mlx5. What a driver has not is reported.
   - Checks that every IPv4 address of the interface has a GID of that version, and tells its index.
-  - The directory of a device stays in configfs while its values are ours, since nobody can read them without it. It keeps
-    the module rdma_cm from being unloaded; without interfaces this module removes it.
-  - The values are lost with a reboot and with a device that is made anew. The units of role C(roce_host) set them again.
+  - The directory of a device stays in configfs while its values are ours, since nobody can read them without it. It
+    keeps the module rdma_cm from being unloaded; without interfaces this module removes it.
+  - The values are lost with a reboot and with a device that is made anew. The units of role C(roce_host) set them
+    again.
 options:
   interfaces:
     description:

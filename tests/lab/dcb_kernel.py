@@ -1,8 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """DCB of a host with the real ``dcb`` and ``ethtool`` on the test NIC twx1, and RoCE on a real rxe device.
 
-As root, with the collection on the module path. Prints one JSON object. Former values are kept in a directory of its
-own, and every setting is put back, so that nothing of the host it runs on is touched.
+As root, with the collection on the module path and the subjects (dcb, roce) as arguments. Prints one JSON object.
+Former values are kept in a directory of its own, and every setting is put back, so that nothing of the host it runs on
+is touched.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb.apply imp
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb.rivals import stop_firmware_agents
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.parts import dcb as part
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.parts import roce as roce_part
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.roce.apply import apply_roce
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.roce.apply import reapply as reapply_roce
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 NIC = "twx1"
 BARE = "lo"  # has no DCB
+FABRIC = "fab0"  # has rxe0
 OBJECTS = ("dcbx", "ets", "pfc", "app", "apptrust", "buffer", "maxrate")
 LANES: dict[str, Any] = {
     "trust": "dscp",
@@ -113,13 +118,42 @@ def dcb(system: System) -> dict[str, Any]:
     return found
 
 
+def roce(system: System) -> dict[str, Any]:
+    """rxe0 on fab0, as it is and made anew; its directory in configfs is as before in the end."""
+    found: dict[str, Any] = {}
+    must("modprobe", "rdma_cm")
+    wanted = {FABRIC: {"version": 2, "priority": 3, "tos": 106, "cnp": {"dscp": 48, "priority": 6}, "ecn": [3]}}
+    document = {"roce": wanted}
+    found["check mode"] = [one[1] for one in apply_roce(system, wanted, True).changed]
+    first = apply_roce(system, wanted, False)
+    found["first"] = [list(one[1:]) for one in first.changed]
+    found["gids"] = first.gids
+    found["unsupported"] = first.unsupported
+    found["second"] = apply_roce(system, wanted, False).changed
+    found["drift"] = [str(one) for one in roce_part.drift(system, document, False)]
+    try:
+        apply_roce(system, {FABRIC: {"tos": 8, "version": 1}}, False)
+    except HostError as error:
+        found["version 1"] = str(error)
+    found["as before the refusal"] = apply_roce(system, wanted, True).changed
+    must("rdma", "link", "delete", "rxe0")
+    must("rdma", "link", "add", "rxe0", "type", "rxe", "netdev", FABRIC)
+    found["made anew"] = [str(one) for one in roce_part.drift(system, document, False)]
+    found["reapplied"] = reapply_roce(system, document, FABRIC)
+    found["reapplied again"] = reapply_roce(system, document, FABRIC)
+    found["taken away"] = [list(one[1:]) for one in apply_roce(system, {}, False).changed]
+    found["directory"] = system.path("sys/kernel/config/rdma_cm/rxe0").exists()
+    return found
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         for directory in ("sys", "proc", "usr", "etc"):
             os.symlink(f"/{directory}", root / directory)
         system = System(root, run)
-        json.dump(dcb(system), sys.stdout)
+        parts = {"dcb": dcb, "roce": roce}
+        json.dump({part: parts[part](system) for part in sys.argv[1:]}, sys.stdout)
 
 
 if __name__ == "__main__":

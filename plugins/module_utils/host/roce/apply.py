@@ -132,7 +132,7 @@ class _Work:
         if cma_settings(port, wanted) and not self.check:
             self._make_directory(port)
         for setting in state.settings:
-            self.set(str(port), setting)
+            self.write(str(port), setting)
         return {setting.file for setting in state.settings}
 
     def _make_directory(self, port: RdmaPort) -> None:
@@ -154,7 +154,7 @@ class _Work:
                 "look whether configfs is mounted and rdma_cm loaded",
             ) from error
 
-    def set(self, port: str, setting: Setting) -> None:
+    def write(self, port: str, setting: Setting) -> None:
         """Write one value when it differs, and read it back."""
         old = setting.read(self.system)
         if old == setting.value:
@@ -184,7 +184,7 @@ class _Work:
             self.at = file
             setting = Setting(file.rpartition("/")[2], file, value)
             if setting.read(self.system) is not None:
-                self.set("/" + file.rpartition("/")[0], setting)
+                self.write("/" + file.rpartition("/")[0], setting)
         if self.check:
             return
         used = {file.split("/")[4] for file in ours if file.startswith(CONFIGFS)}
