@@ -40,6 +40,9 @@ PACKAGES = (
 
 # What builds lab/kmod. They are there for the build only, so that their headers are those of the image's own kernel.
 BUILD_PACKAGES = ("gcc", "linux-headers-amd64", "make")
+# What is purged then, with what only they needed. apt keeps packages of a kernel unless they are named.
+PURGED_PACKAGES = ("gcc", "linux-headers-*", "linux-kbuild-*", "make")
+MODULE_SOURCES = ("Makefile", "dcb.c", "ethtool.c", "main.c", "twnic.h")
 
 # Paths dpkg leaves out: no VM reads them. Without udev the initramfs does not coldplug a second time.
 PATH_EXCLUDES = (
@@ -152,20 +155,14 @@ def image_files(files_dir: Path) -> list[tuple[str, int, bytes]]:
     return found
 
 
-def module_sources(lab_dir: Path) -> list[Path]:
-    """The sources of the test NIC's kernel module."""
-    return sorted(path for path in (lab_dir / "kmod").iterdir() if path.suffix in (".c", ".h") or path.name == "Makefile")
-
-
 def image_key(lab_dir: Path) -> str:
     """sha256 (hex) of every input of the image: release, packages, units, files and the code that builds it."""
     digest = hashlib.sha256()
-    digest.update(json.dumps([RELEASE, PACKAGES, BUILD_PACKAGES, PATH_EXCLUDES, DISK_MB]).encode())
+    digest.update(json.dumps([RELEASE, PACKAGES, BUILD_PACKAGES, PURGED_PACKAGES, PATH_EXCLUDES, DISK_MB]).encode())
     digest.update(json.dumps([MASKED_UNITS, MASKED_GENERATORS, ENABLED_UNITS]).encode())
     for name, mode, content in image_files(lab_dir / "files"):
         digest.update(f"\0file {name} {mode:o} {len(content)}\0".encode() + content)
-    sources = [lab_dir / name for name in BUILD_SOURCES] + module_sources(lab_dir)
-    for path in sources:
-        content = path.read_bytes()
-        digest.update(f"\0source {path.name} {len(content)}\0".encode() + content)
+    for name in (*BUILD_SOURCES, *(f"kmod/{source}" for source in MODULE_SOURCES)):
+        content = (lab_dir / name).read_bytes()
+        digest.update(f"\0source {name} {len(content)}\0".encode() + content)
     return digest.hexdigest()

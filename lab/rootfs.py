@@ -104,8 +104,8 @@ def build_module(tree: Path, kernel: str) -> None:
     """Build lab/kmod with the tree's own compiler and headers, keep the module, and remove what built it."""
     build, source = "/usr/src/tickwire", tree / "usr/src/tickwire"
     source.mkdir()
-    for path in recipe.module_sources(Path(__file__).parent):
-        shutil.copyfile(path, source / path.name)
+    for name in recipe.MODULE_SOURCES:
+        shutil.copyfile(Path(__file__).parent / "kmod" / name, source / name)
     inside = ["chroot", str(tree)]
     subprocess.run([*inside, "make", "-C", build, f"KDIR=/usr/lib/modules/{kernel}/build"], check=True)
     module = source / "twnic.ko"
@@ -114,7 +114,7 @@ def build_module(tree: Path, kernel: str) -> None:
     extra.mkdir()
     shutil.copyfile(module, extra / module.name)
     shutil.rmtree(source)
-    subprocess.run([*inside, "apt-get", "--yes", "purge", "--autoremove", *recipe.BUILD_PACKAGES], check=True)
+    subprocess.run([*inside, "apt-get", "--yes", "purge", "--autoremove", *recipe.PURGED_PACKAGES], check=True)
     subprocess.run([*inside, "depmod", kernel], check=True)
 
 
