@@ -15,7 +15,7 @@ static unsigned int nics = 2;
 module_param(nics, uint, 0444);
 MODULE_PARM_DESC(nics, "number of devices twxN which support everything");
 
-static unsigned int plain;
+static unsigned int plain = 1;
 module_param(plain, uint, 0444);
 MODULE_PARM_DESC(plain, "number of devices twpN which support nothing");
 

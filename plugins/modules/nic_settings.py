@@ -10,11 +10,12 @@ short_description: Set rings, coalescing, channels, pause, offloads and flow ste
 version_added: 0.1.0
 author: Tickwire (@tickwire)
 description:
-  - Reads the cards through C(ethtool), sets only what differs, one command for each group of settings, and reads it back.
-    Groups are set in the order in which drivers forget, so private flags, MTU, channels, rings, pause, offloads and then
-    coalescing, and flow steering at the end.
+  - Reads the cards through C(ethtool), sets only what differs, one command for each group of settings, and reads it
+    back. Groups are set in the order in which drivers forget, so private flags, MTU, channels, rings, pause, offloads
+    and then coalescing, and flow steering at the end.
   - What a card has not got is reported with the driver's reason and is no failure, unless O(nics[].required=true).
-  - When a driver refuses a setting, or the link does not come back, everything is put back as it was and the module fails.
+  - When a driver refuses a setting, or the link does not come back, everything is put back as it was and the module
+    fails.
   - A setting that is taken away goes back to its value of before the first run.
   - These settings are lost when the driver is loaded again or the host reboots, and some at every ifup. Role
     P(tickwire.fabric.roce_host#role) keeps them by a unit on the host.
@@ -57,7 +58,9 @@ options:
             description: Queues that do both.
             type: str
       coalesce:
-        description: When the card raises an interrupt. For the lowest latency turn both adaptive switches off and both times to 0.
+        description:
+          - When the card raises an interrupt. For the lowest latency turn both adaptive switches off and set both times
+            to 0.
         type: dict
         suboptions:
           adaptive_rx:
@@ -110,7 +113,8 @@ options:
             description: Whether pause frames are sent.
             type: bool
       offloads:
-        description: Features by the name that C(ethtool -k) prints or its short name, such as V(lro) or V(gro), each on or off.
+        description:
+          - Features by the name that C(ethtool -k) prints or its short name, such as V(lro) or V(gro), each on or off.
         type: dict
       private_flags:
         description: Flags of the driver by the name that C(ethtool --show-priv-flags) prints, each on or off.
@@ -139,12 +143,20 @@ options:
           cpu:
             description: The CPU on which alone the interrupt of the queue fires. The queue is looked up by that.
             type: int
+      irq_cpus:
+        description: Read by M(tickwire.fabric.irq_affinity), so that one list serves both modules.
+        type: str
+      queue_cpus:
+        description: Read by M(tickwire.fabric.irq_affinity), so that one list serves both modules.
+        type: list
+        elements: dict
       rss_avoids_ntuple:
         description: Whether all other traffic is spread over the other queues only.
         type: bool
         default: true
       mtu:
-        description: MTU in bytes. It is refused when systemd-networkd or NetworkManager gives the interface another one.
+        description:
+          - MTU in bytes. It is refused when systemd-networkd or NetworkManager gives the interface another one.
         type: int
       pcie_read_request:
         description: Largest PCIe read request in bytes.
@@ -152,8 +164,8 @@ options:
         choices: [128, 256, 512, 1024, 2048, 4096]
   bounce_allowed:
     description:
-      - Whether a change may take the link down for a moment. Without it such a change is refused before anything is changed,
-        unless the link is down. Which changes do so is known by driver.
+      - Whether a change may take the link down for a moment. Without it such a change is refused before anything is
+        changed, unless the link is down. Which changes do so is known by driver.
     type: bool
     default: false
 attributes:
@@ -239,13 +251,11 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.nic.apply import apply_nics, summary
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.nic.wanted import READ_REQUEST_BYTES, parse_nics
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
-COALESCE = ("rx_usecs", "rx_frames", "rx_usecs_irq", "rx_frames_irq")
-COALESCE += ("tx_usecs", "tx_frames", "tx_usecs_irq", "tx_frames_irq")
+COALESCE = [f"{side}_{what}" for side in ("rx", "tx") for what in ("usecs", "frames", "usecs_irq", "frames_irq")]
 NIC_OPTIONS = {
     "name": {"type": "str", "required": True},
     "required": {"type": "bool", "default": False},
@@ -277,6 +287,8 @@ NIC_OPTIONS = {
         "required_one_of": [("queue", "cpu")],
         "mutually_exclusive": [("queue", "cpu")],
     },
+    "irq_cpus": {"type": "str"},
+    "queue_cpus": {"type": "list", "elements": "dict"},
     "rss_avoids_ntuple": {"type": "bool", "default": True},
     "mtu": {"type": "int"},
     "pcie_read_request": {"type": "int", "choices": list(READ_REQUEST_BYTES)},

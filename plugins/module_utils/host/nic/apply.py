@@ -14,9 +14,10 @@ from ..errors import HostError
 from ..part import Wanted
 from ..system import System
 from . import steering
+from .bounce import bounces
 from .card import GROUPS, Card
 from .ethtool import Ethtool, NotSupported
-from .plan import ABSENT, CardPlan, Change, Lack, plan_card
+from .plan import ABSENT, CardPlan, Change, Lack, plan_card, plan_steering
 from .wanted import Nic, parse_nics
 
 OWNER = "nic"
@@ -65,8 +66,15 @@ def apply_nics(
     only: str = "",
     sleep: Callable[[float], None] = time.sleep,
 ) -> NicResult:
-    """Set what differs, group by group; ``only`` that interface. HostError with everything put back."""
+    """Set what differs, group by group. HostError with everything put back.
+
+    With ``only`` that interface is set again after it lost something: what would bounce its link is then left as it is
+    where that is not allowed, and the drift says so.
+    """
     plans = plan_nics(system, nics, only)
+    if only and not bounce_allowed:
+        for card, dummy, plan in plans:
+            _leave_bounces(card, plan)
     result = NicResult([change for dummy, dummy_nic, plan in plans for change in plan.changes])
     result.lacks = [lack for dummy, dummy_nic, plan in plans for lack in plan.lacks]
     costly = [
@@ -97,6 +105,16 @@ def apply_nics(
     if not only:
         _forget(system, nics)
     return result
+
+
+def _leave_bounces(card: Card, plan: CardPlan) -> None:
+    if card.link() == "down":
+        return
+    left = {change.setting for change in plan.changes if change.bounce}
+    plan.changes = [change for change in plan.changes if change.setting not in left]
+    for goals in plan.goals.values():
+        for name in left & set(goals):
+            del goals[name]
 
 
 def _put_back(undo: Undo) -> list[str]:
@@ -133,14 +151,16 @@ def _apply_card(
     )
     if any(change.setting.startswith("channels.") for change in plan.changes):
         _clear_steering(system, card, undo)
+    anew = False
     for group in GROUPS:
         goals = plan.goals.get(group, {})
-        # Read again: an earlier step may have made the queues anew, and they forget then.
-        found = card.read(group).values if goals else {}
+        # Read again where an earlier step made the queues anew: they forget then.
+        found = card.read(group).values if goals and anew else plan.values
         differing = {name: value for name, value in goals.items() if found.get(name) != value}
         if differing:
             _apply_group(card, nic, group, differing, found, undo, result)
-    _apply_steering(system, card, nic, undo)
+            anew = anew or any(bounces(card.driver, name) for name in differing)
+    _apply_steering(system, card, nic, plan, undo)
     if link == "up" and any(change.bounce for change in plan.changes):
         _await_link(card, sleep)
 
@@ -180,9 +200,11 @@ def _clear_steering(system: System, card: Card, undo: Undo) -> None:
         _set_rss(card, ["default"], undo)
 
 
-def _apply_steering(system: System, card: Card, nic: Nic, undo: Undo) -> None:
+def _apply_steering(system: System, card: Card, nic: Nic, plan: CardPlan, undo: Undo) -> None:
     kept = kept_of(read_before(system, OWNER), nic.name)
-    again = plan_card(card, nic, kept).steering
+    now = CardPlan(goals=plan.goals, lacks=list(plan.lacks))
+    plan_steering(card, nic, kept, now)
+    again = now.steering
     if again is None:
         return
     for number, rule in again.delete.items():
@@ -226,10 +248,12 @@ def _set_rss(card: Card, words: list[str], undo: Undo) -> None:
 
 def _await_link(card: Card, sleep: Callable[[float], None]) -> None:
     step_s = 0.1
-    for dummy in range(int(LINK_TIMEOUT_S / step_s)):
+    waited_s = 0.0
+    while waited_s < LINK_TIMEOUT_S:
         if card.link() == "up":
             return
         sleep(step_s)
+        waited_s += step_s
     raise HostError(
         f"network card {card.name}", card.link(), f"the link did not come back within {LINK_TIMEOUT_S:g} s", ""
     )
@@ -248,11 +272,13 @@ def _forget(system: System, nics: Iterable[Nic]) -> None:
 
 
 def reapply(system: System, wanted: Wanted, interface: str) -> list[str]:
-    """Set again what the interface lost; what was changed, in words. For link events: the link has gone just now."""
+    """Set again what the interface lost by a boot or a link event; what was changed, in words."""
     nics = [nic for nic in parse_nics(wanted.get("nics")) if nic.name == interface]
     if not nics or not system.path(f"sys/class/net/{interface}").is_dir():
         return []
-    return [str(change) for change in apply_nics(system, nics, False, True, interface).changes]
+    return [
+        str(change) for change in apply_nics(system, nics, False, bool(wanted.get("bounce_allowed")), interface).changes
+    ]
 
 
 def summary(changes: Iterable[Change], after: bool) -> str:

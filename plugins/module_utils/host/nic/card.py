@@ -58,6 +58,9 @@ class Card:
     @property
     def driver(self) -> str:
         """Its driver, or '' where it tells none."""
+        link = self.system.path(f"sys/class/net/{self.name}/device/driver")
+        if self._driver is None and link.is_symlink():
+            self._driver = link.resolve().name
         if self._driver is None:
             try:
                 self._driver = self.ethtool.read("-i", self.name).get("driver", "")

@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Reads ethtool: JSON where this version prints it for the option, text otherwise. All values become text by name.
 
-JSON came option by option, as ethtool's NEWS say: -a in 5.10, -k in 5.17, -g and -c in 6.2 (-c was mended in 6.14); the
-indirection table of -x is there since 6.2 as well; -l, -n, -i and --show-priv-flags have none in 6.14. From 5.10 to 5.13
-an option without JSON ignored --json silently, so the version decides and not a try.
+JSON came option by option, as ethtool's NEWS say: -a in 5.10, -k in 5.17, -g and -c in 6.2 (-c was mended in 6.14).
+-l, -n, -i and --show-priv-flags have none in 6.14. Before 5.14 an option without JSON ignored --json silently, so the
+version decides and not a try.
 """
 
 from __future__ import annotations

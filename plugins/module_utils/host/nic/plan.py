@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Optional
 
 from ..errors import HostError
 from . import steering
@@ -54,7 +53,7 @@ class CardPlan:
     changes: list[Change] = field(default_factory=list)
     lacks: list[Lack] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
-    steering: Optional[Steering] = None
+    steering: Steering | None = None
 
 
 @dataclass
@@ -64,7 +63,7 @@ class Steering:
     add: list[steering.Rule] = field(default_factory=list)
     delete: dict[int, steering.Rule] = field(default_factory=dict)
     keep: dict[int, steering.Rule] = field(default_factory=dict)
-    rss: Optional[list[str]] = None
+    rss: list[str] | None = None
     rss_before: str = ""
 
 
@@ -83,8 +82,7 @@ def plan_card(card: Card, nic: Nic, kept: Mapping[str, str]) -> CardPlan:
         if names:
             _plan_group(card, group, {name: goals[name] for name in names}, nic, result)
     _check_mtu(card, nic)
-    if nic.feeds or "rss" in kept or any(name.startswith("rule ") for name in kept):
-        _plan_steering(card, nic, kept, result)
+    plan_steering(card, nic, kept, result)
     missing = [lack for lack in result.lacks if nic.required]
     if missing:
         raise HostError(
@@ -140,7 +138,10 @@ def _check_mtu(card: Card, nic: Nic) -> None:
         )
 
 
-def _plan_steering(card: Card, nic: Nic, kept: Mapping[str, str], result: CardPlan) -> None:
+def plan_steering(card: Card, nic: Nic, kept: Mapping[str, str], result: CardPlan) -> None:
+    """Rules and RSS table, into ``result``; its goals say how many queues there will be."""
+    if not nic.feeds and "rss" not in kept and not any(name.startswith("rule ") for name in kept):
+        return
     ours = {int(name[5:]): steering.parse_rule(rule) for name, rule in kept.items() if name.startswith("rule ")}
     if nic.feeds and any(lack.setting == NTUPLE for lack in result.lacks):
         result.lacks += [Lack(nic.name, f"ntuple {feed}", f"{NTUPLE} is not to be had") for feed in nic.feeds]

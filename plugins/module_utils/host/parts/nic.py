@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..nic.apply import plan_nics
+from ..nic.apply import plan_nics, reapply
 from ..nic.card import Card
 from ..nic.mtu import find_owner
 from ..nic.plan import CardPlan
@@ -49,4 +49,4 @@ def running(system: System, wanted: Wanted) -> dict[str, Any]:
     return {"nics": found}
 
 
-PART = Part("nic", check, drift, running)
+PART = Part("nic", check, drift, running, reapply)
