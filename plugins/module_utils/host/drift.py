@@ -7,11 +7,11 @@ from typing import Any
 
 from .cmdline import format_cmdline
 from .part import Drift, Part, Wanted
-from .parts import boot, dcb, hugepages, irq, isolation, memory, noise, roce
+from .parts import boot, dcb, hugepages, irq, isolation, memory, nic, noise, roce
 from .system import System
 
 #: In the order in which they are checked and reported.
-PARTS: tuple[Part, ...] = (boot.PART, isolation.PART, irq.PART, hugepages.PART, memory.PART, noise.PART, dcb.PART, roce.PART)
+PARTS: tuple[Part, ...] = (boot.PART, isolation.PART, irq.PART, hugepages.PART, memory.PART, noise.PART, nic.PART, dcb.PART, roce.PART)
 
 
 def check(system: System, wanted: Wanted) -> None:
