@@ -105,7 +105,7 @@ class Host:
     def tree(self) -> dict[str, tuple[int, str, int]]:
         """Every file with mode, text and time of change: equal before and after means that nothing was written."""
         return {
-            str(path.relative_to(self.root)): (path.stat().st_mode, path.read_text(), path.stat().st_mtime_ns)
+            str(path.relative_to(self.root)): (path.stat().st_mode, path.read_text(errors="replace"), path.stat().st_mtime_ns)
             if path.is_file()
             else (path.stat().st_mode, "", path.stat().st_mtime_ns)
             for path in sorted(self.root.rglob("*"))

@@ -184,8 +184,10 @@ def _keys(data: bytes | None) -> dict[str, str]:
     try:
         found = json.loads(data or b"{}")
     except ValueError:
-        found = {"damaged": "no JSON"}
-    return {str(key): json.dumps(value, sort_keys=True) for key, value in dict(found).items()}
+        found = None
+    if not isinstance(found, dict):
+        return {"damaged": "no JSON object"}
+    return {str(key): json.dumps(value, sort_keys=True) for key, value in found.items()}
 
 
 def _only_differing(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, str]:
