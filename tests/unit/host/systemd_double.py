@@ -1,4 +1,4 @@
-"""systemctl on a file tree: enables by symbolic links (relative ones, so that they lead somewhere in the tree), and remembers what is active."""
+"""systemctl on a file tree: enables by symbolic links that lead somewhere in it, and remembers what is active."""
 
 from __future__ import annotations
 

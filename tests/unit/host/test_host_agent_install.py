@@ -43,9 +43,7 @@ def systemd(host: Host) -> Systemctl:
 
 
 @pytest.fixture
-def call(
-    host: Host, systemd: Systemctl, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Call:
+def call(host: Host, systemd: Systemctl, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     monkeypatch.setattr(host_agent, "Path", lambda dummy: host.root)
 
     def call(wanted: dict[str, Any] | None = None, state: str = "present", check: bool = False) -> dict[str, Any]:
@@ -195,7 +193,13 @@ def test_a_damaged_document_is_told_and_replaced(call: Call, host: Host) -> None
 
 @pytest.mark.parametrize(
     ("name", "escaped"),
-    [("fab0", "fab0"), ("enp1s0f0np0", "enp1s0f0np0"), ("eth0.100", "eth0.100"), ("br-lan", r"br\x2dlan"), (".x", r"\x2ex")],
+    [
+        ("fab0", "fab0"),
+        ("enp1s0f0np0", "enp1s0f0np0"),
+        ("eth0.100", "eth0.100"),
+        ("br-lan", r"br\x2dlan"),
+        (".x", r"\x2ex"),
+    ],
 )
 def test_names_of_units_are_those_of_systemd_escape(name: str, escaped: str) -> None:
     """Written down from systemd-escape of systemd 257."""
@@ -213,5 +217,3 @@ def test_the_units_run_on_the_housekeeping_cpus(call: Call, host: Host) -> None:
         assert "\nCPUAffinity=0\n" in host.read(f"{units.DIRECTORY}/{name}")
     call({"nics": [{"name": "fab0"}]})
     assert "CPUAffinity" not in host.read(f"{units.DIRECTORY}/{units.NIC}")
-
-

@@ -131,7 +131,7 @@ LINK, END = Event("link", 7, "fab0"), Event("settings", 7, "fab0")
 
 def test_it_applies_at_the_start_and_once_for_a_burst() -> None:
     script = Script()
-    for dummy in range(50):
+    for _burst in range(50):
         script.send(LINK, Event("link", 8, "other"), END)
     assert watched(script, 2, {"fab0": 7}) == (2, [])
     assert not select.select(script.sockets, [], [], 0)[0], "the whole burst was read before it was acted on"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import subprocess
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,6 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.workload import find_trading
 from tests.unit.host.host_tree import Host
 
-UTC = timezone.utc
 minutes = st.integers(0, 24 * 60 - 1)
 nows = st.datetimes(datetime(2025, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC))
 offsets = st.integers(-14 * 60, 14 * 60)
