@@ -163,7 +163,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import jitter
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpulist import format_cpu_list
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.irq_plan import isolated_of
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import isolated_cpus
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
@@ -184,7 +184,7 @@ def main() -> None:
     settings = jitter.Settings(wanted["tool"], wanted["duration_s"], wanted["interval_us"])
     try:
         settings.check()
-        cpus = isolated_of(system, wanted)
+        cpus = isolated_cpus(system, wanted)
         before = jitter.read_before(system) or {}
         due = bool(cpus) and not (wanted["keep"] and before.get("cpus") == format_cpu_list(cpus))
         result = jitter.measure(system, cpus, settings) if due and not module.check_mode else {}

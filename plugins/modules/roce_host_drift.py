@@ -14,14 +14,18 @@ description:
     and lists everything that is not as wanted.
   - Fails when the host cannot be what is wanted, such as when a CPU to isolate does not exist. So it serves as a
     check before anything is changed, too.
-  - Reads only files of C(/proc), C(/sys) and C(/boot/grub/grub.cfg). Nothing is run.
+  - Says whether the host may be disturbed now, that is rebooted or one of its NICs bounced. It may not while something
+    trades on it, unless a maintenance window is open. An engine of role P(tickwire.fabric.t2t_runtime#role) trades
+    while it has a session at the exchange or open orders; the units of C(workload_units) trade while they are active.
+  - Changes nothing.
 options:
   wanted:
     description:
       - All that is wanted of the host, the variables of role P(tickwire.fabric.roce_host#role) without their prefix
         C(roce_host_). What is missing is not compared.
+      - Without it the host's own document is taken, C(/etc/tickwire/host.json), see M(tickwire.fabric.host_agent).
+        Where there is none, nothing is compared.
     type: dict
-    default: {}
 attributes:
   check_mode:
     description:
@@ -34,7 +38,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Read the running state
+- name: Compare the host with its own document
   tickwire.fabric.roce_host_drift:
   register: host
 
@@ -195,6 +199,28 @@ drift:
       description: All of it in words.
       type: str
       sample: "hugepages 2M on node 0: wanted '64', found '40'"
+document_differs:
+  description: Whether the host's own document says something else than O(wanted), or is missing.
+  returned: success
+  type: bool
+  sample: false
+may_disturb:
+  description: Whether the host may be rebooted, or one of its NICs bounced, now.
+  returned: success
+  type: bool
+  sample: false
+may_disturb_reason:
+  description: Why.
+  returned: success
+  type: str
+  sample: >-
+    tickwire-engine.service is active and it has a session at the exchange, and no maintenance window is open
+trading:
+  description: What trades on the host, a sentence each.
+  returned: success
+  type: list
+  elements: str
+  sample: ["tickwire-engine.service is active and it has a session at the exchange"]
 reboot_required:
   description:
     - Whether the running kernel lacks or contradicts a wanted boot parameter, or still has one that was taken away.
@@ -208,6 +234,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.agent import document
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
@@ -216,15 +243,18 @@ def main() -> None:
     """Arguments, one call, result."""
     module = AnsibleModule(
         argument_spec={
-            "wanted": {"type": "dict", "default": {}},
+            "wanted": {"type": "dict"},
         },
         supports_check_mode=True,
     )
+    system = System(Path("/"), module.run_command)
     try:
-        report = drift.report(System(Path("/"), module.run_command), module.params["wanted"])
+        kept = document.read_document(system)
+        wanted = module.params["wanted"] if module.params["wanted"] is not None else kept or {}
+        report = drift.report(system, wanted)
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **report)
+    module.exit_json(changed=False, document_differs=wanted != kept, **report)
 
 
 if __name__ == "__main__":

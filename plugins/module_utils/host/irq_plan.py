@@ -69,15 +69,10 @@ class Plan:
         return self.keep_off(cpus)
 
 
-def isolated_of(system: System, wanted: Wanted) -> frozenset[int]:
-    """The wanted isolated CPUs; HostError where this host cannot do without them."""
-    return isolated_cpus(system, wanted)
-
-
 def make_plan(system: System, wanted: Wanted) -> Plan:
     """What ``isolated_cpus`` and ``nics`` (name, irq_cpus, queue_cpus) ask for; HostError where that cannot be."""
     present = present_cpus(system)
-    plan = Plan(isolated_of(system, wanted), present)
+    plan = Plan(isolated_cpus(system, wanted), present)
     nics = {}
     for item in wanted.get("nics") or []:
         name = str(item.get("name") or "")

@@ -22,7 +22,8 @@ from .before import read_before, write_before
 from .cpulist import format_cpu_list, format_cpu_mask, parse_cpu_list, parse_cpu_mask
 from .errors import HostError
 from .files import read_text, remove, write_atomic
-from .irq_plan import isolated_of, make_plan
+from .irq_plan import make_plan
+from .isolation import isolated_cpus
 from .part import Drift, Wanted
 from .system import System
 
@@ -123,7 +124,7 @@ def apply_irqbalance(
     it does not run with that afterwards; the files are put back then.
     """
     check(system, wanted)
-    isolated = isolated_of(system, wanted)
+    isolated = isolated_cpus(system, wanted)
     mode = mode_of(wanted) if isolated and installed(system) else "leave"
     result = IrqbalanceResult()
     was = read_before(system, _OWNER)
@@ -244,7 +245,7 @@ def _systemctl(system: System, *arguments: str) -> None:
 
 def drift(system: System, wanted: Wanted) -> list[Drift]:
     """irqbalance that runs without being told, or runs though it is to be stopped."""
-    isolated = isolated_of(system, wanted)
+    isolated = isolated_cpus(system, wanted)
     mode = mode_of(wanted)
     if not isolated or mode == "leave" or not installed(system):
         return []

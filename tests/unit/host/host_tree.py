@@ -106,11 +106,11 @@ class Host:
     def run_nothing(self, argv: list[str]) -> tuple[int, str, str]:
         raise AssertionError(f"{argv} was run where nothing may be")
 
-    def tree(self) -> dict[str, tuple[int, str, int]]:
+    def tree(self) -> dict[str, tuple[int, bytes, int]]:
         """Every file with mode, text and time of change: equal before and after means that nothing was written."""
         return {
-            str(path.relative_to(self.root)): (path.stat().st_mode, path.read_text(), path.stat().st_mtime_ns)
+            str(path.relative_to(self.root)): (path.stat().st_mode, path.read_bytes(), path.stat().st_mtime_ns)
             if path.is_file()
-            else (path.stat().st_mode, "", path.stat().st_mtime_ns)
+            else (path.stat().st_mode, b"", path.stat().st_mtime_ns)
             for path in sorted(self.root.rglob("*"))
         }
