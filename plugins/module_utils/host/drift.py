@@ -7,11 +7,11 @@ from typing import Any
 
 from .cmdline import format_cmdline
 from .part import Drift, Part, Wanted
-from .parts import boot, hugepages, irq
+from .parts import boot, firmware, hugepages, irq
 from .system import System
 
 #: In the order in which they are checked and reported.
-PARTS: tuple[Part, ...] = (boot.PART, irq.PART, hugepages.PART)
+PARTS: tuple[Part, ...] = (boot.PART, irq.PART, hugepages.PART, firmware.PART)
 
 
 def check(system: System, wanted: Wanted) -> None:
