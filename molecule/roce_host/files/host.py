@@ -39,7 +39,18 @@ CMDLINE = COPIES / "cmdline"
 STATES = Path("/opt/states")
 GUARDED = ("/etc", "/usr", "/var", "/boot", "/srv", "/home", *KERNEL)
 #: Written by the container's own systemd and by Ansible's connection, whoever runs there.
-NOT_OURS = ("/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/var/log", "/var/lib/systemd", "/root/.ansible", "/opt")
+NOT_OURS = (
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/tmp",
+    "/var/tmp",
+    "/var/log",
+    "/var/lib/systemd",
+    "/root/.ansible",
+    "/opt",
+)
 KERNEL_NAME = "vmlinuz-6.12.0-tickwire-amd64"
 
 
