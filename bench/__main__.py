@@ -75,8 +75,10 @@ def main() -> int:
             cpus=(args.exchange_cpu, args.cpu),
             peers=peers.load(args.peers) if args.peers else [],
         )
-        sections.build()
-        for name in args.sections or sections.ORDER:
+        names = args.sections or sections.ORDER
+        if names != ["host"]:
+            sections.build()
+        for name in names:
             measure(name, plan, args.rounds)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
