@@ -9,22 +9,11 @@ from typing import Any
 from . import maintenance
 from .cmdline import format_cmdline
 from .part import Drift, Part, Wanted
-from .parts import agent, boot, dcb, hugepages, irq, isolation, memory, nic, noise, roce
+from .parts import agent, boot, dcb, firmware, hugepages, irq, isolation, memory, nic, noise, roce
 from .system import System
 
 #: In the order in which they are checked and reported.
-PARTS: tuple[Part, ...] = (
-    boot.PART,
-    isolation.PART,
-    irq.PART,
-    hugepages.PART,
-    memory.PART,
-    noise.PART,
-    nic.PART,
-    dcb.PART,
-    roce.PART,
-    agent.PART,
-)
+PARTS: tuple[Part, ...] = (boot.PART, isolation.PART, irq.PART, hugepages.PART, memory.PART, noise.PART, firmware.PART, nic.PART, dcb.PART, roce.PART, agent.PART)
 
 
 def check(system: System, wanted: Wanted) -> None:
