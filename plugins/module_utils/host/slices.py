@@ -83,9 +83,10 @@ def effective_cpus(system: System, unit: str) -> frozenset[int] | None:
 
 
 def write_cpus(system: System, unit: str, cpus: frozenset[int]) -> None:
-    """Set the live CPUs of a unit; none means those of its parent. Nothing where it has no cpuset.
+    """Set the live CPUs of a unit. Nothing where it has no cpuset.
 
     systemd leaves the old value in the cgroup when AllowedCPUs= goes away, and leaves a slice without processes alone.
+    To give all CPUs back all are written: the kernel refuses an empty set where processes are (ENOSPC).
     """
     path = system.path(f"{CGROUP}/{unit}/cpuset.cpus")
     if path.exists() and parse_cpu_list(path.read_text(encoding="ascii")) != cpus:
@@ -93,7 +94,7 @@ def write_cpus(system: System, unit: str, cpus: frozenset[int]) -> None:
 
 
 def partition_state(system: System) -> str:
-    """What the kernel says of the partition: ``isolated``, ``isolated invalid (reason)``, ``member``; empty: nothing."""
+    """What the kernel says of the slice: ``isolated``, ``isolated invalid (reason)``, ``member``; empty: nothing."""
     return system.read(f"{CGROUP}/{SLICE}/cpuset.cpus.partition") or ""
 
 
