@@ -8,6 +8,8 @@ when the kernel refuses. The unit writes with systemd-tmpfiles, so no shell is n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .cpulist import format_cpu_list, parse_cpu_list
 from .isolation_way import CGROUP
 from .system import System
@@ -109,3 +111,10 @@ def isolated_by_partitions(system: System) -> frozenset[int] | None:
     """CPUs in isolated partitions; None on a kernel that does not say."""
     text = system.read(f"{CGROUP}/cpuset.cpus.isolated")
     return None if text is None else parse_cpu_list(text)
+
+
+def in_slice(system: System, argv: Sequence[str]) -> list[str]:
+    """How to run a program that has to use isolated CPUs: in our slice, where sessions are kept off those CPUs."""
+    if not system.path(drop_in("user.slice")).exists():
+        return list(argv)
+    return ["systemd-run", "--quiet", "--scope", f"--slice={SLICE}", "--", *argv]

@@ -311,3 +311,14 @@ def test_an_isolated_cpu_may_be_offline(machine: Machine) -> None:
     apply(machine, **PARTITION)
     assert live(machine, "tickwire.slice") == "2" and drift(machine, **PARTITION) == []
     assert not apply(machine, **PARTITION).changed
+
+
+def test_a_tool_for_isolated_cpus_is_run_in_the_slice(machine: Machine) -> None:
+    assert slices.in_slice(machine.system, ["cyclictest", "-a", "2"]) == ["cyclictest", "-a", "2"]
+    apply(machine, **BOOT)
+    assert slices.in_slice(machine.system, ["cyclictest"])[-4:] == [
+        "--scope",
+        "--slice=tickwire.slice",
+        "--",
+        "cyclictest",
+    ]
