@@ -89,7 +89,7 @@ housekeeping_cpus:
   type: str
   sample: 0-1
 way:
-  description: The chosen way, V(partition) or V(boot).
+  description: The chosen way, V(partition) or V(boot). Empty where no CPU is isolated.
   returned: success
   type: str
   sample: boot
@@ -135,8 +135,8 @@ def main() -> None:
         changed=result.changed,
         isolated_cpus=format_cpu_list(result.isolated),
         housekeeping_cpus=format_cpu_list(result.housekeeping),
-        way=result.way.name,
-        reason=result.way.reason,
+        way=result.way.name if result.isolated else "",
+        reason=result.way.reason if result.isolated else "",
         not_supported=result.not_supported,
         diff={"before": isolate.summary(result.before), "after": isolate.summary(result.after)},
     )

@@ -27,6 +27,7 @@ from .system import System
 OWNER = "isolation"
 _WORKQUEUES = "unbound workqueues"
 _ISOLATED = "isolated CPUs"
+_BOOT = "boot"
 
 
 @dataclass
@@ -75,9 +76,10 @@ def apply(
     result.changed = result.before != result.after
     if check or not result.changed:
         return result
-    write_before(system, OWNER, plan.memory)
     if plan.restrict:
         restrict(system, plan.files, isolated, plan.housekeeping, sleep)
+    if isolated:
+        write_before(system, OWNER, plan.memory)
     write_file(system, slices.WORKQUEUE_FILE, plan.files.get(slices.WORKQUEUE_FILE))
     result.not_supported += _move(system, plan, set_affinity)
     if not isolated:
@@ -125,11 +127,22 @@ def _plan_threads(
     remembered: Mapping[str, str],
     memory: dict[str, str],
 ) -> dict[Kthread, frozenset[int]]:
-    """New CPUs of each kernel thread that has to be moved; ``memory`` gets those of before, and loses ended threads."""
+    """New CPUs of each kernel thread that has to be moved; ``memory`` gets those of before.
+
+    They are moved once in a boot for the same isolated CPUs. Threads come and go (psimon with every unit), and those
+    that are born later are the kernel's to place.
+    """
+    boot = system.read("proc/sys/kernel/random/boot_id") or "unknown"
+    if remembered.get(_BOOT) != boot:
+        # Threads of an earlier boot: their numbers are others' now.
+        remembered = {name: remembered[name] for name in (_WORKQUEUES, _ISOLATED) if name in remembered}
+        for name in set(memory) - set(remembered):
+            del memory[name]
+    elif formerly == isolated:
+        return {}
+    if isolated:
+        memory[_BOOT] = boot
     threads = {str(thread): thread for thread in kthreads.movable(system)}
-    for name in remembered:
-        if name not in (_WORKQUEUES, _ISOLATED) and name not in threads:
-            memory.pop(name, None)
     # The kernel has put them where they belong then, those of a NUMA node as well.
     placed = bool(isolated) and isolated <= read_cpu_set(system.root, "nohz_full")
     moves: dict[Kthread, frozenset[int]] = {}

@@ -2,8 +2,8 @@
 """How the CPUs are isolated from the scheduler: by boot parameter, or by an isolated cpuset partition.
 
 A partition holds whole processes: none of their threads may run elsewhere. The engine has one thread on an isolated CPU
-and the others on housekeeping CPUs, so a partition is chosen only when the user says that this does not matter
-(decision 0013).
+and the others on housekeeping CPUs, so a partition is chosen only when the user says that this does not matter, see
+docs/decisions/0013-isolated-by-boot-parameter.md.
 Source: Documentation/admin-guide/cgroup-v2.rst, "cpuset.cpus.partition", and cpu-isolation.rst of the kernel.
 """
 

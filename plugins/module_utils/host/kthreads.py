@@ -2,9 +2,9 @@
 """Kernel threads that may run on isolated CPUs, and the CPUs of the unbound workqueues.
 
 With ``nohz_full=`` the kernel keeps kernel threads off those CPUs itself. Before the reboot, and without that
-parameter, they are moved one by one. A thread that is bound to isolated CPUs only, or that the kernel lets nobody move, has
-its work there and stays. The mask of each single workqueue is cut down by the kernel to the common one (workqueue.c,
-wqattrs_actualize_cpumask), which therefore is the only one that is set.
+parameter, they are moved one by one. A thread that is bound to isolated CPUs only, or that the kernel lets nobody move,
+has its work there and stays. The mask of each single workqueue is cut down by the kernel to the common one
+(workqueue.c, wqattrs_actualize_cpumask), which therefore is the only one that is set.
 """
 
 from __future__ import annotations

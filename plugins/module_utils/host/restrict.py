@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from . import slices
 from .cpulist import format_cpu_list, parse_cpu_list
-from .cpus import online_cpus
+from .cpus import online_cpus, present_cpus
 from .errors import HostError
 from .files import read_text, remove, write_atomic
 from .system import System
@@ -73,12 +73,12 @@ def _set_units(
     for unit in slices.live_units(system):
         if isolated or slices.drop_in(unit) in changed:
             _await_cpuset(system, unit, bool(housekeeping), sleep)
-            slices.write_cpus(system, unit, housekeeping if files else frozenset())
+            slices.write_cpus(system, unit, housekeeping if files else present_cpus(system))
     if partition:
         _systemctl(system, "enable", slices.SERVICE)
         _systemctl(system, "restart", slices.SERVICE)
     elif had_service:
-        slices.write_cpus(system, slices.SLICE, frozenset())
+        slices.write_cpus(system, slices.SLICE, present_cpus(system))
 
 
 def _await_cpuset(system: System, unit: str, wanted: bool, sleep: Sleep) -> None:

@@ -8,6 +8,8 @@ when the kernel refuses. The unit writes with systemd-tmpfiles, so no shell is n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .cpulist import format_cpu_list, parse_cpu_list
 from .isolation_way import CGROUP
 from .system import System
@@ -83,9 +85,10 @@ def effective_cpus(system: System, unit: str) -> frozenset[int] | None:
 
 
 def write_cpus(system: System, unit: str, cpus: frozenset[int]) -> None:
-    """Set the live CPUs of a unit; none means those of its parent. Nothing where it has no cpuset.
+    """Set the live CPUs of a unit. Nothing where it has no cpuset.
 
     systemd leaves the old value in the cgroup when AllowedCPUs= goes away, and leaves a slice without processes alone.
+    To give all CPUs back all are written: the kernel refuses an empty set where processes are (ENOSPC).
     """
     path = system.path(f"{CGROUP}/{unit}/cpuset.cpus")
     if path.exists() and parse_cpu_list(path.read_text(encoding="ascii")) != cpus:
@@ -93,7 +96,7 @@ def write_cpus(system: System, unit: str, cpus: frozenset[int]) -> None:
 
 
 def partition_state(system: System) -> str:
-    """What the kernel says of the partition: ``isolated``, ``isolated invalid (reason)``, ``member``; empty: nothing."""
+    """What the kernel says of the slice: ``isolated``, ``isolated invalid (reason)``, ``member``; empty: nothing."""
     return system.read(f"{CGROUP}/{SLICE}/cpuset.cpus.partition") or ""
 
 
@@ -108,3 +111,10 @@ def isolated_by_partitions(system: System) -> frozenset[int] | None:
     """CPUs in isolated partitions; None on a kernel that does not say."""
     text = system.read(f"{CGROUP}/cpuset.cpus.isolated")
     return None if text is None else parse_cpu_list(text)
+
+
+def in_slice(system: System, argv: Sequence[str]) -> list[str]:
+    """How to run a program that has to use isolated CPUs: in our slice, where sessions are kept off those CPUs."""
+    if not system.path(drop_in("user.slice")).exists():
+        return list(argv)
+    return ["systemd-run", "--quiet", "--scope", f"--slice={SLICE}", "--", *argv]
