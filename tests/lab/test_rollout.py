@@ -158,16 +158,16 @@ def test_missing_rdma_link_is_caught(lab: Lab) -> None:
 
 
 def test_a_command_line_that_does_not_boot_is_given_up(lab: Lab) -> None:
-    """The kernel finds no init and panics; GRUB then boots what ran before, and the play says so. Once is enough."""
+    """The initramfs cannot mount the root and reboots; GRUB then boots what ran before, and the play says so."""
     boot = lab.ssh("trade1", "cat /proc/sys/kernel/random/boot_id")
-    added = {"rdinit=/nonexistent"}
+    added = {"rootfstype=nonexistent"}
     wrong = {"roce_host_kernel_cmdline_extra": sorted(added)}
     # A host on which the engine trades is not rebooted; it starts by itself after the reboot.
     lab.ssh("trade1", "systemctl stop tickwire-engine")
     args = f"ARGS=--limit trade1 -e '{json.dumps(wrong)}'"
     outcome = lab.make("rollout", args)
     assert outcome.code != 0
-    assert "did not come back healthy" in outcome.text and "rdinit=/nonexistent" in outcome.text
+    assert "did not come back healthy" in outcome.text and "rootfstype=nonexistent" in outcome.text
     running = lab.ssh("trade1", "cat /proc/cmdline").split()
     assert added.isdisjoint(running) and "isolcpus=managed_irq,domain,1" in running
     assert added.isdisjoint(lab.ssh("trade1", "cat /boot/grub/grub.cfg").split()), "the next boot is as before"
