@@ -229,6 +229,13 @@ def test_where_grub_cannot_write_there_is_no_trial(tmp_path: Path, abstraction: 
     assert traces(host) == []
 
 
+def test_a_limit_that_no_boot_can_keep_is_refused(tmp_path: Path) -> None:
+    host = GrubHost(tmp_path / "root")
+    with pytest.raises(HostError, match="trial_timeout_s '5'"):
+        trial.apply(host.system, GOOD, 5, check=False)
+    assert traces(host) == []
+
+
 def test_a_bls_host_with_a_fixed_default_has_no_trial(tmp_path: Path) -> None:
     host = BlsHost(tmp_path / "root")
     host.write("boot/grub2/grub.cfg", 'set default="0"\n')

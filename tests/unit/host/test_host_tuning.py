@@ -41,7 +41,7 @@ def test_every_dangerous_one_is_a_token_and_says_what_it_takes(host: Host) -> No
     found = tuning.tuning_tokens(host.root, [], tuning.DANGEROUS, [])
     assert [str(token) for token in parse_wanted(found)] == found
     said = tuning.warnings(tuning.DANGEROUS)
-    for text, line in zip(found, said):
+    for text, line in zip(found, said, strict=True):
         assert f"({text}): " in line
 
 

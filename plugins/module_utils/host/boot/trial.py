@@ -33,6 +33,7 @@ from .trial_units import remove_units, write_units
 
 BOOT_ID = "proc/sys/kernel/random/boot_id"
 PANIC = "proc/sys/kernel/panic"
+SHORTEST_TRIAL_S = 60
 
 #: What a trial is at: there is none, the reboot is to come, its boot runs, or the host is back on what ran before.
 NONE, ARMED, RUNNING, FELL_BACK = "none", "armed", "running", "fell_back"
@@ -53,6 +54,13 @@ def arm(system: System, wanted: Sequence[Token], timeout_s: int, check: bool) ->
     record = read_record(system)
     if state_of(system) == ARMED and record.trial is not None and record.trial.tried == texts(wanted):
         return False
+    if timeout_s < SHORTEST_TRIAL_S:
+        raise HostError(
+            "trial_timeout_s",
+            timeout_s,
+            f"no host boots within less than {SHORTEST_TRIAL_S} s for sure",
+            "give it more",
+        )
     if check:
         return True
     running = without_trial(read_running(system.root))
