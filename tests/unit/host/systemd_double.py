@@ -82,6 +82,8 @@ class Machine:
     def start(self, unit: str) -> None:
         self.active.add(unit)
         where, options = self.mount(unit)
+        if where:
+            (self.host.root / where[1:].replace("\\040", " ")).mkdir(parents=True, exist_ok=True)
         if where and f" {where} " not in self.host.read("proc/self/mountinfo"):
             line = f"50 29 0:34 / {where} rw,relatime shared:48 - hugetlbfs hugetlbfs {self.mount_options or options}\n"
             self.host.write("proc/self/mountinfo", self.host.read("proc/self/mountinfo") + line)
