@@ -8,11 +8,13 @@ Sources: systemd.mount(5), systemd.unit(5) (names), Documentation/admin-guide/mm
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .before import read_before, write_before
 from .errors import HostError
 from .files import read_text
 from .hugepages import SIZES_KB, HugepagesResult, Pool, apply_hugepages
@@ -22,6 +24,7 @@ from .system import System
 from .undo import Undo, replace_file
 from .values import MODE, Outcome
 
+OWNER = "hugetlbfs"
 MARKER = "# Written by tickwire.fabric.hugepages; changes made here are overwritten.\n"
 _SIZES = {"2M": "2M", "1G": "1024M"}  # as the kernel prints them in mountinfo
 _PLAIN = re.compile(r"[A-Za-z0-9:_.]")
@@ -199,6 +202,10 @@ def _is_enabled(system: System, unit: str) -> bool:
 
 def _mount(system: System, mount: Mount, undo: Undo) -> None:
     undo.add(lambda: run(system, "systemctl", "daemon-reload"))
+    if not system.path(mount.path).exists():
+        before = read_before(system, OWNER)
+        undo.add(lambda: _remove_directory(system, mount.path))
+        write_before(system, OWNER, {**before, mount.path: "no directory"})
     if not _is_mounted(system, mount):
         if mount.path in read_mounts(system):
             undo.add(lambda: _start_former(system, mount.unit))
@@ -234,6 +241,19 @@ def _stop(system: System, path: str, unit: str) -> None:
         )
 
 
+def _remove_directory(system: System, path: str) -> None:
+    """The directory that systemd made for a mount of ours goes away with it; one that somebody uses stays."""
+    before = read_before(system, OWNER)
+    if before.pop(path, None) is None:
+        return
+    try:
+        system.path(path).rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EBUSY):
+            raise
+    write_before(system, OWNER, before)
+
+
 def _take_away(system: System, path: str, unit: str, undo: Undo) -> None:
     undo.add(lambda: run(system, "systemctl", "enable", "--now", unit))
     undo.add(lambda: run(system, "systemctl", "daemon-reload"))
@@ -242,6 +262,9 @@ def _take_away(system: System, path: str, unit: str, undo: Undo) -> None:
     run(system, "systemctl", "disable", unit)
     replace_file(system, f"{UNITS}/{unit}", "", MODE, undo)
     run(system, "systemctl", "daemon-reload")
+    if path in read_before(system, OWNER):
+        undo.add(lambda: write_before(system, OWNER, {**read_before(system, OWNER), path: "no directory"}))
+        _remove_directory(system, path)
 
 
 def find_drift(system: System, wanted: Sequence[Mount]) -> list[Drift]:

@@ -21,7 +21,7 @@ OWNER = Owner("noise")
 OWNER_SMT = Owner("smt")
 MODULE = "host_noise"
 MASKS = "noise units"
-_UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(timer|service|path|socket)\Z")
+_UNIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.\\@-]*\.(timer|service|path|socket)\Z")
 #: The price of a false, by key.
 DANGERS = {
     "smt": "smt false takes the second thread of every core away from everything on this host",

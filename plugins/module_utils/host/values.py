@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from .before import read_before, write_before
@@ -207,8 +208,11 @@ def apply_values(
     if not check and (changes or kept != before):
         undo.add(lambda: write_before(system, owner.name, before))
         write_before(system, owner.name, {**kept, **before})
+    # They are put back in the order of writing as well: what goes along with a governor has to come after it.
+    for value, found in reversed(changes) if not check else ():
+        undo.add(partial(_put_back, system, value.path, found))
     for value, found in changes:
-        refusal = "" if check else _write(system, value, found, undo)
+        refusal = "" if check else _write(system, value)
         if refusal:
             outcome.unsupported[value.item] = refusal
             kept.pop(value.path, None)
@@ -230,12 +234,16 @@ def lines_of(text: str) -> str:
     return "; ".join(text.splitlines()[1:]) or "no such file"
 
 
-def _write(system: System, value: Value, found: str, undo: Undo) -> str:
+def _put_back(system: System, path: str, found: str) -> None:
+    if read_value(system, path) != found:
+        system.write(system.path(path), found)
+
+
+def _write(system: System, value: Value) -> str:
     """Write and read back; the reason where the machine has not what the file is for, HostError for a wrong value."""
     path = system.path(value.path)
     if same(value, read_value(system, value.path) or ""):
         return ""  # one that was written before it took this one along
-    undo.add(lambda: system.write(path, found))
     try:
         system.write(path, value.value)
     except OSError as error:
