@@ -7,6 +7,7 @@ and the CPU that it ran on last. So a thread that only passed by and went on to 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Set
 from dataclasses import dataclass
@@ -65,9 +66,11 @@ def parse_counters(text: str) -> Counts:
 
 
 def read_threads(system: System) -> dict[tuple[int, str], Thread]:
-    """All threads of the host; those that end meanwhile are left out."""
+    """All threads of the host but our own; those that end meanwhile are left out."""
     threads = {}
     for place in system.path("proc").glob("[0-9]*/task/[0-9]*"):
+        if place.parts[-3] == str(os.getpid()):
+            continue
         try:
             stat, times = read_text(place / "stat"), read_text(place / "schedstat")
         except ProcessLookupError:
