@@ -18,10 +18,14 @@ FILE = "etc/tickwire/host.json"
 #: What says how the host is treated, not how it shall be: of these alone nothing is wanted.
 POLICY = (
     "bounce_allowed",
+    "dcb_required",
     "drift_timer",
     "housekeeping_per_node",
+    "irqbalance",
     "isolation",
     "maintenance_window",
+    "split_siblings",
+    "whole_processes",
     "workload_protection",
     "workload_units",
 )

@@ -53,6 +53,7 @@ Type=notify
 ExecStart={python} -I /{binary} watch %I
 Restart=on-failure
 RestartSec=5
+TimeoutStartSec=180
 {hardened}
 [Install]
 WantedBy=sys-subsystem-net-devices-%i.device
