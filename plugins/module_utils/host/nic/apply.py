@@ -73,8 +73,8 @@ def apply_nics(
     """
     plans = plan_nics(system, nics, only)
     if only and not bounce_allowed:
-        for card, dummy, plan in plans:
-            _leave_bounces(card, plan)
+        for planned in plans:
+            _leave_bounces(planned[0], planned[2])
     result = NicResult([change for dummy, dummy_nic, plan in plans for change in plan.changes])
     result.lacks = [lack for dummy, dummy_nic, plan in plans for lack in plan.lacks]
     costly = [
