@@ -128,6 +128,8 @@ def test_running_kernel_has_it(lab: Lab) -> None:
     pid = lab.ssh("trade1", "systemctl show -p MainPID --value tickwire-engine").strip()
     allowed = lab.ssh("trade1", f"cat /proc/{pid}/task/*/status | sed -n 's/^Cpus_allowed_list:\\s*//p'").split()
     assert "1" in allowed and "0" in allowed, f"one thread on the isolated CPU, the others off it: {allowed}"
+    # DSCP 26 and ECT(0): the trading lane
+    assert lab.ssh("trade1", "cat /sys/kernel/config/rdma_cm/rxe0/ports/1/default_roce_tos").strip() == "106"
     marks = lab.ssh("sw1", "tc qdisc show dev swp2")
     assert "ets" in marks and "red" in marks and "ecn" in marks
     assert "110" in lab.ssh("sw1", "bridge vlan show dev swp2")
