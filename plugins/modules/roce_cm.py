@@ -95,7 +95,7 @@ unsupported:
   description: What a driver has no place for, by RDMA device and port.
   returned: success
   type: dict
-  sample: {"rxe0/1": ["traffic class: the driver of rxe0 has no traffic_class"]}
+  sample: {"rxe0/1": ["traffic class: rxe0 has no /sys/class/infiniband/rxe0/tc/1/traffic_class"]}
 findings:
   description: What is missing, such as an RDMA device or a GID, and what to do.
   returned: success

@@ -167,6 +167,16 @@ running:
           where it was told none or does not run.
       type: dict
       sample: {installed: true, running: true, enabled: true, banned_cpus: "1"}
+    dcb:
+      description: Pauses, scheduling and the DSCP map by interface, and what has no support.
+      type: dict
+    dcb_findings:
+      description: Who else sets DCB or spoils it, and what to do.
+      type: list
+      elements: str
+    roce:
+      description: Settings, GIDs of the IPv4 addresses and what has no support, by RDMA device and port.
+      type: dict
 wanted_tokens:
   description: All boot parameters that are wanted, derived ones first.
   returned: success

@@ -94,7 +94,7 @@ def dcb(system: System) -> dict[str, Any]:
     found["finding"] = part.running(system, document)["dcb_findings"]
     found["reapplied"] = reapply_dcb(system, document, NIC)
     found["reapplied again"] = reapply_dcb(system, document, NIC)
-    found["entry of others stays"] = [34, 3] in shown("app")["app"]["dscp_prio"]
+    found["entry of others stays"] = [34, 3] in [entry[:2] for entry in shown("app")["app"]["dscp_prio"]]
     must("dcb", "app", "del", "dev", NIC, "dscp-prio", "34:3")
 
     ruled = shown("ets", "pfc", "buffer")

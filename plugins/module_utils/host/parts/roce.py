@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..part import Drift, Part, Wanted
-from ..roce.apply import port_state
+from ..roce.apply import port_state, reapply
 from ..roce.devices import check_wanted, ports_of
 from ..system import System
 
@@ -50,4 +50,4 @@ def running(system: System, wanted: Wanted) -> dict[str, Any]:
     return {"roce": found} if found else {}
 
 
-PART = Part("roce", check, drift, running)
+PART = Part("roce", check, drift, running, reapply)

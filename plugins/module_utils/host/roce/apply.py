@@ -56,7 +56,7 @@ def port_state(system: System, port: RdmaPort, wanted: Mapping[str, Any]) -> Por
             settings.append(there)
         else:
             unsupported.append(
-                f"{places[0].name}: the driver of {port.device} has no {places[0].file.rpartition('/')[2]}"
+                f"{places[0].name}: {port.device} has no {' and no '.join('/' + one.file for one in places)}"
             )
     return PortState(settings, unsupported, gid_table(system, port, wanted.get("version", 2)))
 
@@ -77,6 +77,8 @@ def apply_roce(system: System, interfaces: Mapping[str, Any] | None, check: bool
         work.give_back(ours)
     except (HostError, OSError) as error:
         failed = work.put_back()
+        if isinstance(error, HostError) and not failed:
+            raise
         rest = f"; not put back: {', '.join(failed)}" if failed else ""
         raise HostError("roce", work.at, f"{error}{rest}") from error
     if not check:

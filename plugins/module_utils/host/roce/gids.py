@@ -7,10 +7,10 @@ import ipaddress
 import json
 from typing import Any
 
-from ...rdma.link import find_device, gid_of, gid_of_address, read_devices
+from ...rdma.link import gid_entries, gid_of_address
 from ..programs import find_program
 from ..system import System
-from .devices import RdmaPort
+from .devices import CLASS, RdmaPort
 
 
 def addresses(system: System, interface: str) -> list[str] | None:
@@ -30,18 +30,22 @@ def addresses(system: System, interface: str) -> list[str] | None:
 
 def gid_table(system: System, port: RdmaPort, version: int) -> dict[str, Any]:
     """``gids``: index by IPv4 address; ``missing``: what is wrong, in words, empty when every address has its GID."""
-    found: dict[str, Any] = {"gids": {}, "missing": []}
-    try:
-        device = find_device(read_devices(system.root), port.device)
-    except LookupError as error:
-        return {"gids": {}, "missing": [str(error)]}
-    table = next(entry for entry in device["ports"] if entry["port"] == port.port)
     known = addresses(system, port.interface)
-    if known is not None and not known:
-        found["missing"].append(f"{port.interface} has no IPv4 address, so {port} has no GID for one")
-    for address in known or []:
-        try:
-            found["gids"][address] = gid_of(table, gid_of_address(ipaddress.IPv4Address(address).packed), version)
-        except LookupError as error:
-            found["missing"].append(str(error))
-    return found
+    if known == []:
+        return {"gids": {}, "missing": [f"{port.interface} has no IPv4 address, so {port} has no GID for one"]}
+    wanted = {gid_of_address(ipaddress.IPv4Address(address).packed): address for address in known or []}
+    found: dict[str, int] = {}
+    table = []
+    for entry in gid_entries(system.path(f"{CLASS}/{port.device}/ports/{port.port}")) if wanted else ():
+        table.append(entry)
+        if entry["gid"] in wanted and entry["roce_version"] == version:
+            found.setdefault(wanted[entry["gid"]], entry["index"])
+        if len(found) == len(wanted):
+            break
+    shown = ", ".join(f"{entry['index']}: {entry['gid']} {entry['type']}" for entry in table) or "empty"
+    missing = [
+        f"{port} has no RoCE v{version} GID for {address} of {port.interface}; its GID table: {shown}"
+        for address in wanted.values()
+        if address not in found
+    ]
+    return {"gids": found, "missing": missing}
