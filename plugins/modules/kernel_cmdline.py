@@ -85,6 +85,7 @@ options:
     type: list
     elements: str
     choices: [audit_off, idle_poll, mce_ignore_ce, mce_off, mitigations_off, nosmt]
+    default: []
   hugepages:
     description:
       - The hugepages of M(tickwire.fabric.hugepages). Pages of 1 GB among them that the running kernel has not are
