@@ -15,7 +15,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot import (
     trial,
     trial_units,
 )
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot.menu import read_running
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot.menu import read_running, without_trial
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import parse_cmdline
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from tests.unit.host.boot_tree import BLS_HOSTS, DISTRIBUTIONS, BlsHost, BootHost, GrubHost
@@ -218,6 +218,38 @@ def test_wherever_arming_is_cut_off_the_host_boots_and_can_be_armed_again(tmp_pa
             host.boot()
             trial.keep(host.system, check=False)
         assert traces(host) == [] and parse_cmdline(host.boot())[-2:] == GOOD
+
+
+@pytest.mark.parametrize("name", ["debian13", "rocky9"])
+def test_wherever_giving_up_is_cut_off_the_host_boots_what_ran_before(tmp_path: Path, name: str) -> None:
+    host = make(tmp_path / "root", name)
+    loader.apply_cmdline(host.system, GOOD, check=False)
+    host.boot()
+    good = host.read("proc/cmdline")
+    trial.apply(host.system, BAD, LIMIT_S, check=False)
+    host.boot()
+    host.boot()
+    real, copies = host.run, []
+
+    def copying(argv: list[str]) -> tuple[int, str, str]:
+        copies.append((shutil.copytree(host.root, tmp_path / f"copy{len(copies)}"), set(host.enabled)))
+        return real(argv)
+
+    host.run = copying
+    with pytest.raises(HostError, match="did not come back healthy"):
+        trial.keep(host.system, check=False)
+    assert len(copies) >= 4
+    for copy, enabled in copies:
+        host.run, host.root, host.enabled = real, copy, enabled
+        host.boot()
+        running = read_running(host.root)
+        assert without_trial(running) == parse_cmdline(good)
+        assert len(running) == len(parse_cmdline(good)) or host.enabled == set(), "nothing reboots it again"
+        with pytest.raises(HostError, match="did not come back healthy"):
+            trial.apply(host.system, BAD, LIMIT_S, check=False)
+        assert not trial.apply(host.system, GOOD, LIMIT_S, check=False).reboot_required
+        host.boot()
+        assert traces(host) == [] and host.read("proc/cmdline") == good
 
 
 @pytest.mark.parametrize(("abstraction", "fs"), [("lvm", "ext2"), ("diskfilter mdraid1x", "ext2"), ("", "btrfs")])

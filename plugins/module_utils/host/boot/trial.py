@@ -91,8 +91,9 @@ def disarm(system: System) -> None:
     if record.trial is None:
         return
     loader = fallback_bls if is_bls(system.root) else fallback_grub
-    loader.disarm(system, record.trial.saved_entry)
+    # The timer first: cut off after it, a boot still has the trial's name, and nothing may reboot it for that.
     remove_units(system)
+    loader.disarm(system, record.trial.saved_entry)
     if trial_name(read_running(system.root)) == record.trial.name and system.read(PANIC) == str(TRIAL_PANIC_S):
         write_text(system.path(PANIC), record.trial.panic_s + "\n")
     record.trial = None
@@ -149,8 +150,9 @@ def give_up(system: System, check: bool, reason: str = "") -> HostError:
     why = f"it came back with {reason}" if reason else "it did not come back healthy, or nobody confirmed it in time"
     if not check:
         write_failed(system, tried, why)
-        disarm(system)
+        # In this order: until the trial is taken away the default entry is the one that runs now.
         apply_cmdline(system, tokens_of(record.former), check=False)
+        disarm(system)
     return HostError(
         "kernel command line",
         " ".join(tried) or "without our tokens",
