@@ -17,7 +17,8 @@ description:
     back. C(/etc/kernel/cmdline) and C(/etc/default/grub) are kept the same for kernels that are installed later.
   - When an entry does not carry the wanted parameters everything is put back and the module fails. Recovery and rescue
     entries stay without them.
-  - Derives C(isolcpus), C(nohz_full), C(rcu_nocbs) and C(irqaffinity) from the isolated CPUs.
+  - Derives C(isolcpus), C(nohz_full), C(rcu_nocbs) and C(irqaffinity) from the isolated CPUs. What needs no boot
+    parameter is set by M(tickwire.fabric.cpu_isolation).
   - Compares whole parameters and never text. C(hugepagesz) and C(hugepages) are compared in their order.
   - Never reboots. RV(reboot_required) says whether the running kernel lacks or contradicts a wanted parameter.
   - With O(trial=true) only the next boot gets the new command line, and every later one what runs now, until
@@ -30,6 +31,32 @@ options:
       - CPU 0 stays a housekeeping CPU and is refused, and so are CPUs that the host has not.
     type: str
     default: ""
+  housekeeping_per_node:
+    description:
+      - Isolate all online CPUs but this many cores of each NUMA node, the first ones, with all their SMT siblings. The
+        core of CPU 0 stays a housekeeping core in any case.
+      - An alternative to O(isolated_cpus). V(0) leaves it out.
+    type: int
+    default: 0
+  split_siblings:
+    description:
+      - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
+    type: bool
+    default: false
+  isolation:
+    description:
+      - How the scheduler is kept off the isolated CPUs. V(boot) does it by C(isolcpus=domain), V(partition) by an
+        isolated partition of the cpuset controller, which needs no reboot.
+      - V(auto) takes the partition where the kernel has them and O(whole_processes) is set, else V(boot).
+    type: str
+    choices: [auto, partition, boot]
+    default: auto
+  whole_processes:
+    description:
+      - What uses isolated CPUs runs there with all its threads. A partition holds whole processes only. The engine of
+        this collection has threads on housekeeping CPUs as well.
+    type: bool
+    default: false
   tokens:
     description:
       - More boot parameters, one per item, kept in this order. A value with a blank is quoted by the module.
@@ -58,6 +85,13 @@ options:
     type: list
     elements: str
     choices: [audit_off, idle_poll, mce_ignore_ce, mce_off, mitigations_off, nosmt]
+  hugepages:
+    description:
+      - The hugepages of M(tickwire.fabric.hugepages). Pages of 1 GB among them that the running kernel has not are
+        reserved at boot, with C(hugepagesz=1G) and C(hugepages) after all other parameters, per node from Linux 5.16
+        on. Not so when O(tokens) names C(hugepagesz=1G) itself.
+    type: list
+    elements: dict
     default: []
   state:
     description:
@@ -186,9 +220,7 @@ def _set(system: System, params: dict[str, Any], check: bool) -> CmdlineResult:
     wanted = []
     if params["state"] == "present":
         named = {f"kernel_cmdline_{name}": params[name] for name in ("latency", "dangerous")}
-        wanted = boot.tokens(
-            system, {"isolated_cpus": params["isolated_cpus"], "kernel_cmdline_extra": params["tokens"], **named}
-        )
+        wanted = boot.tokens(system, {**params, "kernel_cmdline_extra": params["tokens"], **named})
     return trial.apply(system, wanted, params["trial_timeout_s"] if params["trial"] else None, check)
 
 
@@ -197,6 +229,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "isolated_cpus": {"type": "str", "default": ""},
+            "housekeeping_per_node": {"type": "int", "default": 0},
+            "split_siblings": {"type": "bool", "default": False},
+            "isolation": {"type": "str", "choices": ["auto", "partition", "boot"], "default": "auto"},
+            "whole_processes": {"type": "bool", "default": False},
+            "hugepages": {"type": "list", "elements": "dict", "default": []},
             "tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "latency": {"type": "list", "elements": "str", "choices": list(tuning.LATENCY), "default": []},
             "dangerous": {"type": "list", "elements": "str", "choices": list(tuning.DANGEROUS), "default": []},

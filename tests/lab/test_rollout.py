@@ -23,6 +23,27 @@ def failed_gates(lab: Lab) -> list[dict]:
     return [gate for gate in lab.report()["gates"] if not gate["ok"]]
 
 
+def in_lab(host: str, script: str, *arguments: str) -> dict:
+    """What a script of this directory prints on a host of the lab, with the collection on its module path."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(ROOT / "plugins/module_utils", "ansible_collections/tickwire/fabric/plugins/module_utils")
+        tar.add(ROOT / "tests/lab" / script, script)
+    command = (
+        "set -e; mkdir /run/tickwire-test; cd /run/tickwire-test; trap 'rm -r /run/tickwire-test' EXIT;"
+        f" tar -x; PYTHONPATH=. python3 {script} {' '.join(arguments)}"
+    )
+    done = subprocess.run(
+        ["ssh", "-F", str(ROOT / ".lab" / "ssh_config"), host, command],
+        input=archive.getvalue(),
+        capture_output=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
 def test_check_mode_writes_nothing_on_a_fresh_lab(lab: Lab) -> None:
     assert lab.down().code == 0
     assert lab.up().code == 0
@@ -69,23 +90,7 @@ def test_a_saturated_lane_leaves_the_other_one_alone(lab: Lab) -> None:
 
 def test_the_lab_kernel_takes_every_part_of_the_switch(lab: Lab) -> None:
     """Trunks, trusted PCP, broadcast limits and the way back, between namespaces of sw1: see linux_switch_kernel.py."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        tar.add(ROOT / "plugins/module_utils", "ansible_collections/tickwire/fabric/plugins/module_utils")
-        tar.add(ROOT / "tests/lab/linux_switch_kernel.py", "linux_switch_kernel.py")
-    script = (
-        "set -e; mkdir /run/tickwire-test; cd /run/tickwire-test; trap 'rm -r /run/tickwire-test' EXIT;"
-        " tar -x; PYTHONPATH=. python3 linux_switch_kernel.py"
-    )
-    done = subprocess.run(
-        ["ssh", "-F", str(ROOT / ".lab" / "ssh_config"), "sw1", script],
-        input=archive.getvalue(),
-        capture_output=True,
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    found = json.loads(done.stdout)
+    found = in_lab("sw1", "linux_switch_kernel.py")
     bands = {name: value for name, value in found.items() if isinstance(value, str)}
     lane = {"cnp": "1:1", "pcp 6": "1:1", "trading": "1:2", "pcp 3": "1:2"}
     for name, band in bands.items():
@@ -97,6 +102,25 @@ def test_the_lab_kernel_takes_every_part_of_the_switch(lab: Lab) -> None:
     assert found["broadcast dropped"] > 0 and found["unicast dropped"] == 0
 
 
+def test_the_lab_kernel_takes_dcb_and_roce_of_a_host(lab: Lab) -> None:
+    """Set, read back, spoilt by others, refused and given back on the test NIC and on rxe: see dcb_kernel.py."""
+    found = in_lab("trade1", "dcb_kernel.py", "dcb")["dcb"]
+    assert "global pause is on (rx, tx)" in found["with global pause"]
+    for name in ("as before the refusal", "check mode", "first", "entry of others stays", "as before the failure"):
+        assert found[name] is True, name
+    assert found["shown"]["pfc"]["prio_pfc"] == [number == 3 for number in range(8)]
+    assert [entry[:2] for entry in found["shown"]["app"]["dscp_prio"]] == [[0, 0], [26, 3], [48, 6]]
+    assert found["shown"]["maxrate"]["tc_maxrate"][0] == 1_000_000
+    assert found["second"] is False
+    for name in ("drift", "reapplied again", "given back", "kept"):
+        assert not found[name], name
+    assert len(found["drift by others"]) == len(found["reapplied"]) == 2
+    assert "dscp 34" in found["finding"][0]
+    assert "Invalid argument" in found["too large"]
+    assert any("fw-lldp-agent" in said for said in found["firmware agent"]) and found["stopped"] == ["fw-lldp-agent"]
+    assert found["without DCB"][0] is False and "not supported" in found["required"]
+
+
 def test_running_kernel_has_it(lab: Lab) -> None:
     """The proof again, without the collection's own code."""
     assert lab.ssh("trade1", "cat /sys/devices/system/cpu/isolated").strip() == "1"
@@ -104,6 +128,8 @@ def test_running_kernel_has_it(lab: Lab) -> None:
     pid = lab.ssh("trade1", "systemctl show -p MainPID --value tickwire-engine").strip()
     allowed = lab.ssh("trade1", f"cat /proc/{pid}/task/*/status | sed -n 's/^Cpus_allowed_list:\\s*//p'").split()
     assert "1" in allowed and "0" in allowed, f"one thread on the isolated CPU, the others off it: {allowed}"
+    # DSCP 26 and ECT(0): the trading lane
+    assert lab.ssh("trade1", "cat /sys/kernel/config/rdma_cm/rxe0/ports/1/default_roce_tos").strip() == "106"
     marks = lab.ssh("sw1", "tc qdisc show dev swp2")
     assert "ets" in marks and "red" in marks and "ecn" in marks
     assert "110" in lab.ssh("sw1", "bridge vlan show dev swp2")

@@ -6,7 +6,7 @@ import pytest
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import grub
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot import loader
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import parse_cmdline, parse_wanted
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import Token, parse_cmdline, parse_wanted
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import wanted_tokens
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
@@ -161,9 +161,14 @@ def test_other_hosts_are_refused_with_the_reason(host: Host) -> None:
     assert not (host.root / grub.DROP_IN).exists()
 
 
+def wanted(host: Host, isolated_cpus: str, extra: list[str]) -> list[Token]:
+    system = System(host.root, host.run_nothing)
+    return wanted_tokens(system, {"isolated_cpus": isolated_cpus, "kernel_cmdline_extra": extra})
+
+
 def test_isolated_cpus_become_tokens(host: Host) -> None:
     host.cpus(8)
-    tokens = wanted_tokens(host.root, "2-3,5", ["skew_tick=1"])
+    tokens = wanted(host, "2-3,5", ["skew_tick=1"])
     assert [str(token) for token in tokens] == [
         "isolcpus=managed_irq,domain,2-3,5",
         "nohz_full=2-3,5",
@@ -184,10 +189,10 @@ def test_isolated_cpus_become_tokens(host: Host) -> None:
 )
 def test_cpus_that_cannot_be_isolated(host: Host, cpus: str, reason: str) -> None:
     with pytest.raises(HostError, match=reason):
-        wanted_tokens(host.root, cpus, [])
+        wanted(host, cpus, [])
 
 
 def test_a_derived_token_cannot_be_given_as_well(host: Host) -> None:
     with pytest.raises(HostError, match="'nohz_full=1': nohz_full is derived from isolated_cpus '1'"):
-        wanted_tokens(host.root, "1", ["nohz_full=1"])
-    assert [str(token) for token in wanted_tokens(host.root, "", ["nohz_full=1"])] == ["nohz_full=1"]
+        wanted(host, "1", ["nohz_full=1"])
+    assert [str(token) for token in wanted(host, "", ["nohz_full=1"])] == ["nohz_full=1"]

@@ -9,7 +9,8 @@ from ..boot import loader, record, trial, tuning
 from ..boot.menu import read_running
 from ..cmdline import Token, differences
 from ..cpulist import format_cpu_list
-from ..isolation import check_isolated, read_cpu_set, wanted_tokens
+from ..cpus import read_cpu_set
+from ..isolation import wanted_tokens
 from ..part import Drift, Part, Wanted
 from ..system import System
 
@@ -23,7 +24,7 @@ def tokens(system: System, wanted: Wanted) -> list[Token]:
         wanted.get("kernel_cmdline_dangerous") or [],
         own,
     )
-    return wanted_tokens(system.root, wanted.get("isolated_cpus", ""), [*own, *named])
+    return wanted_tokens(system, {**wanted, "kernel_cmdline_extra": [*own, *named]})
 
 
 def rebooting(system: System, wanted: Wanted) -> bool:
@@ -39,17 +40,11 @@ def check(system: System, wanted: Wanted) -> None:
 
 
 def drift(system: System, wanted: Wanted, rebooting: bool) -> list[Drift]:
-    """Boot parameters, what the kernel made of those that isolate, and a boot that nobody has confirmed."""
+    """Boot parameters, and a boot that nobody has confirmed."""
     found = [
         Drift(f"kernel command line {item.key}", item.wanted, item.found, rebooting)
         for item in differences(read_running(system.root), tokens(system, wanted))
     ]
-    isolated = check_isolated(wanted.get("isolated_cpus", ""), read_cpu_set(system.root, "present"))
-    for name in ("isolated", "nohz_full") if isolated else ():
-        cpus = read_cpu_set(system.root, name)
-        if cpus != isolated:
-            item = f"/sys/devices/system/cpu/{name}"
-            found.append(Drift(item, format_cpu_list(isolated), format_cpu_list(cpus), rebooting))
     state = trial.state_of(system)
     if state in (trial.RUNNING, trial.FELL_BACK):
         found.append(Drift("kernel command line on trial", "confirmed", state.replace("_", " ")))
