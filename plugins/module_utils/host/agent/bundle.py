@@ -60,8 +60,8 @@ def build(sources: Mapping[str, str], bytecode: bool = False) -> bytes:
     """A zip of these sources, the same bytes for the same sources.
 
     It is not compressed: so it does not depend on the release of zlib, and Python starts faster. With ``bytecode`` each
-    source has what this interpreter compiles it to beside it, which saves most of the start; another release of Python
-    takes the source instead.
+    source has beside it what this interpreter compiles it to, which need not be done at every start then; another
+    release of Python takes the source instead.
     """
     entries = {name: text.encode("utf-8") for name, text in sources.items()}
     if bytecode:
