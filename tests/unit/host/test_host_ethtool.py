@@ -34,7 +34,8 @@ def test_text_of_both_versions_says_the_same(version: str) -> None:
     channels = ethtool.parse_maximums(recorded(f"{version}-twnic-channels.txt"))
     assert channels == {"other": "1", "other-max": "1", "combined": "8", "combined-max": "8"}
     assert ethtool.parse_coalesce(recorded(f"{version}-twnic-coalesce.txt")) == {
-        "adaptive-rx": "on", "adaptive-tx": "on", "rx-usecs": "50", "rx-frames": "64", "tx-usecs": "50", "tx-frames": "64",
+        "adaptive-rx": "on", "adaptive-tx": "on", "rx-usecs": "50", "rx-frames": "64",
+        "tx-usecs": "50", "tx-frames": "64",
     }  # fmt: skip
     assert ethtool.parse_pause(recorded(f"{version}-twnic-pause.txt")) == {"autoneg": "off", "rx": "on", "tx": "on"}
     features = ethtool.parse_features(recorded(f"{version}-twnic-features.txt"))
