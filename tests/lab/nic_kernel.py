@@ -53,6 +53,14 @@ def settings() -> str:
     return "".join([*shown, Path(f"/sys/class/net/{CARD}/mtu").read_text()])
 
 
+def await_link() -> None:
+    deadline = time.monotonic() + 20
+    while Path(f"/sys/class/net/{CARD}/operstate").read_text() != "up\n":
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{CARD} has no link")
+        time.sleep(0.05)
+
+
 def refusal(act: Callable[[], object]) -> str:
     try:
         act()
@@ -66,6 +74,7 @@ def story(system: System) -> dict[str, Any]:
         return apply_nics(system, parse_nics(nics), check, bounce)
 
     found: dict[str, Any] = {}
+    await_link()
     before = settings()
     quiet = System(system.root, run_reads)
     found["check"] = [str(item) for item in apply_nics(quiet, parse_nics([WANTED]), True, True).changes]
@@ -91,10 +100,10 @@ def story(system: System) -> dict[str, Any]:
     run(["ip", "link", "set", CARD, "up"])
     found["drift after ifup"] = [item.item for item in part.PART.drift(system, wanted, False)]
     found["set again"] = reapply(system, wanted, CARD)
-    # The link comes back 0.1 s after ifup; without it a bounce would cost nothing.
-    time.sleep(0.3)
+    # Without a link a bounce would cost nothing.
+    await_link()
     run(["ethtool", "-G", CARD, "rx", "512"])
-    time.sleep(0.3)
+    await_link()
     found["without a bounce"] = reapply(system, wanted, CARD)
     found["with a bounce"] = reapply(system, {**wanted, "bounce_allowed": True}, CARD)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.nic import ethtool, steering
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 RECORDED = Path(__file__).resolve().parents[2] / "fixtures/host/ethtool"
@@ -145,3 +147,10 @@ def test_no_text_breaks_a_parser(text: str) -> None:
     for parse in ethtool.TEXT_PARSERS.values():
         assert all(isinstance(value, str) for value in parse(text).values())
     steering.parse_table(text)
+
+
+def test_the_output_of_a_program_that_ends_after_a_silent_second_is_read_whole() -> None:
+    code, out, err = run_program([sys.executable, "-c", "import time; time.sleep(1.01); print('x' * 9000)"])
+    assert (code, len(out), err) == (0, 9001, "")
+    with pytest.raises(OSError):
+        run_program(["/nowhere/ethtool"])

@@ -45,12 +45,13 @@ class Ethtool:
         """(6, 14, 2); HostError when ethtool is not installed."""
         if self._version is None:
             try:
-                code, out, dummy = self.system.run(["ethtool", "--version"])
-            except OSError:
-                code, out = 127, ""
+                code, out, err = self.system.run(["ethtool", "--version"])
+            except OSError as error:
+                code, out, err = 127, "", str(error)
             match = re.match(r"ethtool version (\d+(?:\.\d+)*)", out)
             if code or match is None:
-                raise HostError("ethtool", out.strip(), "it does not run on this host", "install package ethtool")
+                said = f"status {code}: {(err or out).strip() or 'no output'}"
+                raise HostError("ethtool", said, "it does not run on this host", "install package ethtool")
             self._version = tuple(int(part) for part in match.group(1).split("."))
         return self._version
 
