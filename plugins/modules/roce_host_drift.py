@@ -165,7 +165,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
@@ -180,7 +179,7 @@ def main() -> None:
     )
     wanted = {**module.params["wanted"], "unmovable_irqs": module.params["unmovable_irqs"]}
     try:
-        report = drift.report(System(Path("/"), run_program), wanted)
+        report = drift.report(System(Path("/"), module.run_command), wanted)
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **report)
