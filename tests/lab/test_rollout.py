@@ -102,6 +102,25 @@ def test_the_lab_kernel_takes_every_part_of_the_switch(lab: Lab) -> None:
     assert found["broadcast dropped"] > 0 and found["unicast dropped"] == 0
 
 
+def test_the_lab_kernel_takes_dcb_and_roce_of_a_host(lab: Lab) -> None:
+    """Set, read back, spoilt by others, refused and given back on the test NIC and on rxe: see dcb_kernel.py."""
+    found = in_lab("trade1", "dcb_kernel.py", "dcb")["dcb"]
+    assert "global pause is on (rx, tx)" in found["with global pause"]
+    for name in ("as before the refusal", "check mode", "first", "entry of others stays", "as before the failure"):
+        assert found[name] is True, name
+    assert found["shown"]["pfc"]["prio_pfc"] == [number == 3 for number in range(8)]
+    assert [entry[:2] for entry in found["shown"]["app"]["dscp_prio"]] == [[0, 0], [26, 3], [48, 6]]
+    assert found["shown"]["maxrate"]["tc_maxrate"][0] == 1_000_000
+    assert found["second"] is False
+    for name in ("drift", "reapplied again", "given back", "kept"):
+        assert not found[name], name
+    assert len(found["drift by others"]) == len(found["reapplied"]) == 2
+    assert "dscp 34" in found["finding"][0]
+    assert "Invalid argument" in found["too large"]
+    assert any("fw-lldp-agent" in said for said in found["firmware agent"]) and found["stopped"] == ["fw-lldp-agent"]
+    assert found["without DCB"][0] is False and "not supported" in found["required"]
+
+
 def test_running_kernel_has_it(lab: Lab) -> None:
     """The proof again, without the collection's own code."""
     assert lab.ssh("trade1", "cat /sys/devices/system/cpu/isolated").strip() == "1"
@@ -109,6 +128,8 @@ def test_running_kernel_has_it(lab: Lab) -> None:
     pid = lab.ssh("trade1", "systemctl show -p MainPID --value tickwire-engine").strip()
     allowed = lab.ssh("trade1", f"cat /proc/{pid}/task/*/status | sed -n 's/^Cpus_allowed_list:\\s*//p'").split()
     assert "1" in allowed and "0" in allowed, f"one thread on the isolated CPU, the others off it: {allowed}"
+    # DSCP 26 and ECT(0): the trading lane
+    assert lab.ssh("trade1", "cat /sys/kernel/config/rdma_cm/rxe0/ports/1/default_roce_tos").strip() == "106"
     marks = lab.ssh("sw1", "tc qdisc show dev swp2")
     assert "ets" in marks and "red" in marks and "ecn" in marks
     assert "110" in lab.ssh("sw1", "bridge vlan show dev swp2")
@@ -193,6 +214,27 @@ def test_missing_rdma_link_is_caught(lab: Lab) -> None:
     assert outcome.code != 0
     names = {(gate["name"].split(".")[0], gate["host"]) for gate in failed_gates(lab)}
     assert ("rdma_link", "trade1") in names and ("rdma_ping", "trade1") in names, names
+
+
+def test_a_command_line_that_does_not_boot_is_given_up(lab: Lab) -> None:
+    """The initramfs cannot mount the root and reboots; GRUB then boots what ran before, and the play says so."""
+    boot = lab.ssh("trade1", "cat /proc/sys/kernel/random/boot_id")
+    added = {"rootfstype=nonexistent"}
+    wrong = {"roce_host_kernel_cmdline_extra": sorted(added)}
+    # A host on which the engine trades is not rebooted; it starts by itself after the reboot.
+    lab.ssh("trade1", "systemctl stop tickwire-engine")
+    args = f"ARGS=--limit trade1 -e '{json.dumps(wrong)}'"
+    outcome = lab.make("rollout", args)
+    assert outcome.code != 0
+    assert "did not come back healthy" in outcome.text and "rootfstype=nonexistent" in outcome.text
+    running = lab.ssh("trade1", "cat /proc/cmdline").split()
+    assert added.isdisjoint(running) and "isolcpus=managed_irq,domain,1" in running
+    assert added.isdisjoint(lab.ssh("trade1", "cat /boot/grub/grub.cfg").split()), "the next boot is as before"
+    back = lab.ssh("trade1", "cat /proc/sys/kernel/random/boot_id")
+    assert back != boot
+    again = lab.make("rollout", args)
+    assert again.code != 0 and "it failed on this host" in again.text
+    assert lab.ssh("trade1", "cat /proc/sys/kernel/random/boot_id") == back, "it is not tried a second time"
 
 
 def test_switch_keeps_its_configuration_over_a_reboot(lab: Lab) -> None:

@@ -4,8 +4,9 @@ none."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
@@ -156,7 +157,7 @@ def _driver(entry: Path) -> str:
 
 
 def _port(path: Path, root: Path, mtu: dict[str, int]) -> dict[str, Any]:
-    gids = _gids(path)
+    gids = list(gid_entries(path))
     netdev = next((gid["netdev"] for gid in gids if gid["netdev"]), "")
     netdev_mtu = _text(root / "sys/class/net" / netdev / "mtu") if netdev else ""
     return {
@@ -174,25 +175,22 @@ def _port(path: Path, root: Path, mtu: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _gids(path: Path) -> list[dict[str, Any]]:
-    table = []
+def gid_entries(path: Path) -> Iterator[dict[str, Any]]:
+    """The used entries of a port's GID table by index, read one by one: tables of 1024 are nearly empty."""
     folder = path / "gids"
-    entries = [entry for entry in folder.iterdir() if entry.name.isdigit()] if folder.is_dir() else []
-    for entry in sorted(entries, key=lambda item: int(item.name)):
-        gid = _text(entry)
+    names = [name for name in os.listdir(str(folder)) if name.isdigit()] if folder.is_dir() else []
+    for name in sorted(names, key=int):
+        gid = _text(folder / name)
         if not gid or gid == _ZERO_GID:
             continue
-        kind = _text(path / "gid_attrs" / "types" / entry.name)
-        table.append(
-            {
-                "index": int(entry.name),
-                "gid": gid,
-                "type": kind,
-                "roce_version": {"IB/RoCE v1": 1, "RoCE v2": 2}.get(kind),
-                "netdev": _text(path / "gid_attrs" / "ndevs" / entry.name),
-            }
-        )
-    return table
+        kind = _text(path / "gid_attrs" / "types" / name)
+        yield {
+            "index": int(name),
+            "gid": gid,
+            "type": kind,
+            "roce_version": {"IB/RoCE v1": 1, "RoCE v2": 2}.get(kind),
+            "netdev": _text(path / "gid_attrs" / "ndevs" / name),
+        }
 
 
 def _errors(path: Path) -> dict[str, int]:

@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...dcb import PRIORITIES, DcbError, NotSupported, dscp_of, dscp_words, ets_words, pfc_of, pfc_words, show
 from .state import SwitchError
 
 if TYPE_CHECKING:
     from ..model import DevicePort
     from .tools import Iproute
-
-PRIORITIES = range(8)
-NOT_THERE = ("not supported", "attribute not found")
 
 
 @dataclass(frozen=True)
@@ -74,14 +72,13 @@ def running_dcb(tools: Iproute, port: str, wanted: Dcb) -> Dcb | None:
     ets = _show(tools, "ets", port) if pfc is not None else None
     if pfc is None or ets is None:
         return None
-    app = _show(tools, "app", port) or {}
-    entries = dict(entry[:2] for entry in app.get("dscp_prio", []))
+    entries = dscp_of(_show(tools, "app", port) or {})
     return Dcb(
-        pfc=tuple(number for number, on in enumerate(pfc["prio_pfc"]) if on),
+        pfc=tuple(pfc_of(pfc)),
         prio_tc=tuple(ets["prio_tc"]),
         tsa=tuple(ets["tc_tsa"]),
         bw=tuple(ets["tc_bw"]),
-        dscp=tuple((dscp, entries[dscp]) for dscp, priority in wanted.dscp if dscp in entries),
+        dscp=tuple((dscp, entries[dscp][-1]) for dscp, priority in wanted.dscp if dscp in entries),
         willing=bool(ets["willing"]),
     )
 
@@ -89,13 +86,12 @@ def running_dcb(tools: Iproute, port: str, wanted: Dcb) -> Dcb | None:
 def _show(tools: Iproute, what: str, port: str) -> dict[str, Any] | None:
     if "dcb" not in tools.paths:
         return None
-    argv = [tools.paths["dcb"], "-N", "-j", what, "show", "dev", port]
-    rc, out, err = tools.run(argv, "")
-    if rc != 0:
-        if any(text in err.lower() for text in NOT_THERE):
-            return None
-        raise SwitchError(f"'{' '.join(argv)}' failed with {rc}: {err.strip() or out.strip()}")
-    return tools.parsed(argv, out, {})
+    try:
+        return show(lambda argv: tools.run(argv, ""), tools.paths["dcb"], what, port)
+    except NotSupported:
+        return None
+    except DcbError as error:
+        raise SwitchError(str(error)) from error
 
 
 def dcb_lines(port: str, wanted: Dcb | None, running: Dcb | None) -> list[str]:
@@ -104,28 +100,18 @@ def dcb_lines(port: str, wanted: Dcb | None, running: Dcb | None) -> list[str]:
         return []
     lines = []
     if wanted.pfc != running.pfc:
-        on = "".join(f" {priority}:on" for priority in wanted.pfc)
-        lines.append(f"pfc set dev {port} prio-pfc all:off{on}")
+        lines.append(pfc_words(port, wanted.pfc))
     scheduling = (wanted.prio_tc, wanted.tsa, wanted.bw, wanted.willing)
     if scheduling != (running.prio_tc, running.tsa, running.bw, running.willing):
-        lines.append(
-            f"ets set dev {port} willing {'on' if wanted.willing else 'off'} prio-tc {_map(wanted.prio_tc)}"
-            f" tc-tsa {_map(wanted.tsa)} tc-bw {_map(wanted.bw)}"
-        )
+        lines.append(ets_words(port, wanted.willing, wanted.prio_tc, wanted.tsa, wanted.bw))
     different = sorted(set(wanted.dscp) - set(running.dscp))
     if different:
-        lines.append(
-            f"app replace dev {port} dscp-prio {' '.join(f'{dscp}:{priority}' for dscp, priority in different)}"
-        )
+        lines.append(dscp_words("replace", port, different))
     gone = sorted({dscp for dscp, priority in running.dscp} - {dscp for dscp, priority in wanted.dscp})
     if gone:
         had = dict(running.dscp)
-        lines.append(f"app del dev {port} dscp-prio {' '.join(f'{dscp}:{had[dscp]}' for dscp in gone)}")
-    return lines
-
-
-def _map(values: Sequence[object]) -> str:
-    return " ".join(f"{number}:{value}" for number, value in enumerate(values))
+        lines.append(dscp_words("del", port, [(dscp, had[dscp]) for dscp in gone]))
+    return [" ".join(line) for line in lines]
 
 
 def _numbers(values: Sequence[int]) -> str:

@@ -1,0 +1,255 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Sets DCB by the difference, reads it back, and puts everything back when a step fails.
+
+A value is kept before it is changed for the first time; a field that is no longer wanted goes back to it. Nothing here
+survives a boot: the agent calls reapply() then, and after link events.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...dcb import DcbError, NotSupported
+from ..before import read_before, write_before
+from ..errors import HostError
+from ..system import System
+from .rivals import firmware_agents, global_pause
+from .running import Running, Tool, different
+from .wanted import GROUPS, NEEDED, parse_interfaces
+
+OWNER = "dcb"
+
+
+@dataclass
+class DcbResult:
+    """By interface: fields before and after (in check mode: as they would be), and what has no support, and why."""
+
+    changed: bool = False
+    before: dict[str, dict[str, Any]] = field(default_factory=dict)
+    after: dict[str, dict[str, Any]] = field(default_factory=dict)
+    unsupported: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def text(self, when: str) -> str:
+        """One line per field that changes, for the diff."""
+        chosen = self.before if when == "before" else self.after
+        lines = [
+            f"{interface} {name}: {json.dumps(chosen[interface].get(name))}"
+            for interface in sorted(self.before)
+            for name in sorted({**self.before[interface], **self.after[interface]})
+        ]
+        return "".join(line + "\n" for line in lines)
+
+
+def check_interfaces(system: System, interfaces: Mapping[str, Any]) -> None:
+    """HostError for an interface that this host has not."""
+    for name in interfaces:
+        if not system.path(f"sys/class/net/{name}").exists():
+            there = system.path("sys/class/net")
+            names = sorted(entry.name for entry in there.iterdir()) if there.is_dir() else []
+            raise HostError(
+                "interface",
+                name,
+                f"this host has {', '.join(names) or 'none'}",
+                "correct the intent's link or the name",
+            )
+
+
+def read_kept(system: System) -> dict[str, Any]:
+    """Former values of what is ours, by ``interface group field``."""
+    return {name: json.loads(value) for name, value in read_before(system, OWNER).items()}
+
+
+def read_wanted(tool: Tool, interface: str, wanted: Mapping[str, Mapping[str, Any]]) -> Running:
+    """What the interface has of the groups that are wanted, in the order in which they are set."""
+    return tool.read(interface, [group for group in GROUPS if group in wanted])
+
+
+def apply_dcb(system: System, interfaces: Mapping[str, Any] | None, required: bool, check: bool) -> DcbResult:
+    """Make every interface as wanted; HostError when one can not be, with everything as it was before.
+
+    ``required``: fails where an interface has no support for what the lanes need, else that is in the result.
+    """
+    wanted = parse_interfaces(interfaces)
+    check_interfaces(system, wanted)
+    kept = read_kept(system)
+    work = Work(system, check, kept)
+    targets = {name: _with_former(name, fields, kept) for name, fields in wanted.items()}
+    for name in sorted({key.split()[0] for key in kept} - set(wanted)):
+        if system.path(f"sys/class/net/{name}").exists():
+            targets[name] = _with_former(name, {}, kept)
+        else:
+            work.forget(name)
+    try:
+        for name, fields in targets.items():
+            work.interface(name, fields, required and name in wanted)
+        for name, fields in targets.items():
+            work.prove(name, fields)
+    except (HostError, DcbError) as error:
+        failed = work.put_back()
+        if isinstance(error, HostError) and not failed:
+            raise
+        rest = f"; not put back: {'; '.join(failed)}" if failed else ""
+        raise HostError("dcb", work.at, f"{error}{rest}") from error
+    work.remember(wanted)
+    return work.result
+
+
+def reapply(system: System, wanted: Mapping[str, Any], interface: str) -> list[str]:
+    """Set what a boot or a link event took away from one interface; what was changed, in words. HostError as apply."""
+    given = (wanted.get("dcb") or {}).get(interface)
+    if not given or not system.path(f"sys/class/net/{interface}").exists():
+        return []
+    work = Work(system, False, read_kept(system))
+    fields = parse_interfaces({interface: given})[interface]
+    work.interface(interface, fields, False)
+    work.prove(interface, fields)
+    return [
+        f"dcb {name} of {interface}: {json.dumps(work.result.before[interface][name])} -> {json.dumps(value)}"
+        for name, value in work.result.after.get(interface, {}).items()
+    ]
+
+
+def _with_former(
+    name: str, fields: Mapping[str, Mapping[str, Any]], kept: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Wanted fields, and those that were ours and are no longer wanted at their former values."""
+    found = {group: dict(values) for group, values in fields.items()}
+    for key, value in kept.items():
+        interface, group, item = key.split(" ", 2)
+        if interface == name and item not in found.get(group, {}):
+            found.setdefault(group, {})[item] = value
+    return found
+
+
+class Work:
+    """One run: what was done, for the result and for the way back."""
+
+    def __init__(self, system: System, check: bool, kept: dict[str, Any]) -> None:
+        self.system = system
+        self.tool = Tool(system)
+        self.check = check
+        self.kept = kept
+        self.kept_before = dict(kept)
+        self.result = DcbResult()
+        self.at = ""
+        self.done: list[tuple[str, str, dict[str, Any]]] = []
+
+    def interface(self, name: str, fields: Mapping[str, Mapping[str, Any]], required: bool) -> None:
+        """Set what differs. HostError or DcbError when a step is refused."""
+        self.at = name
+        running = read_wanted(self.tool, name, fields)
+        _check_capacity(name, fields, running)
+        unsupported = dict(running.unsupported)
+        for group in GROUPS:
+            found = running.state.get(group)
+            target = different(fields.get(group, {}), found) if found is not None else {}
+            if found is None or not target:
+                continue
+            old = {item: found.get(item, []) for item in target}
+            if not self.check:
+                self._keep(name, group, old)
+                try:
+                    self.tool.set(name, group, target, found)
+                except NotSupported as error:
+                    unsupported[group] = str(error)
+                    continue
+                except DcbError as error:
+                    raise _refused(self.system, name, group, target, error) from error
+                self.done.append((name, group, old))
+            self.result.changed = True
+            self.result.before.setdefault(name, {}).update({f"{group} {item}": old[item] for item in target})
+            self.result.after.setdefault(name, {}).update({f"{group} {item}": target[item] for item in target})
+        if unsupported:
+            self.result.unsupported[name] = unsupported
+        lacking = [group for group in NEEDED if group in unsupported and group in fields]
+        if required and lacking:
+            raise HostError(
+                f"dcb {', '.join(lacking)}", name, unsupported[lacking[0]], "use a NIC with DCB, or do not require it"
+            )
+
+    def prove(self, name: str, fields: Mapping[str, Mapping[str, Any]]) -> None:
+        """Read back; HostError names the first field which the driver did not keep."""
+        if self.check or name not in self.result.before:
+            return
+        running = read_wanted(self.tool, name, fields)
+        skip = self.result.unsupported.get(name, {})
+        for group, found in running.state.items():
+            for item, value in different(fields[group], found).items() if group not in skip else ():
+                raise HostError(
+                    f"dcb {group} {item} of {name}",
+                    json.dumps(value),
+                    f"the driver took it and has {json.dumps(found.get(item, []))}",
+                    "look for another program that sets DCB (lldpad, firmware), or ask for what this NIC can do",
+                )
+
+    def _keep(self, name: str, group: str, old: Mapping[str, Any]) -> None:
+        """Former values are on disk before the first change, whatever happens then."""
+        new = {f"{name} {group} {item}": value for item, value in old.items()}
+        if not set(new) <= set(self.kept):
+            self.kept = {**new, **self.kept}
+            self._write_kept(self.kept)
+
+    def _write_kept(self, kept: Mapping[str, Any]) -> None:
+        write_before(self.system, OWNER, {key: json.dumps(value) for key, value in sorted(kept.items())})
+
+    def put_back(self) -> list[str]:
+        """Undo in reverse; what could not be."""
+        failed: list[str] = []
+        for name, group, old in reversed(self.done):
+            try:
+                self.tool.set(name, group, old, self.tool.read(name, [group]).state.get(group, {}))
+            except (DcbError, HostError) as error:
+                failed.append(str(error))
+        if not self.check and not failed:
+            self._write_kept(self.kept_before)
+        return failed
+
+    def forget(self, name: str) -> None:
+        """An interface that is gone has nothing to go back to."""
+        for key in [key for key in self.kept if key.split()[0] == name]:
+            del self.kept[key]
+
+    def remember(self, wanted: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+        """Keep former values of what is ours, and no others. Nothing is written in check mode."""
+        if self.check:
+            return
+        ours = {
+            f"{name} {group} {item}"
+            for name, groups in wanted.items()
+            for group, items in groups.items()
+            for item in items
+        }
+        self._write_kept({key: value for key, value in self.kept.items() if key in ours})
+
+
+def _refused(system: System, name: str, group: str, target: Mapping[str, Any], error: DcbError) -> HostError:
+    """Why a driver refuses, where that is known."""
+    pause = global_pause(system, name) if target.get("pfc") else []
+    if pause:
+        rule = f"global pause is on ({', '.join(pause)}), which excludes pauses by priority ({error})"
+        return HostError(f"dcb {group} of {name}", target, rule, "turn it off with pause in roce_host_nics")
+    firmware = firmware_agents(system, name)
+    if firmware:
+        rule = f"the NIC's firmware has DCB (private flag {', '.join(firmware)}): {error}"
+        return HostError(f"dcb {group} of {name}", target, rule, "set stop_firmware_agents")
+    return HostError(f"dcb {group} of {name}", target, str(error), "look at the driver's messages in dmesg")
+
+
+def _check_capacity(name: str, fields: Mapping[str, Mapping[str, Any]], running: Running) -> None:
+    """HostError where the driver tells that it has not so many pausing priorities or traffic classes."""
+    pausing = fields.get("pfc", {}).get("pfc", [])
+    most = running.capacity.get("pfc_cap")
+    if most is not None and len(pausing) > most:
+        raise HostError(f"dcb pfc of {name}", pausing, f"its driver pauses {most} priorities at most")
+    classes = fields.get("ets", {}).get("prio_tc", [])
+    most = running.capacity.get("ets_cap")
+    if most is not None and max(classes, default=0) >= most:
+        raise HostError(
+            f"dcb ets of {name}",
+            classes,
+            f"its driver has {most} traffic classes, 0 to {most - 1}",
+            "give the lanes of the intent a traffic_class within",
+        )
