@@ -16,7 +16,7 @@ from ...dcb import DcbError, NotSupported
 from ..before import read_before, write_before
 from ..errors import HostError
 from ..system import System
-from .rivals import firmware_agents, global_pause
+from .rivals import firmware_agents, global_pause, host_findings, interface_findings
 from .running import Running, Tool, different
 from .wanted import GROUPS, NEEDED, parse_interfaces
 
@@ -25,12 +25,16 @@ OWNER = "dcb"
 
 @dataclass
 class DcbResult:
-    """By interface: fields before and after (in check mode: as they would be), and what has no support, and why."""
+    """By interface: fields before and after (in check mode: as they would be), and what has no support, and why.
+
+    ``findings``: who else sets DCB or spoils it.
+    """
 
     changed: bool = False
     before: dict[str, dict[str, Any]] = field(default_factory=dict)
     after: dict[str, dict[str, Any]] = field(default_factory=dict)
     unsupported: dict[str, dict[str, str]] = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
 
     def text(self, when: str) -> str:
         """One line per field that changes, for the diff."""
@@ -94,6 +98,11 @@ def apply_dcb(system: System, interfaces: Mapping[str, Any] | None, required: bo
         rest = f"; not put back: {'; '.join(failed)}" if failed else ""
         raise HostError("dcb", work.at, f"{error}{rest}") from error
     work.remember(wanted)
+    findings = host_findings(system) if wanted else []
+    for name, fields in wanted.items():
+        headroom = int((interfaces or {})[name].get("headroom_bytes") or 0)
+        findings += interface_findings(system, name, fields, work.running[name], headroom)
+    work.result.findings = [str(finding) for finding in findings]
     return work.result
 
 
@@ -136,11 +145,12 @@ class Work:
         self.result = DcbResult()
         self.at = ""
         self.done: list[tuple[str, str, dict[str, Any]]] = []
+        self.running: dict[str, Running] = {}
 
     def interface(self, name: str, fields: Mapping[str, Mapping[str, Any]], required: bool) -> None:
         """Set what differs. HostError or DcbError when a step is refused."""
         self.at = name
-        running = read_wanted(self.tool, name, fields)
+        running = self.running[name] = read_wanted(self.tool, name, fields)
         _check_capacity(name, fields, running)
         unsupported = dict(running.unsupported)
         for group in GROUPS:
@@ -174,7 +184,7 @@ class Work:
         """Read back; HostError names the first field which the driver did not keep."""
         if self.check or name not in self.result.before:
             return
-        running = read_wanted(self.tool, name, fields)
+        running = self.running[name] = read_wanted(self.tool, name, fields)
         skip = self.result.unsupported.get(name, {})
         for group, found in running.state.items():
             for item, value in different(fields[group], found).items() if group not in skip else ():
