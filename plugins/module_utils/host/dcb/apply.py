@@ -167,7 +167,7 @@ class Work:
                     unsupported[group] = str(error)
                     continue
                 except DcbError as error:
-                    raise _refused(self.system, name, group, target, error) from error
+                    raise _refused(self.system, name, group, target, str(error)) from error
                 self.done.append((name, group, old))
             self.result.changed = True
             self.result.before.setdefault(name, {}).update({f"{group} {item}": old[item] for item in target})
@@ -187,13 +187,10 @@ class Work:
         running = self.running[name] = read_wanted(self.tool, name, fields)
         skip = self.result.unsupported.get(name, {})
         for group, found in running.state.items():
-            for item, value in different(fields[group], found).items() if group not in skip else ():
-                raise HostError(
-                    f"dcb {group} {item} of {name}",
-                    json.dumps(value),
-                    f"the driver took it and has {json.dumps(found.get(item, []))}",
-                    "look for another program that sets DCB (lldpad, firmware), or ask for what this NIC can do",
-                )
+            target = different(fields[group], found) if group not in skip else {}
+            for item, value in target.items():
+                said = f"it was set and reads {json.dumps(found.get(item, []))}"
+                raise _refused(self.system, name, f"{group} {item}", {item: value}, said)
 
     def _keep(self, name: str, group: str, old: Mapping[str, Any]) -> None:
         """Former values are on disk before the first change, whatever happens then."""
@@ -235,17 +232,23 @@ class Work:
         self._write_kept({key: value for key, value in self.kept.items() if key in ours})
 
 
-def _refused(system: System, name: str, group: str, target: Mapping[str, Any], error: DcbError) -> HostError:
-    """Why a driver refuses, where that is known."""
+def _refused(system: System, name: str, what: str, target: Mapping[str, Any], said: str) -> HostError:
+    """Why a driver refuses, where that is known. dcb of 6.1 says nothing then: it shows when it is read back."""
+    item, value = f"dcb {what} of {name}", json.dumps(next(iter(target.values())) if len(target) == 1 else dict(target))
     pause = global_pause(system, name) if target.get("pfc") else []
     if pause:
-        rule = f"global pause is on ({', '.join(pause)}), which excludes pauses by priority ({error})"
-        return HostError(f"dcb {group} of {name}", target, rule, "turn it off with pause in roce_host_nics")
+        rule = f"global pause is on ({', '.join(pause)}), which excludes pauses by priority ({said})"
+        return HostError(item, value, rule, "turn it off with pause in roce_host_nics")
     firmware = firmware_agents(system, name)
     if firmware:
-        rule = f"the NIC's firmware has DCB (private flag {', '.join(firmware)}): {error}"
-        return HostError(f"dcb {group} of {name}", target, rule, "set stop_firmware_agents")
-    return HostError(f"dcb {group} of {name}", target, str(error), "look at the driver's messages in dmesg")
+        return HostError(
+            item,
+            value,
+            f"the NIC's firmware has DCB (private flag {', '.join(firmware)}): {said}",
+            "set stop_firmware_agents",
+        )
+    step = "look at the driver's messages in dmesg, and for another program that sets DCB (lldpad)"
+    return HostError(item, value, said, step)
 
 
 def _check_capacity(name: str, fields: Mapping[str, Mapping[str, Any]], running: Running) -> None:
