@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from bench import contest, peers, results, sections, veth
+from bench import contest, host, peers, results, sections, veth
 from bench.contest import BenchError
 
 
@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--live", type=int, default=400_000, help="live orders, default %(default)s")
     top.add_argument("--orders", type=int, default=4000, help="per round over veth, default %(default)s")
     top.add_argument("--rate", type=float, default=2000.0, help="messages a second over veth, default %(default)s")
+    top.add_argument("--hosts", type=int, default=32, help="containers of section host, default %(default)s")
     top.add_argument("--cpu", type=int, default=cpus[-1], help="core to measure on, default %(default)s")
     top.add_argument("--exchange-cpu", type=int, default=cpus[0], help="core of the exchange, default %(default)s")
     top.add_argument("--peers", metavar="FILE", help="TOML file with peers' commands, see bench/peers.py")
@@ -37,6 +38,11 @@ def measure(name: str, plan: sections.Plan, rounds: int) -> None:
             section, contenders = sections.network(plan, rig)
             outcomes = contest.run(contenders, rounds, plan.cpus[1])
             facts: dict[str, object] = {"orders a round": plan.orders, "messages a second": plan.rate}
+    elif name == "host":
+        with host.rig(plan.hosts) as rig_of_hosts:
+            section, contenders = host.contest_of(rig_of_hosts, plan.hosts, plan.peers)
+            outcomes = contest.run(contenders, rounds, plan.cpus[1])
+            facts = {"hosts": plan.hosts, "forks": host.FORKS}
     else:
         section, contenders = sections.IN_MEMORY[name](plan)
         outcomes = contest.run(contenders, rounds, plan.cpus[1])
@@ -65,11 +71,14 @@ def main() -> int:
             live=args.live,
             orders=args.orders,
             rate=args.rate,
+            hosts=args.hosts,
             cpus=(args.exchange_cpu, args.cpu),
             peers=peers.load(args.peers) if args.peers else [],
         )
-        sections.build()
-        for name in args.sections or sections.ORDER:
+        names = args.sections or sections.ORDER
+        if names != ["host"]:
+            sections.build()
+        for name in names:
             measure(name, plan, args.rounds)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)

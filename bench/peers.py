@@ -1,7 +1,7 @@
 """Peers are not part of this project: a TOML file outside of it names their commands.
 
     [[peer]]
-    section = "book"                  # decode, book, deep, path
+    section = "book"                  # decode, book, deep, path, host
     name = "CppTrader market manager"
     licence = "MIT"
     version = "99e5799"
@@ -11,7 +11,8 @@
     note = "red-black trees, callbacks on"
 
 `{file}` becomes the section's ITCH file. A pattern with named groups gives several figures, all in ns:
-`p50 +(?P<median_ns>[0-9]+) ns +p99 +(?P<p99_ns>[0-9]+)`.
+`p50 +(?P<median_ns>[0-9]+) ns +p99 +(?P<p99_ns>[0-9]+)`. Section host has no file; its commands run as root where
+podman has the image `localhost/tickwire-trixie`, and name their figure: `seconds (?P<one_host_s>[0-9.]+)`.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ class Plan:
     rate: float
     cpus: tuple[int, int]  # of the exchange, of what is measured
     peers: list[dict]
+    hosts: int = 32
 
 
 def build() -> None:
@@ -297,4 +298,4 @@ IN_MEMORY: dict[str, Callable[[Plan], tuple[Section, list[Contender]]]] = {
     "plan": whole_plan,
     "deadlock": deadlock,
 }
-ORDER = [*IN_MEMORY, "veth"]
+ORDER = [*IN_MEMORY, "veth", "host"]

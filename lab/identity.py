@@ -58,6 +58,8 @@ def credentials(topology: Topology, vm: Vm, keys: Keys) -> dict[str, str]:
         f"network.link.10-{MGMT}": link_file(topology.mac(vm.name, MGMT), MGMT),
         f"network.network.10-{MGMT}": mgmt_network(),
     }
+    if vm.test_nics:
+        found["tickwire.test_nics"] = "yes"
     for nic in vm.nics:
         found[f"network.link.20-{nic.name}"] = link_file(topology.mac(vm.name, nic.name), nic.name)
         found[f"network.network.20-{nic.name}"] = fabric_network(nic)

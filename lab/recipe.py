@@ -38,6 +38,12 @@ PACKAGES = (
     "udev",
 )
 
+# What builds lab/kmod. They are there for the build only, so that their headers are those of the image's own kernel.
+BUILD_PACKAGES = ("gcc", "linux-headers-amd64", "make")
+# What is purged then, with what only they needed. apt keeps packages of a kernel unless they are named.
+PURGED_PACKAGES = ("gcc", "linux-headers-*", "linux-kbuild-*", "make")
+MODULE_SOURCES = ("Makefile", "dcb.c", "ethtool.c", "main.c", "twnic.h")
+
 # Paths dpkg leaves out: no VM reads them. Without udev the initramfs does not coldplug a second time.
 PATH_EXCLUDES = (
     "/usr/share/doc/*",
@@ -120,6 +126,7 @@ MASKED_GENERATORS = (
 # Links under /etc/systemd/system: name -> target.
 ENABLED_UNITS = {
     "multi-user.target.wants/systemd-networkd.service": "/usr/lib/systemd/system/systemd-networkd.service",
+    "multi-user.target.wants/tickwire-test-nic.service": "/etc/systemd/system/tickwire-test-nic.service",
     "sockets.target.wants/systemd-networkd.socket": "/usr/lib/systemd/system/systemd-networkd.socket",
     "sysinit.target.wants/systemd-network-generator.service": (
         "/usr/lib/systemd/system/systemd-network-generator.service"
@@ -151,11 +158,11 @@ def image_files(files_dir: Path) -> list[tuple[str, int, bytes]]:
 def image_key(lab_dir: Path) -> str:
     """sha256 (hex) of every input of the image: release, packages, units, files and the code that builds it."""
     digest = hashlib.sha256()
-    digest.update(json.dumps([RELEASE, PACKAGES, PATH_EXCLUDES, DISK_MB]).encode())
+    digest.update(json.dumps([RELEASE, PACKAGES, BUILD_PACKAGES, PURGED_PACKAGES, PATH_EXCLUDES, DISK_MB]).encode())
     digest.update(json.dumps([MASKED_UNITS, MASKED_GENERATORS, ENABLED_UNITS]).encode())
     for name, mode, content in image_files(lab_dir / "files"):
         digest.update(f"\0file {name} {mode:o} {len(content)}\0".encode() + content)
-    for name in BUILD_SOURCES:
+    for name in (*BUILD_SOURCES, *(f"kmod/{source}" for source in MODULE_SOURCES)):
         content = (lab_dir / name).read_bytes()
         digest.update(f"\0source {name} {len(content)}\0".encode() + content)
     return digest.hexdigest()

@@ -61,7 +61,7 @@ def mmdebstrap_argv(tree: Path, overlay: Path, mirror: str) -> list[str]:
         "--mode=root",
         "--variant=minbase",
         "--format=directory",
-        f"--include={','.join(recipe.PACKAGES)}",
+        f"--include={','.join(recipe.PACKAGES + recipe.BUILD_PACKAGES)}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.PATH_EXCLUDES),
         # Answers conffile questions with our file, which is there first.
         "--dpkgopt=force-confold",
@@ -98,6 +98,24 @@ def decompress_modules(tree: Path, kernel: str) -> None:
     if packed:
         subprocess.run(["xz", "--decompress", *packed], check=True)
         subprocess.run(["chroot", str(tree), "depmod", kernel], check=True)
+
+
+def build_module(tree: Path, kernel: str) -> None:
+    """Build lab/kmod with the tree's own compiler and headers, keep the module, and remove what built it."""
+    build, source = "/usr/src/tickwire", tree / "usr/src/tickwire"
+    source.mkdir()
+    for name in recipe.MODULE_SOURCES:
+        shutil.copyfile(Path(__file__).parent / "kmod" / name, source / name)
+    inside = ["chroot", str(tree)]
+    subprocess.run([*inside, "make", "-C", build, f"KDIR=/usr/lib/modules/{kernel}/build"], check=True)
+    module = source / "twnic.ko"
+    subprocess.run([*inside, "strip", "--strip-debug", f"{build}/twnic.ko"], check=True)
+    extra = tree / "usr/lib/modules" / kernel / "extra"
+    extra.mkdir()
+    shutil.copyfile(module, extra / module.name)
+    shutil.rmtree(source)
+    subprocess.run([*inside, "apt-get", "--yes", "purge", "--autoremove", *recipe.PURGED_PACKAGES], check=True)
+    subprocess.run([*inside, "depmod", kernel], check=True)
 
 
 def install_grub(tree: Path, kernel: str) -> tuple[bytes, bytes]:
@@ -139,6 +157,7 @@ def build(work: Path, mirror: str, uid: int, gid: int) -> None:
     kernel = sorted(path.name for path in (tree / "usr/lib/modules").iterdir())[-1]
     print(f"preparing kernel {kernel} and GRUB", flush=True)
     strip_identity(tree)
+    build_module(tree, kernel)
     decompress_modules(tree, kernel)
     boot_img, core_img = install_grub(tree, kernel)
     print("making the file system", flush=True)

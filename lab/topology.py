@@ -18,12 +18,16 @@ class Nic:
 
 @dataclass(frozen=True)
 class Vm:
-    """A machine of the lab: virtual CPUs, memory in MB and its fabric NICs (each also has `mgmt0`)."""
+    """A machine of the lab: virtual CPUs, memory in MB and its fabric NICs (each also has `mgmt0`).
+
+    `test_nics`: whether it has twx0 and twx1, which carry nothing and remember their settings (lab/kmod).
+    """
 
     name: str
     vcpus: int
     memory_mb: int
     nics: tuple[Nic, ...]
+    test_nics: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ LAB = Topology(
     vms=(
         Vm("exch1", vcpus=1, memory_mb=1024, nics=(Nic("fab0", "10.110.0.1/24"),)),
         Vm("sw1", vcpus=1, memory_mb=512, nics=(Nic("swp1"), Nic("swp2"))),
-        Vm("trade1", vcpus=2, memory_mb=1536, nics=(Nic("fab0", "10.110.0.11/24"),)),
+        Vm("trade1", vcpus=2, memory_mb=1536, nics=(Nic("fab0", "10.110.0.11/24"),), test_nics=True),
         # A second trading host: add swp3 to sw1's NICs, this entry, and the link below.
         # Vm("trade2", vcpus=2, memory_mb=1536, nics=(Nic("fab0", "10.110.0.12/24"),)),
     ),

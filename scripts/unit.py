@@ -14,7 +14,9 @@ def main() -> int:
     words = [word for word in sys.argv[1:] if word.startswith("-") or (CHECKOUT / word.partition("::")[0]).exists()]
     code = install_runtime()
     if code == 0:
-        code = subprocess.run([sys.executable, "-m", "pytest", *words], cwd=CHECKOUT, check=False).returncode
+        # A worker for each processor; the tests of a file stay together and share what it set up.
+        pytest = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadfile"]
+        code = subprocess.run([*pytest, *words], cwd=CHECKOUT, check=False).returncode
     return code
 
 

@@ -1,12 +1,12 @@
 #!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Sets hugepages per NUMA node, now and at every boot."""
+"""Sets hugepages per NUMA node and mounts hugetlbfs, now and at every boot."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: hugepages
-short_description: Set hugepages per NUMA node, now and at every boot
+short_description: Set hugepages per NUMA node and mount them, now and at every boot
 version_added: 0.1.0
 author: Tickwire (@tickwire)
 description:
@@ -15,8 +15,10 @@ description:
     again and fails with what was got.
   - Keeps them over a reboot in C(/etc/tmpfiles.d/tickwire-hugepages.conf), which writes the same files early in every
     boot. Unlike a sysctl it knows nodes, and unlike boot parameters it needs no reboot to change.
-  - Pages of 1 GB need memory in one piece, which a host that has run for a while may not have. Reserve those at boot
-    with M(tickwire.fabric.kernel_cmdline) as well.
+  - Pages of 1 GB need memory in one piece, which a host that has run for a while may not have. With
+    O(boot_reservation) those that cannot be had now are left to M(tickwire.fabric.kernel_cmdline), which reserves them
+    at boot when it gets the same list. RV(at_boot) says which these are.
+  - Mounts hugetlbfs by a mount unit of its own per path, and reads the options back from C(/proc/self/mountinfo).
 options:
   pages:
     description:
@@ -39,6 +41,40 @@ options:
         description: NUMA node.
         type: int
         default: 0
+  boot_reservation:
+    description:
+      - Whether pages of 1 GB that cannot be had now are left to a boot reservation instead of being a failure.
+    type: bool
+    default: false
+  mounts:
+    description:
+      - Wanted mounts of hugetlbfs. A change of options is an unmount and a mount, which files in use keep from
+        happening. Mounts that this module made and that are not named any more go away.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Where it is mounted. It must not be a mount of somebody else, such as C(/dev/hugepages).
+        type: path
+        required: true
+      size:
+        description: Size of its pages.
+        type: str
+        choices: [2M, 1G]
+        default: 2M
+      owner:
+        description: User, or its number, that the directory belongs to.
+        type: str
+        default: root
+      group:
+        description: Group, or its number, that the directory belongs to.
+        type: str
+        default: root
+      mode:
+        description: Mode of the directory, as a quoted octal number.
+        type: str
+        default: "0755"
   timeout_s:
     description: How long the kernel is asked again, in seconds, before the module gives up.
     type: int
@@ -60,6 +96,14 @@ EXAMPLES = r"""
     pages:
       - {size: 2M, count: 512, node: 0}
       - {size: 2M, count: 512, node: 1}
+
+- name: Give pages of 1 GB, and mount them for the runtime
+  tickwire.fabric.hugepages:
+    pages:
+      - {size: 1G, count: 4, node: 0}
+    boot_reservation: true
+    mounts:
+      - {path: /dev/hugepages1G, size: 1G, owner: tickwire, group: tickwire, mode: "0770"}
 
 - name: Take all hugepages away that this module has set
   tickwire.fabric.hugepages:
@@ -90,6 +134,24 @@ pages:
       description: Number of pages, read back.
       type: int
       sample: 512
+at_boot:
+  description: Pages that could not be had now and need a boot reservation.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    node:
+      description: NUMA node.
+      type: int
+      sample: 0
+    size:
+      description: Size of a page.
+      type: str
+      sample: 1G
+    count:
+      description: Number of pages wanted.
+      type: int
+      sample: 4
 path:
   description: The file that sets them at boot.
   returned: success
@@ -102,8 +164,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.host import hugepages
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import hugepages, hugetlbfs
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
 def main() -> None:
@@ -120,25 +182,49 @@ def main() -> None:
                     "node": {"type": "int", "default": 0},
                 },
             },
+            "boot_reservation": {"type": "bool", "default": False},
+            "mounts": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "size": {"type": "str", "choices": ["2M", "1G"], "default": "2M"},
+                    "owner": {"type": "str", "default": "root"},
+                    "group": {"type": "str", "default": "root"},
+                    "mode": {"type": "str", "default": "0755"},
+                },
+            },
             "timeout_s": {"type": "int", "default": 60},
         },
         supports_check_mode=True,
     )
+    system = System(Path("/"), module.run_command)
+    params = module.params
     try:
-        wanted = hugepages.parse_pages(module.params["pages"])
-        result = hugepages.apply_hugepages(Path("/"), wanted, module.check_mode, module.params["timeout_s"], time.sleep)
-    except (HostError, OSError) as error:
+        result, mounts = hugetlbfs.apply_all(
+            system,
+            hugepages.parse_pages(params["pages"]),
+            hugetlbfs.parse_mounts(system, params["mounts"]),
+            module.check_mode,
+            params["timeout_s"],
+            time.sleep,
+            params["boot_reservation"],
+        )
+    except (ValueError, OSError) as error:
         module.fail_json(msg=str(error))
+    diff = mounts.diff()
     module.exit_json(
-        changed=result.changed,
+        changed=result.changed or mounts.changed,
         pages=[
             {"node": pool[0], "size": pool[1], "before": result.before[pool], "count": count}
             for pool, count in result.after.items()
         ],
+        at_boot=[{"node": pool[0], "size": pool[1], "count": count} for pool, count in result.at_boot.items()],
         path="/" + hugepages.DROP_IN,
         diff={
-            "before": hugepages.summary(result.before, result.kept_before),
-            "after": hugepages.summary(result.after, result.kept_after),
+            "before": hugepages.summary(result.before, result.kept_before) + diff["before"],
+            "after": hugepages.summary(result.after, result.kept_after) + diff["after"],
         },
     )
 

@@ -1,37 +1,73 @@
 #!/usr/bin/python
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Moves interrupts off the isolated CPUs."""
+"""Keeps interrupts, packet steering and irqbalance on the wanted CPUs."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: irq_affinity
-short_description: Move interrupts off the isolated CPUs
+short_description: Keep interrupts and packet steering off the isolated CPUs
 version_added: 0.1.0
 author: Tickwire (@tickwire)
 description:
-  - Takes the isolated CPUs out of the affinity of every interrupt, and out of the default for interrupts that are
-    requested later. Affinities are compared as sets of CPUs and read back.
+  - Takes the isolated CPUs out of the affinity of every interrupt, out of the default for interrupts that are requested
+    later, and out of the masks of RPS and XPS of every interface and their default. Sets of CPUs are compared and read
+    back, never texts of masks.
   - An interrupt that was on isolated CPUs only goes to all housekeeping CPUs. One that nobody uses is left alone,
-    since it takes the default when somebody requests it.
+    since it takes the default when somebody requests it. RPS or XPS that only had isolated CPUs is off afterwards.
+  - The interrupts of a NIC, which its device lists in C(msi_irqs), may have CPUs of their own, and one queue's
+    interrupt may be steered to an isolated CPU.
   - Interrupts that the kernel does not let anybody move, such as the timer and those it manages itself, are reported in
-    RV(unmovable) and are no failure.
-  - The default for new interrupts comes back at boot by C(irqaffinity=), see M(tickwire.fabric.kernel_cmdline). Some
-    drivers set an affinity of their own whenever their interface comes up, as virtio_net does. Run the module again
-    after that.
+    RV(unmovable) and are no failure. What an attempt told is kept until the next boot in C(/run/tickwire/irq.json),
+    with the values of before. An interrupt that is wanted elsewhere no more goes back there.
+  - Tells irqbalance first, which would move the interrupts back.
+  - The default for new interrupts comes back at boot by C(irqaffinity=), see M(tickwire.fabric.kernel_cmdline). The
+    kernel resets an affinity whenever the driver requests the interrupt anew, when the interface comes up and when
+    its rings or channels change. Run the module again after that.
 options:
   isolated_cpus:
-    description: CPUs that no interrupt shall fire on, as a kernel CPU list. With an empty list nothing is done.
+    description: CPUs that no interrupt shall fire on, as a kernel CPU list. Empty means none.
     type: str
-    required: true
+    default: ""
+  housekeeping_per_node:
+    description:
+      - Isolate all online CPUs but this many cores of each NUMA node, the first ones, with all their SMT siblings. The
+        core of CPU 0 stays a housekeeping core in any case.
+      - An alternative to O(isolated_cpus). V(0) leaves it out.
+    type: int
+    default: 0
+  split_siblings:
+    description:
+      - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
+    type: bool
+    default: false
+  nics:
+    description:
+      - NICs whose interrupts have CPUs of their own. Of each item C(name) is the interface. C(irq_cpus), a CPU list,
+        are the CPUs of its interrupts. C(queue_cpus), a list of C(queue) and C(cpus), are those of single queues, which
+        may be isolated ones.
+      - Other keys are left to other modules.
+    type: list
+    elements: dict
+    default: []
+  irqbalance:
+    description:
+      - V(banned) tells irqbalance to keep off the isolated CPUs, by a file of environment for its unit. A running
+        daemon is restarted only when something changed.
+      - V(stopped) stops it, also for the next boots. Needed where O(nics) have CPUs of their own, as irqbalance would
+        move these interrupts.
+      - V(leave) does nothing, and takes back what was done before.
+    type: str
+    choices: [banned, stopped, leave]
+    default: banned
 attributes:
   check_mode:
     description:
       - Can run in check mode and return changed status prediction without modifying the target. Nothing at all is
-        written.
+        written and nothing is run.
     support: full
   diff_mode:
-    description: Returns the affinity of each interrupt that moves, before and after.
+    description: Returns each set of CPUs that changes, before and after, and what is done with irqbalance.
     support: full
 """
 
@@ -39,33 +75,43 @@ EXAMPLES = r"""
 - name: Keep interrupts off CPUs 2 to 7
   tickwire.fabric.irq_affinity:
     isolated_cpus: 2-7
+
+- name: Take the feed's queue to the engine's CPU and all other interrupts of the NIC to CPU 1
+  tickwire.fabric.irq_affinity:
+    isolated_cpus: 2-7
+    irqbalance: stopped
+    nics:
+      - name: ens4
+        irq_cpus: "1"
+        queue_cpus:
+          - {queue: 3, cpus: "2"}
 """
 
 RETURN = r"""
 moved:
-  description: Interrupts that were moved, or in check mode would be.
+  description: What was given other CPUs, or in check mode would be.
   returned: success
   type: list
   elements: dict
   contains:
+    what:
+      description: The interrupt with its user, the default or the mask.
+      type: str
+      sample: IRQ 24 (virtio0-input.0)
     irq:
-      description: Number of the interrupt.
+      description: Number of the interrupt. Empty for a default and a mask.
       type: int
       sample: 24
-    actions:
-      description: Who uses it.
-      type: str
-      sample: virtio0-input.0
     before:
-      description: CPUs on which it was allowed to fire.
+      description: CPUs before.
       type: str
       sample: 0-7
     after:
-      description: CPUs on which it is allowed to fire.
+      description: CPUs now.
       type: str
       sample: 0-1
 unmovable:
-  description: Interrupts whose affinity includes an isolated CPU and which the kernel does not let anybody move.
+  description: Interrupts that are not on the wanted CPUs and which the kernel does not let anybody move.
   returned: success
   type: list
   elements: dict
@@ -91,57 +137,71 @@ default_affinity:
   returned: success
   type: str
   sample: 0-1
+irqbalance:
+  description: What was done with irqbalance.
+  returned: success
+  type: list
+  elements: str
+  sample: [irqbalance.service keeps off CPUs 2-7]
 """
 
+import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.host import irq
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpulist import format_cpu_list
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import check_isolated, read_cpu_set
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.irq_affinity import apply_irq_affinity
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.irqbalance import apply_irqbalance
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
 def main() -> None:
-    """Arguments, one call, result."""
+    """Arguments, two calls, result."""
     module = AnsibleModule(
-        argument_spec={"isolated_cpus": {"type": "str", "required": True}},
+        argument_spec={
+            "isolated_cpus": {"type": "str", "default": ""},
+            "housekeeping_per_node": {"type": "int", "default": 0},
+            "split_siblings": {"type": "bool", "default": False},
+            "nics": {"type": "list", "elements": "dict", "default": []},
+            "irqbalance": {"type": "str", "choices": ["banned", "stopped", "leave"], "default": "banned"},
+        },
         supports_check_mode=True,
     )
-    root = Path("/")
+    system = System(Path("/"), module.run_command)
     try:
-        present = read_cpu_set(root, "present")
-        isolated = check_isolated(module.params["isolated_cpus"], present)
-        result = irq.apply_irq_affinity(root, isolated, present, module.check_mode)
+        balance = apply_irqbalance(system, module.params, module.check_mode, time.sleep)
+        result = apply_irq_affinity(system, module.params, module.check_mode)
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))
-    moved = [
-        {
-            "irq": entry.number,
-            "actions": entry.actions,
-            "before": format_cpu_list(entry.allowed),
-            "after": format_cpu_list(result.after[entry.number]),
-        }
-        for entry in result.moved
-    ]
+    sets = {
+        when: "".join(f"{entry.label}: CPUs {format_cpu_list(cpus(entry))}\n" for entry in result.moved)
+        for when, cpus in (("before", lambda entry: entry.cpus), ("after", lambda entry: entry.wanted))
+    }
     module.exit_json(
-        changed=result.changed,
-        moved=moved,
+        changed=result.changed or balance.changed,
+        moved=[
+            {
+                "what": entry.label,
+                "irq": entry.irq.number if entry.irq else None,
+                "before": format_cpu_list(entry.cpus),
+                "after": format_cpu_list(entry.wanted),
+            }
+            for entry in result.moved
+        ],
         unmovable=[
             {
-                "irq": entry.number,
-                "actions": entry.actions,
-                "cpus": format_cpu_list(entry.allowed),
-                "effective": format_cpu_list(entry.effective),
+                "irq": irq.number,
+                "actions": irq.actions,
+                "cpus": format_cpu_list(irq.allowed),
+                "effective": format_cpu_list(irq.effective),
             }
-            for entry in result.unmovable
+            for irq in result.unmovable
         ],
-        default_affinity=format_cpu_list(result.default_after),
-        diff={
-            "before": irq.summary(result.default_before, {entry: entry.allowed for entry in result.moved}),
-            "after": irq.summary(result.default_after, {entry: result.after[entry.number] for entry in result.moved}),
-        },
+        default_affinity=format_cpu_list(result.default),
+        irqbalance=balance.done,
+        diff={"before": sets["before"], "after": sets["after"] + "".join(f"{text}\n" for text in balance.done)},
     )
 
 

@@ -10,14 +10,20 @@ short_description: Set the kernel command line of the next boot and read it back
 version_added: 0.1.0
 author: Tickwire (@tickwire)
 description:
-  - Keeps the wanted boot parameters in a GRUB drop-in of its own, C(/etc/default/grub.d/zz-tickwire.cfg). Packaged
-    files are never edited, and parameters that other files set stay.
-  - Derives C(isolcpus), C(nohz_full), C(rcu_nocbs) and C(irqaffinity) from the isolated CPUs.
-  - Runs C(update-grub) only when something changed, then reads every menu entry of C(/boot/grub/grub.cfg) back. When
-    an entry does not carry the wanted parameters the former drop-in is put back and the module fails. Recovery
+  - On Debian and Ubuntu it keeps the wanted boot parameters in a GRUB drop-in of its own,
+    C(/etc/default/grub.d/zz-tickwire.cfg), runs C(update-grub) only when something changed, and reads every entry of
+    C(/boot/grub/grub.cfg) back. Packaged files are never edited, and parameters that other files set stay.
+  - On the RHEL family every boot entry of C(/boot/loader/entries) but the rescue ones is changed by C(grubby) and read
+    back. C(/etc/kernel/cmdline) and C(/etc/default/grub) are kept the same for kernels that are installed later.
+  - When an entry does not carry the wanted parameters everything is put back and the module fails. Recovery and rescue
     entries stay without them.
+  - Derives C(isolcpus), C(nohz_full), C(rcu_nocbs) and C(irqaffinity) from the isolated CPUs. What needs no boot
+    parameter is set by M(tickwire.fabric.cpu_isolation).
   - Compares whole parameters and never text. C(hugepagesz) and C(hugepages) are compared in their order.
   - Never reboots. RV(reboot_required) says whether the running kernel lacks or contradicts a wanted parameter.
+  - With O(trial=true) only the next boot gets the new command line, and every later one what runs now, until
+    O(state=confirmed) keeps it. A command line that failed so is remembered in
+    C(/var/lib/tickwire/kernel-cmdline-failed.json) and refused until other parameters are wanted.
 options:
   isolated_cpus:
     description:
@@ -25,22 +31,90 @@ options:
       - CPU 0 stays a housekeeping CPU and is refused, and so are CPUs that the host has not.
     type: str
     default: ""
+  housekeeping_per_node:
+    description:
+      - Isolate all online CPUs but this many cores of each NUMA node, the first ones, with all their SMT siblings. The
+        core of CPU 0 stays a housekeeping core in any case.
+      - An alternative to O(isolated_cpus). V(0) leaves it out.
+    type: int
+    default: 0
+  split_siblings:
+    description:
+      - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
+    type: bool
+    default: false
+  isolation:
+    description:
+      - How the scheduler is kept off the isolated CPUs. V(boot) does it by C(isolcpus=domain), V(partition) by an
+        isolated partition of the cpuset controller, which needs no reboot.
+      - V(auto) takes the partition where the kernel has them and O(whole_processes) is set, else V(boot).
+    type: str
+    choices: [auto, partition, boot]
+    default: auto
+  whole_processes:
+    description:
+      - What uses isolated CPUs runs there with all its threads. A partition holds whole processes only. The engine of
+        this collection has threads on housekeeping CPUs as well.
+    type: bool
+    default: false
   tokens:
     description:
       - More boot parameters, one per item, kept in this order. A value with a blank is quoted by the module.
       - Quotes inside a value, backslashes, backquotes and dollar signs are refused, since GRUB would not pass them on
-        unchanged.
+        unchanged, and so is what a bare C(on) or C(off) of YAML turns into.
     type: list
     elements: str
+    default: []
+  latency:
+    description:
+      - Groups of parameters that take jitter away, as far as they fit the host.
+      - V(cstates) is C(processor.max_cstate=1), on Intel with C(intel_idle.max_cstate=0). V(rcu) is
+        C(rcupdate.rcu_normal_after_boot=1) and, where the kernel has it, C(rcutree.nohz_full_patience_delay=1000).
+        V(tick) is C(skew_tick=1). V(tsc) is C(tsc=reliable), only where the TSC is the clock source. V(watchdogs) is
+        C(nosoftlockup) and C(nmi_watchdog=0).
+      - A key that is in O(tokens) stays as it is there.
+    type: list
+    elements: str
+    choices: [cstates, rcu, tick, tsc, watchdogs]
+    default: []
+  dangerous:
+    description:
+      - Parameters that take jitter away and something else with it, which a warning says.
+      - V(audit_off) is C(audit=0), V(idle_poll) C(idle=poll), V(mce_ignore_ce) C(mce=ignore_ce), V(mce_off) C(mce=off),
+        V(mitigations_off) C(mitigations=off), V(nosmt) C(nosmt).
+    type: list
+    elements: str
+    choices: [audit_off, idle_poll, mce_ignore_ce, mce_off, mitigations_off, nosmt]
+  hugepages:
+    description:
+      - The hugepages of M(tickwire.fabric.hugepages). Pages of 1 GB among them that the running kernel has not are
+        reserved at boot, with C(hugepagesz=1G) and C(hugepages) after all other parameters, per node from Linux 5.16
+        on. Not so when O(tokens) names C(hugepagesz=1G) itself.
+    type: list
+    elements: dict
     default: []
   state:
     description:
       - V(present) makes the next boot carry exactly the wanted parameters beside those which other files set.
         With no parameter wanted it is the same as V(absent).
       - V(absent) takes all parameters away that this module has set.
+      - V(confirmed) keeps the command line of a boot on trial, and changes nothing where there is none. When the host
+        is back on what ran before it puts the former parameters back and fails with the reason.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, confirmed]
     default: present
+  trial:
+    description:
+      - Whether the next boot is one on trial, when a reboot is needed. A kernel or an initramfs that fails then reboots
+        by itself, and a timer on the host reboots it when nobody confirms the boot in time. All later boots take the
+        command line that runs now.
+      - Refused where GRUB cannot boot an entry once, which is where C(/boot) is on LVM, RAID, btrfs or ZFS.
+    type: bool
+    default: false
+  trial_timeout_s:
+    description: How long after its start a boot on trial may stay without being confirmed, in seconds.
+    type: int
+    default: 600
 attributes:
   check_mode:
     description:
@@ -48,7 +122,7 @@ attributes:
         written.
     support: full
   diff_mode:
-    description: Returns the parameters of the drop-in before and after, one per line.
+    description: Returns the parameters that this module has set before and after, one per line.
     support: full
 """
 
@@ -56,11 +130,24 @@ EXAMPLES = r"""
 - name: Isolate CPUs 2 to 7 at the next boot
   tickwire.fabric.kernel_cmdline:
     isolated_cpus: 2-7
+    latency: [tick, watchdogs]
     tokens:
-      - skew_tick=1
       - hugepagesz=1G
       - hugepages=8
   register: cmdline
+
+- name: Try it once at the next boot
+  tickwire.fabric.kernel_cmdline:
+    isolated_cpus: 2-7
+    latency: [tick, watchdogs]
+    tokens:
+      - hugepagesz=1G
+      - hugepages=8
+    trial: true
+
+- name: Keep it after the reboot
+  tickwire.fabric.kernel_cmdline:
+    state: confirmed
 
 - name: Take all parameters away again
   tickwire.fabric.kernel_cmdline:
@@ -69,13 +156,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 tokens:
-  description: All parameters that the drop-in carries afterwards, in order.
+  description: All parameters that this module has set afterwards, in order.
   returned: success
   type: list
   elements: str
   sample: ["isolcpus=managed_irq,domain,2-7", "nohz_full=2-7", "rcu_nocbs=2-7", "irqaffinity=0-1"]
 path:
-  description: The drop-in.
+  description: The drop-in, or the directory of the boot entries.
   returned: success
   type: str
   sample: /etc/default/grub.d/zz-tickwire.cfg
@@ -98,7 +185,7 @@ entries:
       type: str
       sample: root=UUID=5e7b ro quiet isolcpus=managed_irq,domain,2-7
     managed:
-      description: Whether it has to carry the parameters. Recovery entries have not.
+      description: Whether it has to carry the parameters. Recovery and rescue entries have not.
       type: bool
       sample: true
 reboot_required:
@@ -106,16 +193,35 @@ reboot_required:
   returned: success
   type: bool
   sample: true
+trial:
+  description: >-
+    What a boot on trial is at. There is C(none), it is C(armed) for the next reboot, C(running) without having been
+    confirmed, or the host C(fell_back) on what ran before.
+  returned: success
+  type: str
+  sample: none
 """
 
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.host import grub
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot import loader, record, trial, tuning
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot.menu import CmdlineResult
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import format_cmdline
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import wanted_tokens
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.parts import boot
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
+
+
+def _set(system: System, params: dict[str, Any], check: bool) -> CmdlineResult:
+    """The tokens of the next boot, and the trial where one is asked for."""
+    wanted = []
+    if params["state"] == "present":
+        named = {f"kernel_cmdline_{name}": params[name] for name in ("latency", "dangerous")}
+        wanted = boot.tokens(system, {**params, "kernel_cmdline_extra": params["tokens"], **named})
+    return trial.apply(system, wanted, params["trial_timeout_s"] if params["trial"] else None, check)
 
 
 def main() -> None:
@@ -123,23 +229,35 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "isolated_cpus": {"type": "str", "default": ""},
+            "housekeeping_per_node": {"type": "int", "default": 0},
+            "split_siblings": {"type": "bool", "default": False},
+            "isolation": {"type": "str", "choices": ["auto", "partition", "boot"], "default": "auto"},
+            "whole_processes": {"type": "bool", "default": False},
+            "hugepages": {"type": "list", "elements": "dict", "default": []},
             "tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "latency": {"type": "list", "elements": "str", "choices": list(tuning.LATENCY), "default": []},
+            "dangerous": {"type": "list", "elements": "str", "choices": list(tuning.DANGEROUS), "default": []},
+            "state": {"type": "str", "choices": ["present", "absent", "confirmed"], "default": "present"},
+            "trial": {"type": "bool", "default": False},
+            "trial_timeout_s": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
     )
-    root = Path("/")
+    system = System(Path("/"), module.run_command)
     try:
-        wanted = []
-        if module.params["state"] == "present":
-            wanted = wanted_tokens(root, module.params["isolated_cpus"], module.params["tokens"])
-        result = grub.apply_cmdline(root, module.run_command, wanted, module.check_mode)
+        if module.params["state"] == "confirmed":
+            result = trial.keep(system, module.check_mode)
+        else:
+            result = _set(system, module.params, module.check_mode)
+        state, kept = trial.state_of(system), record.texts(result.after)
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))
-    path = "/" + grub.DROP_IN
+    for text in tuning.warnings(module.params["dangerous"]):
+        module.warn(text)
+    path = loader.where(system.root)
     module.exit_json(
         changed=result.changed,
-        tokens=[str(token) for token in result.after],
+        tokens=kept,
         path=path,
         entries=[
             {
@@ -151,6 +269,7 @@ def main() -> None:
             for entry in result.entries
         ],
         reboot_required=result.reboot_required,
+        trial=state,
         diff={
             "before_header": path,
             "after_header": path,

@@ -14,21 +14,18 @@ description:
     and lists everything that is not as wanted.
   - Fails when the host cannot be what is wanted, such as when a CPU to isolate does not exist. So it serves as a
     check before anything is changed, too.
-  - Reads only files of C(/proc), C(/sys) and C(/boot/grub/grub.cfg). Nothing is run.
+  - Says whether the host may be disturbed now, that is rebooted or one of its NICs bounced. It may not while something
+    trades on it, unless a maintenance window is open. An engine of role P(tickwire.fabric.t2t_runtime#role) trades
+    while it has a session at the exchange or open orders; the units of C(workload_units) trade while they are active.
+  - Changes nothing.
 options:
   wanted:
     description:
       - All that is wanted of the host, the variables of role P(tickwire.fabric.roce_host#role) without their prefix
         C(roce_host_). What is missing is not compared.
+      - Without it the host's own document is taken, C(/etc/tickwire/host.json), see M(tickwire.fabric.host_agent).
+        Where there is none, nothing is compared.
     type: dict
-    default: {}
-  unmovable_irqs:
-    description:
-      - Numbers of interrupts that cannot be moved, as M(tickwire.fabric.irq_affinity) found when it tried.
-      - Without it the kernel's file modes tell, from Linux 6.11 on. On older kernels an interrupt then counts only
-        where it fires.
-    type: list
-    elements: int
 attributes:
   check_mode:
     description:
@@ -41,7 +38,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Read the running state
+- name: Compare the host with its own document
   tickwire.fabric.roce_host_drift:
   register: host
 
@@ -81,6 +78,51 @@ running:
       description: CPUs whose tick stops.
       type: str
       sample: "1"
+    isolation:
+      description: How the CPUs are isolated, and what the cgroups, workqueues and kernel threads show of it.
+      type: dict
+      contains:
+        way:
+          description: The chosen way, V(partition) or V(boot). Empty where no CPU is to be isolated.
+          type: str
+          sample: boot
+        reason:
+          description: Why this way was chosen.
+          type: str
+          sample: a partition holds whole processes, and whole_processes is not set
+        partition:
+          description: What the kernel says of the partition of C(tickwire.slice). Empty where there is none.
+          type: str
+          sample: isolated
+        partition_cpus:
+          description: CPUs in isolated partitions.
+          type: str
+          sample: "1"
+        slices:
+          description: CPUs of each top-level unit of systemd that has a cpuset.
+          type: dict
+          sample: {"system.slice": "0"}
+        workqueue_cpus:
+          description: CPUs of the unbound workqueues.
+          type: str
+          sample: "0"
+        kernel_threads:
+          description: Kernel threads that may be moved and may run on isolated CPUs and on others.
+          type: list
+          elements: dict
+          contains:
+            pid:
+              description: Number of the thread.
+              type: int
+              sample: 45
+            name:
+              description: Its name.
+              type: str
+              sample: kswapd0
+            cpus:
+              description: CPUs on which it may run.
+              type: str
+              sample: 0-1
     hugepages:
       description: Hugepages per node and size.
       type: list
@@ -119,6 +161,12 @@ running:
           description: CPUs on which it is allowed to fire.
           type: str
           sample: 0-1
+    irqbalance:
+      description:
+        - Whether irqbalance is installed, running and started at boot, and the CPUs it was told to keep off. Empty
+          where it was told none or does not run.
+      type: dict
+      sample: {installed: true, running: true, enabled: true, banned_cpus: "1"}
     dcb:
       description: Pauses, scheduling and the DSCP map by interface, and what has no support.
       type: dict
@@ -161,6 +209,28 @@ drift:
       description: All of it in words.
       type: str
       sample: "hugepages 2M on node 0: wanted '64', found '40'"
+document_differs:
+  description: Whether the host's own document says something else than O(wanted), or is missing.
+  returned: success
+  type: bool
+  sample: false
+may_disturb:
+  description: Whether the host may be rebooted, or one of its NICs bounced, now.
+  returned: success
+  type: bool
+  sample: false
+may_disturb_reason:
+  description: Why.
+  returned: success
+  type: str
+  sample: >-
+    tickwire-engine.service is active and it has a session at the exchange, and no maintenance window is open
+trading:
+  description: What trades on the host, a sentence each.
+  returned: success
+  type: list
+  elements: str
+  sample: ["tickwire-engine.service is active and it has a session at the exchange"]
 reboot_required:
   description:
     - Whether the running kernel lacks or contradicts a wanted boot parameter, or still has one that was taken away.
@@ -174,6 +244,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.agent import document
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
@@ -182,17 +253,18 @@ def main() -> None:
     """Arguments, one call, result."""
     module = AnsibleModule(
         argument_spec={
-            "wanted": {"type": "dict", "default": {}},
-            "unmovable_irqs": {"type": "list", "elements": "int"},
+            "wanted": {"type": "dict"},
         },
         supports_check_mode=True,
     )
-    wanted = {**module.params["wanted"], "unmovable_irqs": module.params["unmovable_irqs"]}
+    system = System(Path("/"), module.run_command)
     try:
-        report = drift.report(System(Path("/"), module.run_command), wanted)
+        kept = document.read_document(system)
+        wanted = module.params["wanted"] if module.params["wanted"] is not None else kept or {}
+        report = drift.report(system, wanted)
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **report)
+    module.exit_json(changed=False, document_differs=wanted != kept, **report)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ options:
     description:
       - By host, the raw registered results under C(rdma_link), C(ptp), C(rdma_ping), C(rdma_ping_server), C(t2t) and,
         where it was measured, C(coexistence), C(coexistence_server), C(coexistence_plain) and
-        C(coexistence_plain_server), with C(role) (V(trader) or V(exchange)), C(ptp_role) and C(facts)
+        C(coexistence_plain_server), and C(jitter), with C(role) (V(trader) or V(exchange)), C(ptp_role) and C(facts)
         (C(system), C(kernel), C(cmdline)).
     type: dict
     required: true
@@ -40,8 +40,9 @@ options:
         (C(min_us), C(median_us), C(p99_us), C(p99_9_us), C(max_us)), C(ptp) (C(locked), C(offset_median_ns),
         C(offset_max_ns)), C(t2t) (C(median_ns), C(p99_ns), C(p99_9_ns), C(max_ns), C(samples_min),
         C(samples_dropped_max), C(unstamped_max), C(messages_lost_max), C(orders_rejected_max),
-        C(p99_minus_min_over_mean_max)) and C(coexistence) (at most C(loss), C(p99_ratio), C(p99_busy_ratio); at least
-        C(ecn_marks), C(load_mbps), C(plain_p99_ratio)).
+        C(p99_minus_min_over_mean_max)), C(coexistence) (at most C(loss), C(p99_ratio), C(p99_busy_ratio); at least
+        C(ecn_marks), C(load_mbps), C(plain_p99_ratio)) and C(jitter) (C(min_us), C(avg_us), C(p99_us), C(max_us),
+        C(samples_min)).
     type: dict
     required: true
   fail_on_failed_gates:

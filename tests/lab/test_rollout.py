@@ -183,6 +183,27 @@ def test_missing_rdma_link_is_caught(lab: Lab) -> None:
     assert ("rdma_link", "trade1") in names and ("rdma_ping", "trade1") in names, names
 
 
+def test_a_command_line_that_does_not_boot_is_given_up(lab: Lab) -> None:
+    """The initramfs cannot mount the root and reboots; GRUB then boots what ran before, and the play says so."""
+    boot = lab.ssh("trade1", "cat /proc/sys/kernel/random/boot_id")
+    added = {"rootfstype=nonexistent"}
+    wrong = {"roce_host_kernel_cmdline_extra": sorted(added)}
+    # A host on which the engine trades is not rebooted; it starts by itself after the reboot.
+    lab.ssh("trade1", "systemctl stop tickwire-engine")
+    args = f"ARGS=--limit trade1 -e '{json.dumps(wrong)}'"
+    outcome = lab.make("rollout", args)
+    assert outcome.code != 0
+    assert "did not come back healthy" in outcome.text and "rootfstype=nonexistent" in outcome.text
+    running = lab.ssh("trade1", "cat /proc/cmdline").split()
+    assert added.isdisjoint(running) and "isolcpus=managed_irq,domain,1" in running
+    assert added.isdisjoint(lab.ssh("trade1", "cat /boot/grub/grub.cfg").split()), "the next boot is as before"
+    back = lab.ssh("trade1", "cat /proc/sys/kernel/random/boot_id")
+    assert back != boot
+    again = lab.make("rollout", args)
+    assert again.code != 0 and "it failed on this host" in again.text
+    assert lab.ssh("trade1", "cat /proc/sys/kernel/random/boot_id") == back, "it is not tried a second time"
+
+
 def test_switch_keeps_its_configuration_over_a_reboot(lab: Lab) -> None:
     """What ``persist`` promises, and that the fabric is whole again after both bad days."""
     boot = lab.ssh("sw1", "cat /proc/sys/kernel/random/boot_id")

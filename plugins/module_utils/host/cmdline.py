@@ -15,11 +15,13 @@ from itertools import groupby
 #: Keys whose tokens only mean something in their order relative to each other: they are compared as one sequence.
 _ORDERED = {"hugepagesz": "hugepages", "hugepages": "hugepages", "default_hugepagesz": "hugepages"}
 #: Keys of which every token adds one thing more: it is enough that ours are among the others.
-_ADDITIVE = frozenset({"console", "earlycon", "earlyprintk", "modprobe.blacklist", "module_blacklist"})
+ADDITIVE = frozenset({"console", "earlycon", "earlyprintk", "modprobe.blacklist", "module_blacklist"})
 #: Characters that the shell of /etc/default/grub, GRUB's own or the kernel would take for something else.
 _REFUSED = re.compile(r"""[`$\\"'\x00-\x1f\x7f]""")
 #: Characters that GRUB's script language splits a line at when they stand outside quotes.
 _QUOTED = re.compile(r"[\s;&|<>(){}#]")
+#: What YAML's booleans and null become as text; no kernel parameter takes them in this spelling.
+_YAML = frozenset({"True", "False", "None"})
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ def parse_wanted(items: Iterable[str]) -> list[Token]:
                     f"kernel command line token '{item}': the character {bad.group()!r} cannot be carried "
                     "through GRUB's configuration unchanged"
                 )
+        if {found[0].key, found[0].value} & _YAML:
+            raise ValueError(
+                f"kernel command line token '{item}': YAML makes this of a bare on, off, yes, no, true, false or null; "
+                "put the whole token in quotes"
+            )
         if _QUOTED.search(found[0].key):
             raise ValueError(
                 f"kernel command line token '{item}': a parameter name has no blank and none of ;&|<>(){{}}#"
@@ -137,7 +144,7 @@ def differences(found: Sequence[Token], wanted: Sequence[Token]) -> list[Differe
     for name in dict.fromkeys(family(token) for token in wanted):
         ours = [token for token in wanted if family(token) == name]
         theirs = [token for token in found if family(token) == name]
-        if name in _ADDITIVE:
+        if name in ADDITIVE:
             there = {token.same for token in theirs}
             equal = all(token.same in there for token in ours)
         else:

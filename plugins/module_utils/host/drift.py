@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
+from . import maintenance
 from .cmdline import format_cmdline
 from .part import Drift, Part, Wanted
-from .parts import boot, dcb, hugepages, irq, roce
+from .parts import agent, boot, dcb, firmware, hugepages, irq, isolation, memory, nic, noise, roce
 from .system import System
 
 #: In the order in which they are checked and reported.
-PARTS: tuple[Part, ...] = (boot.PART, irq.PART, hugepages.PART, dcb.PART, roce.PART)
+PARTS: tuple[Part, ...] = (boot.PART, isolation.PART, irq.PART, hugepages.PART, memory.PART, noise.PART, firmware.PART, nic.PART, dcb.PART, roce.PART, agent.PART)
 
 
 def check(system: System, wanted: Wanted) -> None:
@@ -27,8 +29,9 @@ def find_drift(system: System, wanted: Wanted) -> list[Drift]:
 
 
 def report(system: System, wanted: Wanted) -> dict[str, Any]:
-    """Running state, wanted boot parameters, drift and whether a reboot is due, as plain data; HostError as check()."""
+    """Running state, wanted boot parameters, drift, whether a reboot is due and may be now; HostError as check()."""
     check(system, wanted)
+    judgement = maintenance.judge(system, wanted, datetime.now(timezone.utc))
     running: dict[str, Any] = {}
     for part in PARTS:
         running.update(part.running(system, wanted))
@@ -46,4 +49,7 @@ def report(system: System, wanted: Wanted) -> dict[str, Any]:
             for drift in find_drift(system, wanted)
         ],
         "reboot_required": boot.rebooting(system, wanted),
+        "may_disturb": judgement.allowed,
+        "may_disturb_reason": judgement.reason,
+        "trading": list(judgement.trading),
     }

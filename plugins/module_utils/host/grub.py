@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import (
-    Token,
-    differences,
-    family,
-    format_cmdline,
-    parse_cmdline,
+from .boot.menu import (
+    CmdlineResult,
+    MenuEntry,
+    needs_reboot,
+    read_running,
+    stale_entries,
+    taken_away,
 )
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.files import read_text, remove, write_atomic
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import ISOLATION_KEYS
-
-Run = Callable[[list[str]], tuple[int, str, str]]
+from .cmdline import Token, format_cmdline, parse_cmdline
+from .errors import HostError
+from .files import read_text, remove, write_atomic
+from .system import Run
 
 DROP_IN = "etc/default/grub.d/zz-tickwire.cfg"
 GRUB_CFG = "boot/grub/grub.cfg"
@@ -36,36 +34,6 @@ _SECTION = re.compile(r"### (BEGIN|END) (\S+) ###")
 _MENUENTRY = re.compile(r"\s*menuentry\s+'((?:[^']|'\\'')*)'")
 _LINUX = re.compile(r"\s*linux(?:16|efi)?\s+(\S+)(.*)")
 _ASSIGNMENT = re.compile(r'GRUB_CMDLINE_LINUX_DEFAULT="\$GRUB_CMDLINE_LINUX_DEFAULT (.*)"\Z')
-
-
-@dataclass(frozen=True)
-class MenuEntry:
-    """One bootable entry of grub.cfg. ``script`` is the file of /etc/grub.d that made it."""
-
-    title: str
-    script: str
-    kernel: str
-    tokens: tuple[Token, ...]
-
-    @property
-    def ours(self) -> bool:
-        """Whether GRUB_CMDLINE_LINUX_DEFAULT reaches it: a Linux of this machine, and not its recovery mode.
-
-        Recovery entries stay without our tokens on purpose: they are the way in when a token does not boot.
-        """
-        names = {token.name for token in self.tokens}
-        return self.script.startswith("10_linux") and not names & {"single", "recovery"}
-
-
-@dataclass
-class CmdlineResult:
-    """What was done, or in check mode would be; ``before`` and ``after`` are the tokens of the drop-in."""
-
-    changed: bool = False
-    before: list[Token] = field(default_factory=list)
-    after: list[Token] = field(default_factory=list)
-    entries: list[MenuEntry] = field(default_factory=list)
-    reboot_required: bool = False
 
 
 def parse_menu(text: str) -> list[MenuEntry]:
@@ -108,90 +76,40 @@ def parse_drop_in(text: str | None) -> list[Token]:
     return []
 
 
-def check_supported(root: Path) -> None:
-    """HostError where the command line of the next boot cannot be set by this release."""
-    if (root / UPDATE_GRUB).exists():
-        return
-    if (root / "etc/redhat-release").exists() or (root / "usr/sbin/grubby").exists():
-        raise HostError(
-            "kernel command line",
-            "RHEL family",
-            "boot loader entries (BLS) come with a later release, this one sets GRUB on Debian and Ubuntu",
-            "leave roce_host_isolated_cpus and roce_host_kernel_cmdline_extra empty on this host",
-        )
-    raise HostError(
-        "kernel command line",
-        "/" + UPDATE_GRUB,
-        "there is no such program, so this host does not boot by GRUB as Debian and Ubuntu set it up",
-        "install grub2-common, or leave roce_host_isolated_cpus and roce_host_kernel_cmdline_extra empty on this host",
-    )
-
-
-def read_running(root: Path) -> list[Token]:
-    """Tokens that the running kernel was started with."""
-    return parse_cmdline(read_text(root / "proc/cmdline") or "")
-
-
 def reboot_required(root: Path, wanted: Sequence[Token], removed: Sequence[Token] = (), predict: bool = False) -> bool:
-    """Whether the running kernel lacks or contradicts a wanted token, or still has one that is taken away.
-
-    Taken away is a token of ``removed``, and an isolation parameter that nobody wants and that the next boot's first
-    entry has not; ``predict`` says that the boot menu still shows the removed ones (check mode).
-    Only the running kernel is asked: a drop-in that was written long ago says nothing about it.
-    """
-    running = read_running(root)
-    if differences(running, wanted):
-        return True
-    kept = {family(token) for token in wanted}
-    gone = {token.same for token in removed if family(token) not in kept}
-    menu = [entry for entry in read_menu(root) if entry.ours]
-    if not menu:
-        return any(token.same in gone for token in running)
-    at_boot = {token.same for token in menu[0].tokens} - (gone if predict else set())
-    return any(
-        token.same not in at_boot and (token.same in gone or token.name in ISOLATION_KEYS)
-        for token in running
-        if family(token) not in kept
-    )
+    """needs_reboot() of this host."""
+    return needs_reboot(read_running(root), read_menu(root), wanted, removed, predict)
 
 
-def stale_entries(entries: Sequence[MenuEntry], wanted: Sequence[Token]) -> dict[str, str]:
-    """Entries that should carry the wanted tokens and do not: title to what differs."""
-    result: dict[str, str] = {}
-    for entry in entries:
-        missing = differences(entry.tokens, wanted) if entry.ours else []
-        if missing:
-            result[entry.title] = "; ".join(f"wanted '{item.wanted}', found '{item.found}'" for item in missing)
-    return result
-
-
-def apply_cmdline(root: Path, run: Run, wanted: Sequence[Token], check: bool) -> CmdlineResult:
+def apply_cmdline(
+    root: Path, run: Run, wanted: Sequence[Token], check: bool, leftover: Sequence[Token] = ()
+) -> CmdlineResult:
     """Make the next boot carry the wanted tokens (none: take ours away); nothing is written when ``check``.
 
-    update-grub runs when the drop-in changed, and when a menu entry lacks a token although the drop-in is right (an
-    earlier run was interrupted). When the entries do not read back as wanted the former drop-in is put back.
+    update-grub runs when the drop-in changed, and when a menu entry lacks a token or still has one of ``leftover``
+    although the drop-in is right (an earlier run was interrupted). When the entries do not read back as wanted the
+    former drop-in is put back.
     """
     path = root / DROP_IN
     old = read_text(path)
-    if not wanted and old is None:
-        return CmdlineResult(entries=read_menu(root), reboot_required=reboot_required(root, []))
-    check_supported(root)
     new = render_drop_in(wanted) if wanted else None
-    result = CmdlineResult(before=parse_drop_in(old), after=list(wanted))
+    result = CmdlineResult(before=parse_drop_in(old), after=list(wanted), entries=read_menu(root))
     rewrite = new != old or (new is not None and path.stat().st_mode & 0o7777 != MODE)
-    result.entries = read_menu(root)
-    result.changed = rewrite or not result.entries or bool(stale_entries(result.entries, wanted))
+    gone = {token.same for token in taken_away(leftover, wanted)}
+    unfinished = any(gone & {token.same for token in entry.tokens} for entry in result.entries if entry.ours)
+    stale = bool(wanted) and (not result.entries or bool(stale_entries(result.entries, wanted)))
+    result.changed = rewrite or stale or unfinished
     if result.changed and not check:
         if rewrite:
             _put(path, new)
         try:
-            result.entries = _regenerate(root, run, wanted)
+            result.entries = regenerate(root, run, wanted)
         except HostError:
             if rewrite:
                 _put(path, old)
                 run(["/" + UPDATE_GRUB])
             raise
-    removed = [token for token in result.before if token.same not in {kept.same for kept in wanted}]
+    removed = taken_away([*result.before, *leftover], wanted)
     result.reboot_required = reboot_required(root, wanted, removed, predict=check)
     return result
 
@@ -203,7 +121,7 @@ def _put(path: Path, text: str | None) -> None:
         write_atomic(path, text, MODE)
 
 
-def _regenerate(root: Path, run: Run, wanted: Sequence[Token]) -> list[MenuEntry]:
+def regenerate(root: Path, run: Run, wanted: Sequence[Token]) -> list[MenuEntry]:
     """Run update-grub and read every menu entry back; HostError when it fails or an entry is not as wanted."""
     rc, out, err = run(["/" + UPDATE_GRUB])
     if rc != 0:

@@ -4,6 +4,8 @@
 They are kept by tmpfiles.d and not by boot parameters or sysctl: it writes the same per-node file as the running system
 takes, early in every boot, on every kernel and distribution, and changing the number then needs no reboot.
 vm.nr_hugepages has no nodes, and hugepages=NODE:COUNT on the command line needs Linux 5.16 (Ubuntu 22.04 has 5.15).
+Only pages of 1 GB that the running kernel could not give get boot parameters as well: memory in one piece is there at
+boot.
 """
 
 from __future__ import annotations
@@ -11,17 +13,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.files import (
-    Write,
-    read_text,
-    remove,
-    write_atomic,
-    write_text,
-)
+from .cmdline import Token, parse_cmdline
+from .errors import HostError
+from .files import Write, read_text, write_text
+from .part import Wanted
+from .system import System
+from .undo import Undo, replace_file
 
 #: Size names of the interface, in kB as sysfs names them.
 SIZES_KB: dict[str, int] = {"2M": 2048, "1G": 1048576}
@@ -29,6 +30,8 @@ DROP_IN = "etc/tmpfiles.d/tickwire-hugepages.conf"
 MODE = 0o644
 MARKER = "# Written by tickwire.fabric.hugepages; changes made here are overwritten."
 NODES = "sys/devices/system/node"
+#: First kernel that takes hugepages=NODE:COUNT.
+PER_NODE_SINCE = (5, 16)
 #: Share of a node's memory that may become hugepages: the kernel and everything else live in the rest.
 LARGEST_SHARE = 0.9
 
@@ -47,6 +50,7 @@ class HugepagesResult:
     after: dict[Pool, int] = field(default_factory=dict)
     kept_before: str = ""
     kept_after: str = ""
+    at_boot: dict[Pool, int] = field(default_factory=dict)  # wanted pages that only a boot can give
 
 
 def describe(pool: Pool) -> str:
@@ -147,11 +151,14 @@ def apply_hugepages(
     timeout_s: float,
     sleep: Callable[[float], None],
     write: Write = write_text,
+    boot_reservation: bool = False,
+    undo: Undo | None = None,
 ) -> HugepagesResult:
     """Give every wanted pool its pages now and at every boot; nothing is written when ``check``.
 
     A pool which our drop-in names and which is no longer wanted goes to 0; pools that never were ours stay as they are.
-    HostError when the kernel does not give all pages within ``timeout_s``: the pool then has its former number again.
+    HostError when the kernel does not give all pages within ``timeout_s``: all pools have their former numbers then.
+    With ``boot_reservation`` pages of 1 GB that cannot be had now are no error: boot_tokens() asks for them at boot.
     """
     check_pools(root, wanted)
     found = read_pools(root)
@@ -161,32 +168,63 @@ def apply_hugepages(
     target.update(wanted)
     result.before = {pool: found[pool] for pool in sorted(target)}
     result.after = dict(sorted(target.items()))
-    rewrite = result.kept_before != result.kept_after or (
-        bool(result.kept_after) and drop_in.stat().st_mode & 0o7777 != MODE
-    )
-    result.changed = rewrite or result.before != result.after
-    if check:
-        return result
-    # Fewer first: a pool that shrinks frees the memory that another one grows into.
-    for pool in sorted(target, key=lambda pool: target[pool] - found[pool]):
-        if found[pool] != target[pool]:
-            _resize(pool_path(root, pool), pool, found[pool], target[pool], timeout_s, sleep, write)
-    if rewrite and result.kept_after:
-        write_atomic(drop_in, result.kept_after, MODE)
-    elif rewrite:
-        remove(drop_in)
+    if not check:
+        with Undo() as own:
+            _resize_all(root, result, boot_reservation, timeout_s, sleep, write, undo or own)
+            replace_file(System(root, _no_program), DROP_IN, result.kept_after, MODE, undo or own)
+    result.changed = result.kept_before != result.kept_after or result.before != result.after
     return result
 
 
-def _resize(
-    path: Path,
-    pool: Pool,
-    before: int,
-    count: int,
+def _no_program(argv: list[str]) -> tuple[int, str, str]:
+    raise HostError("program", " ".join(argv), "hugepages need none")
+
+
+def _resize_all(
+    root: Path,
+    result: HugepagesResult,
+    boot_reservation: bool,
     timeout_s: float,
     sleep: Callable[[float], None],
     write: Write,
+    undo: Undo,
 ) -> None:
+    target = result.after
+    # Fewer first: a pool that shrinks frees the memory that another one grows into.
+    for pool in sorted(target, key=lambda pool: target[pool] - result.before[pool]):
+        before, count = result.before[pool], target[pool]
+        if before == count:
+            continue
+        at_boot = boot_reservation and pool[1] == "1G" and count > before
+        path = pool_path(root, pool)
+        undo.add(partial(write, path, f"{before}\n"))
+        # Waiting frees pages, but joins none to pieces of 1 GB.
+        got = _resize(path, before, count, 0 if at_boot else timeout_s, sleep, write)
+        if got == count:
+            continue
+        write(path, f"{before}\n")
+        if not at_boot:
+            raise HostError(
+                describe(pool),
+                count,
+                f"the kernel gave {got} within {timeout_s:g} s and was set back to {before}",
+                _hint(pool, count, got),
+            )
+        result.after[pool] = before
+        result.at_boot[pool] = count
+
+
+def _hint(pool: Pool, count: int, got: int) -> str:
+    if pool[1] == "1G":
+        return "memory in one piece is there at boot: put 'hugepagesz=1G' and 'hugepages=N' on the kernel command line"
+    return (
+        "pages in use are not given back: stop what uses them"
+        if got > count
+        else "free memory on the node or reboot the host"
+    )
+
+
+def _resize(path: Path, before: int, count: int, timeout_s: float, sleep: Callable[[float], None], write: Write) -> int:
     """Write the number until it reads back: the kernel gives what it finds free, and says nothing when it is less."""
     got = before
     for attempt in range(max(1, int(timeout_s) + 1)):
@@ -195,16 +233,46 @@ def _resize(
         write(path, f"{count}\n")
         got = int(path.read_text())
         if got == count:
-            return
-    write(path, f"{before}\n")
-    hint = "free memory on the node or reboot the host"
-    if pool[1] == "1G":
-        hint = "memory in one piece is there at boot: put 'hugepagesz=1G' and 'hugepages=N' on the kernel command line"
-    elif got > count:
-        hint = "pages in use are not given back: stop what uses them"
-    raise HostError(
-        describe(pool), count, f"the kernel gave {got} within {timeout_s:g} s and was set back to {before}", hint
-    )
+            break
+    return got
+
+
+def boot_tokens(system: System, wanted: Wanted) -> list[Token]:
+    """Boot parameters that reserve the wanted pages of 1 GB which the running kernel could not give.
+
+    They stay wanted as long as the running kernel was booted with them: the pages are there because of them. Whoever
+    names ``hugepagesz=1G`` in kernel_cmdline_extra reserves them himself. They come last on the command line, since
+    ``hugepages=`` without a size before it means the default size.
+    """
+    pools = parse_pages(wanted.get("hugepages"))
+    large = {node: count for (node, size), count in sorted(pools.items()) if size == "1G" and count}
+    own = parse_cmdline(" ".join(wanted.get("kernel_cmdline_extra") or []))
+    if not large or _names_large(own):
+        return []
+    found = read_pools(system.root)
+    missing = any(found.get((node, "1G"), 0) < count for node, count in large.items())
+    if not missing and not _names_large(parse_cmdline(system.read("proc/cmdline") or "")):
+        return []
+    return [Token("hugepagesz", "1G"), Token("hugepages", _per_node(system, large))]
+
+
+def _names_large(tokens: Sequence[Token]) -> bool:
+    return any(token.name == "hugepagesz" and token.value == "1G" for token in tokens)
+
+
+def _per_node(system: System, large: Mapping[int, int]) -> str:
+    """``0:4,1:8`` from Linux 5.16 on.
+
+    An older kernel spreads one number evenly: then every node gets as many as the neediest, and the drop-in gives the
+    surplus of the others back early in the boot.
+    """
+    nodes = [int(path.name[4:]) for path in (system.root / NODES).glob("node[0-9]*")]
+    if nodes == [0]:
+        return str(large[0])
+    release = re.match(r"(\d+)\.(\d+)", system.read("proc/sys/kernel/osrelease") or "")
+    if release and (int(release.group(1)), int(release.group(2))) >= PER_NODE_SINCE:
+        return ",".join(f"{node}:{count}" for node, count in large.items())
+    return str(max(large.values()) * len(nodes))
 
 
 def summary(pools: Mapping[Pool, int], kept: str) -> str:

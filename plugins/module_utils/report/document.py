@@ -148,6 +148,13 @@ def _figures(host: Mapping[str, Any]) -> list[str]:
         lines.append(_together("co-existence", together))
         if (together.get("plain") or {}).get("loaded"):
             lines.append(_together("the same with one plain queue", together["plain"]))
+    found = host.get("jitter") or {}
+    if found.get("max_us") is not None:
+        before = found.get("before") or {}
+        was = ", before the role %s" % _lateness(before) if before.get("max_us") is not None else ""
+        lines.append("jitter of CPUs %s (%s): %s%s" % (found["cpus"], found["tool"], _lateness(found), was))
+        worst = ["%s %d" % (entry["name"], entry["count"]) for entry in _disturbers(found)[:3]]
+        lines.append("most often on these CPUs: %s" % (", ".join(worst) or "nothing"))
     if ptp.get("running"):
         lines.append(
             "PTP %s, grandmaster %s%s"
@@ -158,6 +165,16 @@ def _figures(host: Mapping[str, Any]) -> list[str]:
             )
         )
     return lines
+
+
+def _lateness(found: Mapping[str, Any]) -> str:
+    return "p99 %s, max %s" % tuple(duration(1000 * found[name]) for name in ("p99_us", "max_us"))
+
+
+def _disturbers(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return threads and interrupts, the most frequent first."""
+    both = [*(found.get("threads") or []), *(found.get("irqs") or [])]
+    return sorted(both, key=lambda entry: -entry["count"])
 
 
 def _together(what: str, found: Mapping[str, Any]) -> str:

@@ -85,13 +85,17 @@ RULES: dict[str, dict[str, Rule]] = {
         # the control: that the load is one which plain queues do not stand
         "plain_p99_ratio": Rule("min", "", _field("plain", "p99_ratio")),
     },
+    "jitter": {
+        **{name: Rule("max", "us", _field(name)) for name in ("min_us", "avg_us", "p99_us", "max_us")},
+        "samples_min": Rule("min", "samples", _field("samples")),
+    },
 }
 
 
 def applies(section: str, name: str, host: Mapping[str, Any]) -> bool:
     """Whether a host can have this gate: an exchange has no ping of its own and no engine, a grandmaster no offset
     from itself."""
-    if section in ("rdma_ping", "t2t", "coexistence"):
+    if section in ("rdma_ping", "t2t", "coexistence", "jitter"):
         return host.get("role") == "trader"
     return not (section == "ptp" and name.startswith("offset_") and host.get("ptp_role") == "grandmaster")
 

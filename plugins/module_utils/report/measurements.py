@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-SECTIONS = ("rdma_link", "rdma_ping", "ptp", "t2t", "coexistence")
+SECTIONS = ("rdma_link", "rdma_ping", "ptp", "t2t", "coexistence", "jitter")
 ROLES = ("trader", "exchange")
 
 
@@ -62,6 +62,15 @@ def coexistence(raw: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def jitter(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures measured now and, under ``before``, those that were kept before the host was changed."""
+    found = measurement(raw)
+    if "error" in found:
+        return found
+    now = dict(found.get("result") or {}) or {"error": "nothing was measured: the host has no isolated CPUs"}
+    return dict(now, before=found["before"]) if found.get("before") else now
+
+
 def facts(raw: Mapping[str, Any]) -> dict[str, str]:
     """Return system, kernel and cmdline as text; cmdline may be Ansible's mapping of the kernel command line."""
     found = {name: str(raw[name]) for name in ("system", "kernel") if raw.get(name)}
@@ -77,7 +86,7 @@ def facts(raw: Mapping[str, Any]) -> dict[str, str]:
 
 def host_measurements(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return one host's measurements from {role, ptp_role, facts, rdma_link, ptp, rdma_ping, rdma_ping_server, ...,
-    t2t, coexistence, ...}; co-existence is there when it was measured.
+    t2t, coexistence, ..., jitter}; co-existence and jitter are there when they were measured.
 
     An exchange is not the client of a ping and runs no engine, so it has neither of these. Raises ValueError for
     another role.
@@ -99,4 +108,6 @@ def host_measurements(raw: Mapping[str, Any]) -> dict[str, Any]:
         result["t2t"] = measurement(raw.get("t2t"))
         if raw.get("coexistence"):
             result["coexistence"] = coexistence(raw)
+        if raw.get("jitter"):
+            result["jitter"] = jitter(raw["jitter"])
     return result

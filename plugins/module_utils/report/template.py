@@ -218,6 +218,42 @@ Busy: with a load that the bottleneck carries without a queue. Loaded: with all 
 </section>
 {% endfor %}
 
+{% for name, host in hosts.items() if host.jitter is defined %}
+<section>
+<h2>Jitter: what disturbed the isolated CPUs of {{ name }}</h2>
+{% for kind, found in [('now', host.jitter), ('before the role changed the host', host.jitter.before)]
+   if found is defined %}
+<h3>{{ kind }}</h3>
+{% if found.error is defined %}
+<p class="reason">{{ found.error }}</p>
+{% else %}
+<div class="scroll"><table>
+<tr><th>CPU</th><th class="number">min</th><th class="number">mean</th><th class="number">p99</th>
+  <th class="number">max</th><th class="number">samples</th><th class="number">beyond the histogram</th></tr>
+{% for one in found.per_cpu %}
+<tr><td>{{ one.cpu }}</td>
+{% for field in ['min_us', 'avg_us', 'p99_us', 'max_us'] %}  <td class="number">{{ one[field] | us }}</td>
+{% endfor %}
+  <td class="number">{{ one.samples }}</td><td class="number">{{ one.beyond }}</td></tr>
+{% endfor %}
+</table></div>
+<div class="scroll"><table>
+<tr><th>who</th><th>name</th><th>CPU</th><th class="number">times</th><th class="number">time</th></tr>
+{% for who, entries in [('thread', found.threads), ('interrupt', found.irqs), ('softirq', found.softirqs)] %}
+{% for entry in entries %}
+<tr><td>{{ who }}</td><td><code>{{ entry.name }}</code></td><td>{{ entry.cpu }}</td>
+  <td class="number">{{ entry.count }}</td><td class="number">{{ entry.time_us | default(none) | us }}</td></tr>
+{% endfor %}
+{% endfor %}
+</table></div>
+<p class="small">{{ found.tool }} {{ found.version }} for {{ found.duration_s }} s on {{ found.kernel }},
+{{ found.taken }}. Disturbers by {{ 'the trace' if found.named_by == 'trace' else 'counters before and after,
+a thread on the CPU that it ran on last' }}.</p>
+{% endif %}
+{% endfor %}
+</section>
+{% endfor %}
+
 <section>
 <h2>PTP</h2>
 <div class="scroll"><table>

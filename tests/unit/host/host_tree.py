@@ -45,6 +45,8 @@ class Host:
         self.ran: list[list[str]] = []
         self.update_grub_rc = 0
         self.grub_writes = True
+        #: What another program than update-grub answers; None where none may be run.
+        self.answer: tuple[int, str, str] | None = None
         self.write("usr/sbin/update-grub", "#!/bin/sh\n")
         self.write("etc/default/grub", 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX=""\n')
         self.cpus(2)
@@ -94,6 +96,8 @@ class Host:
 
     def run(self, argv: list[str]) -> tuple[int, str, str]:
         self.ran.append(argv)
+        if self.answer is not None:
+            return self.answer
         assert argv == ["/usr/sbin/update-grub"], f"no other program is run: {argv}"
         if self.update_grub_rc == 0 and self.grub_writes:
             self.update_grub()
@@ -102,11 +106,11 @@ class Host:
     def run_nothing(self, argv: list[str]) -> tuple[int, str, str]:
         raise AssertionError(f"{argv} was run where nothing may be")
 
-    def tree(self) -> dict[str, tuple[int, str, int]]:
+    def tree(self) -> dict[str, tuple[int, bytes, int]]:
         """Every file with mode, text and time of change: equal before and after means that nothing was written."""
         return {
-            str(path.relative_to(self.root)): (path.stat().st_mode, path.read_text(), path.stat().st_mtime_ns)
+            str(path.relative_to(self.root)): (path.stat().st_mode, path.read_bytes(), path.stat().st_mtime_ns)
             if path.is_file()
-            else (path.stat().st_mode, "", path.stat().st_mtime_ns)
+            else (path.stat().st_mode, b"", path.stat().st_mtime_ns)
             for path in sorted(self.root.rglob("*"))
         }

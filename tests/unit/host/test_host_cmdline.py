@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import (
     Token,
@@ -11,6 +13,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline impor
     parse_cmdline,
     parse_wanted,
 )
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.grub import parse_drop_in, render_drop_in
 
 
 def lacks(found: str, wanted: str) -> list[str]:
@@ -105,3 +108,15 @@ def test_wanted_tokens_are_one_per_item() -> None:
 def test_wanted_tokens_that_are_refused(item: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_wanted([item])
+
+
+KEYS = st.text("abz09._-", min_size=1, max_size=8).filter(lambda text: text != "--")
+VALUES = st.none() | st.text("abz09,:/=.-+ ;", max_size=12).map(str.strip)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.builds(Token, KEYS, VALUES), max_size=6))
+def test_tokens_survive_being_written_down(tokens: list[Token]) -> None:
+    assert parse_cmdline(format_cmdline(tokens)) == tokens
+    assert parse_drop_in(render_drop_in(tokens)) == tokens
+    assert differences(tokens, tokens) == []

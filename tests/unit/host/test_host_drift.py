@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift, grub
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift, grub, hugepages
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 from tests.unit.host.host_tree import Host
@@ -21,6 +21,7 @@ def done(host: Host) -> None:
     """The host after a whole run."""
     host.boots(RUNNING, isolated="1", nohz_full="1")
     host.pool(0, "2M", 64)
+    host.write(hugepages.DROP_IN, hugepages.render_drop_in({(0, "2M"): 64}))
     host.write("proc/irq/default_smp_affinity", "1\n")
     host.irq(0, "0-1", "timer", "0", writable=False)
     host.irq(24, "0", "virtio0-input.0", "0")
@@ -40,9 +41,10 @@ def test_a_fresh_host_lists_everything(host: Host) -> None:
         ("kernel command line irqaffinity", "irqaffinity=0", "", True),
         ("/sys/devices/system/cpu/isolated", "1", "", True),
         ("/sys/devices/system/cpu/nohz_full", "1", "", True),
-        ("default interrupt affinity", "within 0", "0-1", False),
-        ("IRQ 24 (virtio0-input.0)", "within 0", "0-1", False),
+        ("default interrupt affinity", "0", "0-1", False),
+        ("IRQ 24 (virtio0-input.0)", "0", "0-1", False),
         ("hugepages 2M on node 0", "64", "0", False),
+        ("/etc/tmpfiles.d/tickwire-hugepages.conf", "hugepages 2M on node 0: 64", "nothing", False),
     ]
 
 

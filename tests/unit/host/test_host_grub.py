@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import grub
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import parse_cmdline, parse_wanted
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot import loader
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import Token, parse_cmdline, parse_wanted
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import wanted_tokens
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 from tests.unit.host.host_tree import Host
 
 WANTED = parse_cmdline("isolcpus=managed_irq,domain,1 nohz_full=1 rcu_nocbs=1 irqaffinity=0")
@@ -143,19 +145,30 @@ def test_quoted_values_pass_the_shell_and_the_menu(host: Host) -> None:
     assert grub.parse_drop_in(host.read(grub.DROP_IN)) == wanted
 
 
+def test_tokens_that_an_interrupted_removal_left_are_taken_away(host: Host) -> None:
+    """The drop-in is gone and update-grub never ran: the entries still have them."""
+    loader.apply_cmdline(System(host.root, host.run), WANTED, check=False)
+    (host.root / grub.DROP_IN).unlink()
+    result = loader.apply_cmdline(System(host.root, host.run), [], check=False)
+    assert result.changed and "isolcpus" not in host.read(grub.GRUB_CFG)
+    assert not loader.apply_cmdline(System(host.root, host.run_nothing), [], check=False).changed
+
+
 def test_other_hosts_are_refused_with_the_reason(host: Host) -> None:
     (host.root / grub.UPDATE_GRUB).unlink()
     with pytest.raises(HostError, match="Install grub2-common"):
-        grub.apply_cmdline(host.root, host.run_nothing, WANTED, check=False)
-    host.write("etc/redhat-release", "Rocky Linux release 9.4\n")
-    with pytest.raises(HostError, match="come with a later release"):
-        grub.apply_cmdline(host.root, host.run_nothing, WANTED, check=False)
+        loader.apply_cmdline(System(host.root, host.run_nothing), WANTED, check=False)
     assert not (host.root / grub.DROP_IN).exists()
+
+
+def wanted(host: Host, isolated_cpus: str, extra: list[str]) -> list[Token]:
+    system = System(host.root, host.run_nothing)
+    return wanted_tokens(system, {"isolated_cpus": isolated_cpus, "kernel_cmdline_extra": extra})
 
 
 def test_isolated_cpus_become_tokens(host: Host) -> None:
     host.cpus(8)
-    tokens = wanted_tokens(host.root, "2-3,5", ["skew_tick=1"])
+    tokens = wanted(host, "2-3,5", ["skew_tick=1"])
     assert [str(token) for token in tokens] == [
         "isolcpus=managed_irq,domain,2-3,5",
         "nohz_full=2-3,5",
@@ -176,10 +189,10 @@ def test_isolated_cpus_become_tokens(host: Host) -> None:
 )
 def test_cpus_that_cannot_be_isolated(host: Host, cpus: str, reason: str) -> None:
     with pytest.raises(HostError, match=reason):
-        wanted_tokens(host.root, cpus, [])
+        wanted(host, cpus, [])
 
 
 def test_a_derived_token_cannot_be_given_as_well(host: Host) -> None:
     with pytest.raises(HostError, match="'nohz_full=1': nohz_full is derived from isolated_cpus '1'"):
-        wanted_tokens(host.root, "1", ["nohz_full=1"])
-    assert [str(token) for token in wanted_tokens(host.root, "", ["nohz_full=1"])] == ["nohz_full=1"]
+        wanted(host, "1", ["nohz_full=1"])
+    assert [str(token) for token in wanted(host, "", ["nohz_full=1"])] == ["nohz_full=1"]

@@ -8,6 +8,8 @@ import pytest
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import hugepages
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.parts import hugepages as part
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 from tests.unit.host.host_tree import Host
 
 WANTED = {(0, "2M"): 64}
@@ -138,3 +140,72 @@ def test_a_size_the_kernel_has_not_is_refused(host: Host) -> None:
 def test_lists_that_are_refused(pages: list[dict[str, object]], reason: str) -> None:
     with pytest.raises(HostError, match=reason):
         hugepages.parse_pages(pages)
+
+
+LARGE = [{"size": "1G", "count": 4, "node": 0}]
+
+
+def tokens(host: Host, pages: list[dict[str, object]], extra: list[str] | None = None) -> list[str]:
+    system = System(host.root, host.run_nothing)
+    wanted = {"hugepages": pages, "kernel_cmdline_extra": extra or []}
+    return [str(token) for token in hugepages.boot_tokens(system, wanted)]
+
+
+def test_pages_of_1_gb_that_cannot_be_had_now_are_reserved_at_boot(host: Host) -> None:
+    host.write("sys/devices/system/node/node0/meminfo", "Node 0 MemTotal:        64000000 kB\n")
+    kernel = Kernel(free=1)
+    result = hugepages.apply_hugepages(
+        host.root, hugepages.parse_pages(LARGE), False, 60, no_sleep, kernel.write, boot_reservation=True
+    )
+    assert result.at_boot == {(0, "1G"): 4} and result.after == {(0, "1G"): 0}
+    assert hugepages.read_pools(host.root)[(0, "1G")] == 0
+    assert tokens(host, LARGE) == ["hugepagesz=1G", "hugepages=4"]
+    host.boots("hugepagesz=1G hugepages=4")
+    host.pool(0, "1G", 4)
+    assert tokens(host, LARGE) == ["hugepagesz=1G", "hugepages=4"], "the pages are there because of them"
+    assert tokens(host, []) == []
+
+
+def test_pages_of_1_gb_that_the_running_kernel_gives_need_no_boot_parameter(host: Host) -> None:
+    host.pool(0, "1G", 4)
+    assert tokens(host, LARGE) == []
+    assert tokens(host, [{"size": "2M", "count": 9}]) == []
+
+
+def test_boot_parameters_of_the_user_stand(host: Host) -> None:
+    assert tokens(host, LARGE, ["hugepagesz=1G", "hugepages=8"]) == []
+    assert tokens(host, LARGE, ["hugepagesz=2M", "hugepages=8"]) == ["hugepagesz=1G", "hugepages=4"]
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"),
+    [
+        ("5.15.0-124-generic", "hugepages=8"),
+        ("5.16.0", "hugepages=0:4,1:2"),
+        ("6.12.48+deb13-amd64", "hugepages=0:4,1:2"),
+    ],
+)
+def test_more_nodes_than_one(host: Host, release: str, expected: str) -> None:
+    host.pool(1, "1G", 0)
+    host.write("proc/sys/kernel/osrelease", release + "\n")
+    assert tokens(host, [*LARGE, {"size": "1G", "count": 2, "node": 1}]) == ["hugepagesz=1G", expected]
+
+
+def test_what_waits_for_the_reboot_is_pending(host: Host) -> None:
+    host.write(hugepages.DROP_IN, hugepages.render_drop_in(hugepages.parse_pages(LARGE)))
+    system = System(host.root, host.run_nothing)
+    [due] = part.PART.drift(system, {"hugepages": LARGE}, True)
+    assert due.pending_reboot and str(due) == "hugepages 1G on node 0: wanted '4', found '0'"
+    [lost] = part.PART.drift(system, {"hugepages": LARGE}, False)
+    assert not lost.pending_reboot
+
+
+def test_a_pool_that_fails_takes_the_others_back(host: Host) -> None:
+    host.pool(1, "2M", 0)
+
+    def write(path: Path, text: str) -> None:
+        path.write_text("3\n" if "node1" in str(path) and text != "0\n" else text)
+
+    with pytest.raises(HostError, match="hugepages 2M on node 1 '8': the kernel gave 3"):
+        hugepages.apply_hugepages(host.root, {(0, "2M"): 8, (1, "2M"): 8}, False, 0, no_sleep, write)
+    assert set(hugepages.read_pools(host.root).values()) == {0}

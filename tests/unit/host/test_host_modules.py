@@ -22,12 +22,15 @@ PAGES = [{"size": "2M", "count": 64, "node": 0}]
 ALL = [
     ("kernel_cmdline", {"isolated_cpus": "1", "tokens": ["skew_tick=1"]}),
     ("hugepages", {"pages": PAGES}),
+    ("host_memory", {"memory": {"thp": "never"}, "limits": {"user": "tickwire", "memlock": "unlimited"}}),
+    ("host_noise", {"isolated_cpus": "1", "noise": {"idle_latency_us": 3, "ksm": False, "governor": "performance"}}),
     ("irq_affinity", {"isolated_cpus": "1"}),
     (
         "roce_host_drift",
         {"wanted": {"isolated_cpus": "1", "kernel_cmdline_extra": ["skew_tick=1"], "hugepages": PAGES}},
     ),
 ]
+WRITERS = ALL[:-1]
 
 Call = Callable[..., dict[str, Any]]
 
@@ -36,6 +39,9 @@ Call = Callable[..., dict[str, Any]]
 def call(host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     """Run a module with the tree as its root; programs are run by the tree's double, in check mode none may be."""
     host.irq(24, "0-1", "virtio0-input.0", "1")
+    host.write("sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never\n")
+    host.write("sys/kernel/mm/ksm/run", "0\n")
+    host.write("sys/devices/system/cpu/cpu1/power/pm_qos_resume_latency_us", "0\n")
 
     def call(name: str, args: dict[str, Any], check: bool = False) -> dict[str, Any]:
         module = importlib.import_module(f"{PACKAGE}.{name}")
@@ -60,7 +66,7 @@ def test_check_mode_writes_nothing(host: Host, call: Call, name: str, args: dict
     assert host.ran == []
 
 
-@pytest.mark.parametrize(("name", "args"), ALL[:3])
+@pytest.mark.parametrize(("name", "args"), WRITERS)
 def test_check_mode_foretells_what_is_done_and_a_second_run_does_nothing(
     host: Host, call: Call, name: str, args: dict[str, Any]
 ) -> None:
@@ -90,13 +96,13 @@ def test_the_diff_shows_the_tokens(call: Call) -> None:
 
 
 def test_the_reader_finds_no_drift_after_the_writers_and_a_reboot(host: Host, call: Call) -> None:
-    for name, args in ALL[:3]:
+    for name, args in WRITERS:
         call(name, args)
-    pending = call(*ALL[3])
+    pending = call(*ALL[-1])
     assert pending["reboot_required"] and all(item["pending_reboot"] for item in pending["drift"])
     tokens = "isolcpus=managed_irq,domain,1 nohz_full=1 rcu_nocbs=1 irqaffinity=0 skew_tick=1"
     host.boots(tokens, isolated="1", nohz_full="1")
-    after = call(*ALL[3])
+    after = call(*ALL[-1])
     assert after["drift"] == [] and after["reboot_required"] is False
 
 
@@ -126,3 +132,24 @@ def test_the_code_for_hosts_is_python_3_9() -> None:
     assert len(files) >= 10
     for path in files:
         ast.parse(path.read_text(), filename=os.fspath(path), feature_version=(3, 9))
+
+
+def test_a_jitter_of_before_is_kept_once_and_never_measured_in_check_mode(host: Host, call: Call) -> None:
+    text = (COLLECTION / "tests/fixtures/host/cyclictest/rt-tests-2.4.txt").read_text()
+    host.cpus(3)
+    host.write("usr/bin/cyclictest", "")
+
+    host.answer = (0, text, "")
+    wanted = {"isolated_cpus": "1-2", "keep": True}
+    before = host.tree()
+    foretold = call("host_jitter", wanted, check=True)
+    assert foretold["changed"] and foretold["result"] == {} and host.tree() == before and host.ran == []
+    first = call("host_jitter", wanted)
+    assert first["changed"] and first["before"] == first["result"] and first["result"]["max_us"] == 78007
+    host.ran.clear()
+    second = call("host_jitter", wanted)
+    assert not second["changed"] and second["result"] == {} and second["before"] == first["before"] and host.ran == []
+    again = call("host_jitter", {"isolated_cpus": "1-2"})
+    assert not again["changed"] and again["result"] != {} and again["before"] == first["before"]
+    other = call("host_jitter", {"isolated_cpus": "", "keep": True})
+    assert not other["changed"] and other["result"] == {}

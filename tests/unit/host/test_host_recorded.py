@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.host import grub, irq
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import grub, irq_affinity
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import differences, parse_cmdline
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import isolation_tokens
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 from tests.unit.host.host_tree import Host
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures/host"
@@ -32,8 +33,8 @@ def test_the_interrupts_after_a_boot_with_an_isolated_cpu(host: Host) -> None:
     for line in (FIXTURES / "debian13-irq.txt").read_text().splitlines():
         number, mode, allowed, effective, actions = line.split("|")
         host.irq(int(number), allowed, actions, effective, writable=mode == "644")
-    result = irq.apply_irq_affinity(host.root, ISOLATED, PRESENT, check=False)
-    assert [entry.actions for entry in result.moved] == [
+    result = irq_affinity.apply_irq_affinity(System(host.root, host.run_nothing), {"isolated_cpus": "1"}, check=False)
+    assert [entry.irq.actions for entry in result.moved if entry.irq] == [
         "virtio2-input.0",
         "virtio2-output.0",
         "virtio3-input.0",

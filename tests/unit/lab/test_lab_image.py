@@ -26,7 +26,7 @@ def test_the_key_is_the_same_for_the_same_inputs(lab_copy: Path) -> None:
     assert recipe.image_key(lab_copy) == recipe.image_key(image.LAB_DIR)
 
 
-@pytest.mark.parametrize("name", ["files/etc/default/grub", "rootfs.py", "disk.py", "recipe.py"])
+@pytest.mark.parametrize("name", ["files/etc/default/grub", "kmod/dcb.c", "rootfs.py", "disk.py", "recipe.py"])
 def test_the_key_changes_with_every_input(lab_copy: Path, name: str) -> None:
     before = recipe.image_key(lab_copy)
     with (lab_copy / name).open("a") as file:

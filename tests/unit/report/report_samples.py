@@ -109,6 +109,27 @@ def coexistence(loaded_p99_us, lost, marks):
     }
 
 
+def jitter(max_us):
+    """One measurement of two isolated CPUs."""
+    one = {"samples": 5000, "beyond": 1, "min_us": 1.0, "avg_us": 2.5, "p99_us": 4.0, "max_us": max_us}
+    return {
+        "tool": "cyclictest",
+        "version": "2.60",
+        "taken": "2026-01-02 03:00:00 UTC",
+        "kernel": "6.12",
+        "cpus": "2-3",
+        "duration_s": 5,
+        "interval_us": 1000,
+        **one,
+        "samples": 10000,
+        "per_cpu": [{"cpu": cpu, **one} for cpu in (2, 3)],
+        "named_by": "counters",
+        "threads": [{"name": "kworker/2:1", "cpu": 2, "count": 12, "time_us": 93.1}],
+        "irqs": [{"name": "LOC Local timer interrupts", "cpu": 2, "count": 5010}],
+        "softirqs": [{"name": "TIMER", "cpu": 3, "count": 4}],
+    }
+
+
 def ptp(role):
     return {
         "changed": False,
@@ -148,6 +169,7 @@ BUDGETS = {
         "load_mbps": 90,
         "plain_p99_ratio": 10,
     },
+    "jitter": {"min_us": 5, "avg_us": 5, "p99_us": 10, "max_us": 20, "samples_min": 1000},
 }
 
 
@@ -170,6 +192,7 @@ def results():
                 "rdma_ping_server": PING,
                 "rdma_ping_server_name": "exch1",
                 "t2t": T2T,
+                "jitter": {"changed": False, "result": jitter(11.0), "before": jitter(850.0)},
                 "coexistence": coexistence(60.0, lost=0, marks=700),
                 "coexistence_server": {"changed": False, "answered": 1800, "sent_bytes": 10**7},
                 "coexistence_plain": coexistence(8000.0, lost=40, marks=0),

@@ -5,41 +5,49 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import grub
+from ..boot import loader, record, trial, tuning
+from ..boot.menu import read_running
 from ..cmdline import Token, differences
 from ..cpulist import format_cpu_list
-from ..isolation import check_isolated, read_cpu_set, wanted_tokens
+from ..cpus import read_cpu_set
+from ..isolation import wanted_tokens
 from ..part import Drift, Part, Wanted
 from ..system import System
 
 
 def tokens(system: System, wanted: Wanted) -> list[Token]:
     """All boot parameters that are wanted on this host; HostError when they cannot be."""
-    return wanted_tokens(system.root, wanted.get("isolated_cpus", ""), wanted.get("kernel_cmdline_extra", []))
+    own = list(wanted.get("kernel_cmdline_extra") or [])
+    named = tuning.tuning_tokens(
+        system.root,
+        wanted.get("kernel_cmdline_latency") or [],
+        wanted.get("kernel_cmdline_dangerous") or [],
+        own,
+    )
+    return wanted_tokens(system, {**wanted, "kernel_cmdline_extra": [*own, *named]})
 
 
 def rebooting(system: System, wanted: Wanted) -> bool:
     """Whether a reboot is due."""
-    return grub.reboot_required(system.root, tokens(system, wanted))
+    return loader.reboot_required(system.root, tokens(system, wanted))
 
 
 def check(system: System, wanted: Wanted) -> None:
-    if tokens(system, wanted):
-        grub.check_supported(system.root)
+    found = tokens(system, wanted)
+    if found:
+        loader.check_supported(system.root, found)
+    record.refuse_failed(system, found)
 
 
 def drift(system: System, wanted: Wanted, rebooting: bool) -> list[Drift]:
-    """Boot parameters, and what the kernel made of those that isolate."""
+    """Boot parameters, and a boot that nobody has confirmed."""
     found = [
         Drift(f"kernel command line {item.key}", item.wanted, item.found, rebooting)
-        for item in differences(grub.read_running(system.root), tokens(system, wanted))
+        for item in differences(read_running(system.root), tokens(system, wanted))
     ]
-    isolated = check_isolated(wanted.get("isolated_cpus", ""), read_cpu_set(system.root, "present"))
-    for name in ("isolated", "nohz_full") if isolated else ():
-        cpus = read_cpu_set(system.root, name)
-        if cpus != isolated:
-            item = f"/sys/devices/system/cpu/{name}"
-            found.append(Drift(item, format_cpu_list(isolated), format_cpu_list(cpus), rebooting))
+    state = trial.state_of(system)
+    if state in (trial.RUNNING, trial.FELL_BACK):
+        found.append(Drift("kernel command line on trial", "confirmed", state.replace("_", " ")))
     return found
 
 
@@ -47,6 +55,7 @@ def running(system: System, dummy: Wanted) -> dict[str, Any]:
     return {
         "kernel": system.read("proc/sys/kernel/osrelease") or "",
         "cmdline": system.read("proc/cmdline") or "",
+        "cmdline_trial": trial.state_of(system),
         "present_cpus": format_cpu_list(read_cpu_set(system.root, "present")),
         "isolated_cpus": format_cpu_list(read_cpu_set(system.root, "isolated")),
         "nohz_full_cpus": format_cpu_list(read_cpu_set(system.root, "nohz_full")),

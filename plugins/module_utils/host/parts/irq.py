@@ -1,46 +1,35 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Interrupts on the housekeeping CPUs only."""
+"""Interrupts and packet steering on the wanted CPUs, and irqbalance told."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .. import irq
+from .. import irq_affinity, irqbalance
 from ..cpulist import format_cpu_list
-from ..isolation import check_isolated, read_cpu_set
+from ..irq_plan import make_plan
 from ..part import Drift, Part, Wanted
 from ..system import System
 
 
-def _isolated(system: System, wanted: Wanted) -> frozenset[int]:
-    return check_isolated(wanted.get("isolated_cpus", ""), read_cpu_set(system.root, "present"))
-
-
-def _strayed(system: System, wanted: Wanted) -> list[irq.Irq]:
-    return irq.on_isolated(irq.read_irqs(system.root), _isolated(system, wanted), wanted.get("unmovable_irqs"))
-
-
 def check(system: System, wanted: Wanted) -> None:
-    _isolated(system, wanted)
+    irqbalance.check(system, wanted)
 
 
 def drift(system: System, wanted: Wanted, dummy: bool) -> list[Drift]:
-    isolated = _isolated(system, wanted)
-    within = f"within {format_cpu_list(read_cpu_set(system.root, 'present') - isolated)}"
-    default = irq.read_default_affinity(system.root)
-    found = []
-    if default & isolated:
-        found.append(Drift("default interrupt affinity", within, format_cpu_list(default)))
-    return found + [Drift(str(entry), within, format_cpu_list(entry.allowed)) for entry in _strayed(system, wanted)]
+    return irq_affinity.drift(system, wanted) + irqbalance.drift(system, wanted)
 
 
 def running(system: System, wanted: Wanted) -> dict[str, Any]:
+    plan = make_plan(system, wanted)
     return {
-        "default_irq_affinity": format_cpu_list(irq.read_default_affinity(system.root)),
+        "default_irq_affinity": format_cpu_list(irq_affinity.read_default_affinity(system)),
         "irqs_on_isolated_cpus": [
-            {"irq": entry.number, "actions": entry.actions, "cpus": format_cpu_list(entry.allowed)}
-            for entry in _strayed(system, wanted)
+            {"irq": entry.irq.number, "actions": entry.irq.actions, "cpus": format_cpu_list(entry.cpus)}
+            for entry in irq_affinity.strayed(system, plan)
+            if entry.irq is not None and entry.cpus & plan.isolated
         ],
+        "irqbalance": irqbalance.running(system),
     }
 
 

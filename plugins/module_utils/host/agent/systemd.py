@@ -1,0 +1,45 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the agent asks of systemd."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import HostError
+from ..system import System
+from . import units
+
+
+class Systemd:
+    """systemctl on one host. ``runs`` is False where systemd does not run it, such as while an image is made."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self.runs = system.path("run/systemd/system").is_dir()
+
+    def call(self, *words: str) -> str:
+        """Run systemctl; HostError with its own words when it fails."""
+        rc, out, err = self._system.run(["systemctl", *words])
+        if rc != 0:
+            lines = (err.strip() or out.strip()).splitlines() or [f"exit status {rc}"]
+            raise HostError(f"systemctl {words[0]}", " ".join(words[1:]), lines[0], "see 'journalctl -xe'")
+        return out
+
+    def active(self, names: Sequence[str]) -> set[str]:
+        """Those of the units that are active or about to be; none where systemd does not run."""
+        if not self.runs or not names:
+            return set()
+        blocks = self.call("show", "--property=ActiveState", "--", *names).strip().split("\n\n")
+        good = ("ActiveState=active", "ActiveState=activating", "ActiveState=reloading")
+        return {name for name, block in zip(names, blocks) if block.strip() in good}
+
+    def enabled_instances(self) -> set[str]:
+        """The units of NICs that start with their NIC."""
+        pattern = f"*.device.wants/{units.NIC.replace('@', '@*')}"
+        return {path.name for path in self._system.path(units.DIRECTORY).glob(pattern)}
+
+    def enabled(self, unit: str) -> bool:
+        """Whether the unit is started by its NIC or by the boot."""
+        if unit == units.TIMER:
+            return self._system.path(f"{units.DIRECTORY}/timers.target.wants/{unit}").is_symlink()
+        return unit in self.enabled_instances()

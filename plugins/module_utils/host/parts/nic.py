@@ -1,0 +1,52 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Settings of network cards through ethtool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..nic.apply import plan_nics, reapply
+from ..nic.card import Card
+from ..nic.mtu import find_owner
+from ..nic.plan import CardPlan
+from ..nic.wanted import Nic, parse_nics
+from ..part import Drift, Part, Wanted
+from ..system import System
+
+
+def check(system: System, wanted: Wanted) -> None:
+    _plans(system, wanted)
+
+
+def _plans(system: System, wanted: Wanted) -> list[tuple[Card, Nic, CardPlan]]:
+    """Plans of the cards that are wanted; without any nothing is run."""
+    nics = parse_nics(wanted.get("nics"))
+    return plan_nics(system, nics) if nics else []
+
+
+def drift(system: System, wanted: Wanted, dummy: bool) -> list[Drift]:
+    return [
+        Drift(f"{change.setting} of {change.interface}", change.after, change.before)
+        for dummy_card, dummy_nic, plan in _plans(system, wanted)
+        for change in plan.changes
+    ]
+
+
+def running(system: System, wanted: Wanted) -> dict[str, Any]:
+    found = []
+    for card, nic, plan in _plans(system, wanted):
+        owner = find_owner(system, nic.name)
+        found.append(
+            {
+                "name": nic.name,
+                "driver": card.driver,
+                "link": card.link(),
+                "settings": plan.values,
+                "not_supported": [{"setting": lack.setting, "reason": lack.reason} for lack in plan.lacks],
+                "mtu_set_by": f"{owner.program} ({owner.file})" if owner else "",
+            }
+        )
+    return {"nics": found}
+
+
+PART = Part("nic", check, drift, running, reapply)

@@ -1,0 +1,146 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Keeps processes, kernel threads and workqueues off the isolated CPUs, now and at every boot."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cpu_isolation
+short_description: Keep everything off the isolated CPUs that needs no boot parameter
+version_added: 0.1.0
+author: Tickwire (@tickwire)
+description:
+  - Keeps C(system.slice), C(user.slice), C(machine.slice) and C(init.scope) to the housekeeping CPUs by C(AllowedCPUs=)
+    in drop-ins of its own, and the unbound workqueues by their mask. Moves the kernel threads that can be moved, as
+    long as the running kernel does not do so itself for C(nohz_full=). All of it works at once and at every boot.
+  - Makes C(tickwire.slice) an isolated partition of the cpuset controller where that is the chosen way, and reads back
+    whether the kernel took it. When it did not, everything is put back and the module fails with the kernel's reason.
+  - What shall use isolated CPUs has to run in C(tickwire.slice), also a tool that is called by hand, as in
+    C(systemd-run --slice=tickwire.slice --scope cyclictest). The unit of role C(t2t_runtime) does.
+  - The boot parameters that belong to it are set by M(tickwire.fabric.kernel_cmdline) with the same options.
+  - With no isolated CPUs everything goes back to what it was before this module changed it.
+options:
+  isolated_cpus:
+    description:
+      - CPUs to isolate, as a kernel CPU list. Empty isolates none.
+      - CPU 0 stays a housekeeping CPU and is refused, and so are CPUs that the host has not.
+    type: str
+    default: ""
+  housekeeping_per_node:
+    description:
+      - Isolate all online CPUs but this many cores of each NUMA node, the first ones, with all their SMT siblings. The
+        core of CPU 0 stays a housekeeping core in any case.
+      - An alternative to O(isolated_cpus). V(0) leaves it out.
+    type: int
+    default: 0
+  split_siblings:
+    description:
+      - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
+    type: bool
+    default: false
+  isolation:
+    description:
+      - How the scheduler is kept off the isolated CPUs. V(boot) does it by C(isolcpus=domain), V(partition) by an
+        isolated partition of the cpuset controller, which needs no reboot.
+      - V(auto) takes the partition where the kernel has them and O(whole_processes) is set, else V(boot).
+    type: str
+    choices: [auto, partition, boot]
+    default: auto
+  whole_processes:
+    description:
+      - What uses isolated CPUs runs there with all its threads. A partition holds whole processes only. The engine of
+        this collection has threads on housekeeping CPUs as well.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description:
+      - Can run in check mode and return changed status prediction without modifying the target. Nothing at all is
+        written and no program is run.
+    support: full
+  diff_mode:
+    description: Returns the files and the CPUs of slices, partition, workqueues and kernel threads, before and after.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Keep CPUs 2 to 7 free for the engine
+  tickwire.fabric.cpu_isolation:
+    isolated_cpus: 2-7
+
+- name: Keep all but two cores of each node in a partition, without a reboot
+  tickwire.fabric.cpu_isolation:
+    housekeeping_per_node: 2
+    whole_processes: true
+
+- name: Give all CPUs back
+  tickwire.fabric.cpu_isolation:
+"""
+
+RETURN = r"""
+isolated_cpus:
+  description: The isolated CPUs.
+  returned: success
+  type: str
+  sample: 2-7
+housekeeping_cpus:
+  description: All other CPUs of the host.
+  returned: success
+  type: str
+  sample: 0-1
+way:
+  description: The chosen way, V(partition) or V(boot). Empty where no CPU is isolated.
+  returned: success
+  type: str
+  sample: boot
+reason:
+  description: Why this way was chosen.
+  returned: success
+  type: str
+  sample: a partition holds whole processes, and whole_processes is not set
+not_supported:
+  description: What this host cannot do or the kernel refused, each with the reason.
+  returned: success
+  type: list
+  elements: str
+  sample: ["kernel thread 45 (kswapd0) stays on CPUs 0-7: Invalid argument"]
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import isolate
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpulist import format_cpu_list
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
+
+
+def main() -> None:
+    """Arguments, one call, result."""
+    module = AnsibleModule(
+        argument_spec={
+            "isolated_cpus": {"type": "str", "default": ""},
+            "housekeeping_per_node": {"type": "int", "default": 0},
+            "split_siblings": {"type": "bool", "default": False},
+            "isolation": {"type": "str", "choices": ["auto", "partition", "boot"], "default": "auto"},
+            "whole_processes": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = isolate.apply(System(Path("/"), module.run_command), module.params, module.check_mode)
+    except (ValueError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=result.changed,
+        isolated_cpus=format_cpu_list(result.isolated),
+        housekeeping_cpus=format_cpu_list(result.housekeeping),
+        way=result.way.name if result.isolated else "",
+        reason=result.way.reason if result.isolated else "",
+        not_supported=result.not_supported,
+        diff={"before": isolate.summary(result.before), "after": isolate.summary(result.after)},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The rollback of roce_host takes away every setting that the role knows, by every task file that sets one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.agent.document import POLICY
+
+ROLE = Path(__file__).resolve().parents[3] / "roles/roce_host"
+#: Task files of the role that set nothing of their own on a host.
+OTHERS = {"preflight", "hold", "reboot", "persist", "verify", "jitter"}
+
+
+def read(name: str) -> Any:
+    return yaml.safe_load((ROLE / name).read_text(encoding="utf-8"))
+
+
+def loop() -> dict[str, Any]:
+    [task] = [task for task in read("tasks/rollback.yml") if "loop" in task]
+    return task
+
+
+def test_every_setting_is_taken_away() -> None:
+    nothing = loop()["vars"]
+    assert all(name.startswith("roce_host_") and not value for name, value in nothing.items())
+    settings = {f"roce_host_{name}" for name in read("vars/main.yml")["__roce_host_wanted"] if name not in POLICY}
+    assert settings - set(nothing) == set(), "next: give these an empty value in tasks/rollback.yml"
+
+
+def test_every_task_file_that_sets_something_is_gone_through() -> None:
+    imported = {task["ansible.builtin.import_tasks"].removesuffix(".yml") for task in read("tasks/main.yml")}
+    assert set(loop()["loop"]) == imported - OTHERS

@@ -1,0 +1,70 @@
+"""The module cpu_isolation: arguments in, result out."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from typing import Any
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+
+from tests.unit.host.cgroup_tree import Machine
+from tests.unit.host.host_tree import Host
+
+NAME = "ansible_collections.tickwire.fabric.plugins.modules.cpu_isolation"
+
+
+@pytest.fixture
+def machine(host: Host, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    host.cpus(4)
+    machine = Machine(host)
+    machine.kthread(2, "kthreadd", "0-3")
+    module = importlib.import_module(NAME)
+    monkeypatch.setattr(module, "Path", lambda dummy: host.root)
+    # The kernel's part; what goes to /proc and /sys is a file here.
+    monkeypatch.setattr(module, "System", lambda root, run: type(machine.system)(root, run=run, write=machine.write))
+    monkeypatch.setattr(os, "sched_setaffinity", machine.set_affinity)
+    monkeypatch.setattr(module.isolate.apply, "__defaults__", (machine.set_affinity, lambda dummy: None))
+    return machine
+
+
+def call(machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: Any, check: bool = False, **args: Any) -> dict:
+    run = machine.host.run_nothing if check else machine.run
+    monkeypatch.setattr(AnsibleModule, "run_command", lambda self, argv: run(argv))
+    with patch_module_args({**args, "_ansible_check_mode": check, "_ansible_diff": True}):
+        with pytest.raises(SystemExit):
+            importlib.import_module(NAME).main()
+    return json.loads(capsys.readouterr().out)
+
+
+def test_check_mode_then_the_same_for_real_then_nothing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    args = {"housekeeping_per_node": 1, "isolation": "partition"}
+    before = machine.host.tree()
+    foretold = call(machine, monkeypatch, capsys, check=True, **args)
+    assert machine.host.tree() == before and machine.ran == []
+    done = call(machine, monkeypatch, capsys, **args)
+    assert done["changed"] and done["diff"] == foretold["diff"]
+    assert (done["isolated_cpus"], done["housekeeping_cpus"], done["way"]) == ("1-3", "0", "partition")
+    assert "partition tickwire.slice: isolated 1-3\n" in done["diff"]["after"]
+    assert not call(machine, monkeypatch, capsys, **args)["changed"]
+    gone = call(machine, monkeypatch, capsys)
+    assert gone["changed"] and (gone["isolated_cpus"], gone["way"]) == ("", "")
+
+
+def test_refusals_are_messages_and_write_nothing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    before = machine.host.tree()
+    for args, message in (
+        ({"isolated_cpus": "0"}, "CPU 0 stays a housekeeping CPU"),
+        ({"isolated_cpus": "1", "housekeeping_per_node": 1}, "Give one of the two"),
+        ({"isolated_cpus": "1", "isolation": "both"}, "value of isolation must be one of: auto, partition, boot"),
+    ):
+        result = call(machine, monkeypatch, capsys, **args)
+        assert result["failed"] and message in result["msg"]
+    assert machine.host.tree() == before

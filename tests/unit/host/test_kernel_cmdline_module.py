@@ -1,0 +1,76 @@
+"""The module kernel_cmdline with a boot on trial: arguments in, result out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.tickwire.fabric.plugins.modules import kernel_cmdline
+from tests.unit.host.boot_tree import GrubHost
+
+Call = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def debian(tmp_path: Path) -> GrubHost:
+    return GrubHost(tmp_path / "root")
+
+
+@pytest.fixture
+def call(debian: GrubHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    monkeypatch.setattr(kernel_cmdline, "Path", lambda dummy: debian.root)
+    monkeypatch.setattr(AnsibleModule, "run_command", lambda self, argv: debian.run(argv))
+
+    def call(check: bool = False, **args: Any) -> dict[str, Any]:
+        with patch_module_args({**args, "_ansible_check_mode": check, "_ansible_diff": True}):
+            with pytest.raises(SystemExit):
+                kernel_cmdline.main()
+        return json.loads(capsys.readouterr().out)
+
+    return call
+
+
+def test_try_and_keep(debian: GrubHost, call: Call) -> None:
+    args = {"isolated_cpus": "1", "latency": ["tick"], "trial": True, "trial_timeout_s": 120}
+    assert call(check=True, **args)["trial"] == "none"
+    first = call(**args)
+    assert first["changed"] and first["reboot_required"] and first["trial"] == "armed"
+    titles = [entry["title"] for entry in first["entries"] if not entry["managed"]]
+    assert any("recovery" in title for title in titles)
+    debian.boot()
+    assert call(isolated_cpus="1", latency=["tick"])["trial"] == "running"
+    assert call(check=True, state="confirmed")["changed"]
+    kept = call(state="confirmed")
+    assert kept["changed"] and kept["trial"] == "none" and not kept["reboot_required"]
+    assert kept["tokens"][-1] == "skew_tick=1"
+    assert not call(state="confirmed")["changed"]
+    assert not call(**args)["changed"]
+
+
+def test_what_failed_is_said_and_refused(debian: GrubHost, call: Call) -> None:
+    args = {"tokens": ["init=/nonexistent"], "trial": True}
+    call(**args)
+    debian.boot()
+    debian.boot()
+    failed = call(state="confirmed")
+    assert failed["failed"] and "'init=/nonexistent': it did not come back healthy" in failed["msg"]
+    assert "it failed on this host" in call(**args)["msg"]
+    assert "failed" not in call(state="absent")
+
+
+def test_what_is_dangerous_gives_a_warning(call: Call) -> None:
+    result = call(dangerous=["mitigations_off", "nosmt"])
+    assert result["tokens"] == ["mitigations=off", "nosmt"]
+    said = json.dumps(result["warnings"])
+    assert len(result["warnings"]) == 2 and "mitigations_off (mitigations=off): " in said and "nosmt (nosmt): " in said
+    assert "warnings" not in call(latency=["tick"])
+
+
+def test_a_bare_on_of_yaml_is_refused(call: Call) -> None:
+    assert "YAML makes this of a bare on, off" in call(tokens=[True])["msg"]
