@@ -179,7 +179,7 @@ def test_a_size_that_the_kernel_has_not(machine: Machine) -> None:
         apply(machine, MOUNTS, check=True)
 
 
-PARTS = st.text(st.characters(blacklist_characters="/\0", blacklist_categories=("Cs",)), min_size=1, max_size=6)
+PARTS = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=6)
 
 
 @settings(max_examples=3, deadline=None)
