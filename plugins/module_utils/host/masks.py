@@ -42,7 +42,8 @@ def run(system: System, *argv: str) -> str:
     """Standard output of a program; HostError with what it said when it fails."""
     status, out, err = system.run(list(argv))
     if status != 0:
-        raise HostError(" ".join(argv), status, err.strip() or out.strip() or "it failed without a word", "see why")
+        said = err.strip() or out.strip() or "it failed without a word"
+        raise HostError(" ".join(argv), f"exit status {status}", said, "see the journal of this boot for the reason")
     return out
 
 
@@ -83,7 +84,9 @@ def _mask(system: System, unit: str, stop: bool, was: str, undo: Undo) -> None:
     undo.add(lambda: _start_again(system, unit, was))
     run(system, "systemctl", "mask", *(["--now"] if stop else []), unit)
     if not is_masked(system, unit):
-        raise HostError(unit, "masked", f"/{UNITS}/{unit} is no link to /dev/null after systemctl mask", "see why")
+        raise HostError(
+            unit, "masked", f"/{UNITS}/{unit} is no link to /dev/null after systemctl mask", "look at that file"
+        )
 
 
 def _start_again(system: System, unit: str, was: str) -> None:
