@@ -28,13 +28,17 @@ class Drift:
 
 @dataclass(frozen=True)
 class Part:
-    """One subject of the host. None of the three writes anything.
+    """One subject of the host. None of the first three writes anything.
 
     check: HostError when this host cannot be as wanted; drift: everything that is not as wanted, where the bool says
     that the boot parameters are written and wait for a reboot; running: what the report says, as plain data.
+    reapply: for what does not survive a boot or a link event of an interface: sets it again and returns in words what
+    it changed, nothing when all was right. The agent calls it, with ``bounce_allowed`` in Wanted as the judgement of
+    this moment: True when a link may go down for it.
     """
 
     name: str
     check: Callable[[System, Wanted], None]
     drift: Callable[[System, Wanted, bool], list[Drift]]
     running: Callable[[System, Wanted], dict[str, Any]]
+    reapply: Callable[[System, Wanted, str], list[str]] | None = None
