@@ -14,6 +14,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host import irq, i
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpulist import format_cpu_mask, parse_cpu_mask
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.files import Write, write_text
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.parts import irq as parts_irq
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 from tests.unit.host.host_tree import Host
 
@@ -304,6 +305,16 @@ def test_after_ifup_only_the_interface_is_set_again(nic: Host) -> None:
         "IRQ 33 (virtio0-input): CPUs '0-1' to '0'",
         "RPS of lo rx-0: CPUs '0-1' to '0'",
     ]
+
+
+def test_the_agent_brings_back_the_defaults_and_other_devices_too(nic: Host) -> None:
+    nic.write(irq_affinity.DEFAULT_AFFINITY, "3\n")
+    assert parts_irq.PART.reapply is not None
+    assert parts_irq.PART.reapply(system(nic), WANTED, "fab0") == [
+        "default interrupt affinity: CPUs '0-1' to '0'",
+        "IRQ 33 (virtio0-input): CPUs '0-1' to '0'",
+    ]
+    assert parts_irq.PART.reapply(system(nic, no_write), WANTED, "fab0") == []
 
 
 def test_rps_and_xps_keep_housekeeping_cpus_only(nic: Host) -> None:

@@ -33,4 +33,10 @@ def running(system: System, wanted: Wanted) -> dict[str, Any]:
     }
 
 
-PART = Part("irq", check, drift, running)
+def reapply(system: System, wanted: Wanted, dummy: str) -> list[str]:
+    # Not the interface's alone: at boot nothing else brings back the defaults and the interrupts of other devices
+    # where no boot parameter keeps them off the isolated CPUs.
+    return irq_affinity.reapply(system, wanted)
+
+
+PART = Part("irq", check, drift, running, reapply)
