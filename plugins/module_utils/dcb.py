@@ -1,9 +1,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """``dcb`` of iproute2: what it prints for an interface, and the words that set it. For switches and hosts alike.
 
-Of the versions: ets, pfc, buffer and maxrate are there since 5.11, app and dcbx since 5.12, apptrust since 6.2; JSON is
-the same in all of them. Before 6.18 maxrate writes and prints bytes per second into what the kernel keeps in
-kilobits per second (include/uapi/linux/dcbnl.h, struct ieee_maxrate; iproute2 commit e7d4c060).
+Of the versions: ets, pfc, buffer and maxrate are there since 5.11, app and dcbx since 5.12, apptrust since 6.2. JSON is
+the same in all of them but for a blank at the end of each entry of app (6.15 has it, 6.1 has not). 6.1 exits with 0 and
+says nothing when a driver refuses pfc, ets or buffer, so whatever was set has to be read back. Before 6.18 maxrate
+writes and prints bytes per second into what the kernel keeps in kilobits per second (include/uapi/linux/dcbnl.h, struct
+ieee_maxrate; iproute2 commit e7d4c060).
 """
 
 from __future__ import annotations

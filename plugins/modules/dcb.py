@@ -106,7 +106,6 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb.rivals im
 )
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb.wanted import NEEDED
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.parts import dcb as part
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
@@ -130,7 +129,6 @@ def main() -> None:
             else:
                 stopped += [f"{name} {flag}" for flag in stop_firmware_agents(system, name)]
         result = apply_dcb(system, interfaces, module.params["required"], module.check_mode)
-        findings = part.running(system, {"dcb": interfaces}).get("dcb_findings", [])
     except (HostError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
     for name, reasons in result.unsupported.items():
@@ -139,13 +137,13 @@ def main() -> None:
             module.warn(
                 f"{name} has no support for {', '.join(lacking)} and does not carry the lanes: {reasons[lacking[0]]}"
             )
-    for finding in findings:
+    for finding in result.findings:
         module.warn(finding)
     module.exit_json(
         changed=result.changed or bool(stopped),
         interfaces=result.after,
         unsupported=result.unsupported,
-        findings=findings,
+        findings=result.findings,
         diff={
             "before": result.text("before") + "".join(f"{name}: runs\n" for name in stopped),
             "after": result.text("after") + "".join(f"{name}: stopped\n" for name in stopped),

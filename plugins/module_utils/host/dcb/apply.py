@@ -16,7 +16,7 @@ from ...dcb import DcbError, NotSupported
 from ..before import read_before, write_before
 from ..errors import HostError
 from ..system import System
-from .rivals import firmware_agents, global_pause
+from .rivals import firmware_agents, global_pause, host_findings, interface_findings
 from .running import Running, Tool, different
 from .wanted import GROUPS, NEEDED, parse_interfaces
 
@@ -25,12 +25,16 @@ OWNER = "dcb"
 
 @dataclass
 class DcbResult:
-    """By interface: fields before and after (in check mode: as they would be), and what has no support, and why."""
+    """By interface: fields before and after (in check mode: as they would be), and what has no support, and why.
+
+    ``findings``: who else sets DCB or spoils it.
+    """
 
     changed: bool = False
     before: dict[str, dict[str, Any]] = field(default_factory=dict)
     after: dict[str, dict[str, Any]] = field(default_factory=dict)
     unsupported: dict[str, dict[str, str]] = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
 
     def text(self, when: str) -> str:
         """One line per field that changes, for the diff."""
@@ -94,6 +98,11 @@ def apply_dcb(system: System, interfaces: Mapping[str, Any] | None, required: bo
         rest = f"; not put back: {'; '.join(failed)}" if failed else ""
         raise HostError("dcb", work.at, f"{error}{rest}") from error
     work.remember(wanted)
+    findings = host_findings(system) if wanted else []
+    for name, fields in wanted.items():
+        headroom = int((interfaces or {})[name].get("headroom_bytes") or 0)
+        findings += interface_findings(system, name, fields, work.running[name], headroom)
+    work.result.findings = [str(finding) for finding in findings]
     return work.result
 
 
@@ -136,11 +145,12 @@ class Work:
         self.result = DcbResult()
         self.at = ""
         self.done: list[tuple[str, str, dict[str, Any]]] = []
+        self.running: dict[str, Running] = {}
 
     def interface(self, name: str, fields: Mapping[str, Mapping[str, Any]], required: bool) -> None:
         """Set what differs. HostError or DcbError when a step is refused."""
         self.at = name
-        running = read_wanted(self.tool, name, fields)
+        running = self.running[name] = read_wanted(self.tool, name, fields)
         _check_capacity(name, fields, running)
         unsupported = dict(running.unsupported)
         for group in GROUPS:
@@ -157,7 +167,7 @@ class Work:
                     unsupported[group] = str(error)
                     continue
                 except DcbError as error:
-                    raise _refused(self.system, name, group, target, error) from error
+                    raise _refused(self.system, name, group, target, str(error)) from error
                 self.done.append((name, group, old))
             self.result.changed = True
             self.result.before.setdefault(name, {}).update({f"{group} {item}": old[item] for item in target})
@@ -174,16 +184,13 @@ class Work:
         """Read back; HostError names the first field which the driver did not keep."""
         if self.check or name not in self.result.before:
             return
-        running = read_wanted(self.tool, name, fields)
+        running = self.running[name] = read_wanted(self.tool, name, fields)
         skip = self.result.unsupported.get(name, {})
         for group, found in running.state.items():
-            for item, value in different(fields[group], found).items() if group not in skip else ():
-                raise HostError(
-                    f"dcb {group} {item} of {name}",
-                    json.dumps(value),
-                    f"the driver took it and has {json.dumps(found.get(item, []))}",
-                    "look for another program that sets DCB (lldpad, firmware), or ask for what this NIC can do",
-                )
+            target = different(fields[group], found) if group not in skip else {}
+            for item, value in target.items():
+                said = f"it was set and reads {json.dumps(found.get(item, []))}"
+                raise _refused(self.system, name, f"{group} {item}", {item: value}, said)
 
     def _keep(self, name: str, group: str, old: Mapping[str, Any]) -> None:
         """Former values are on disk before the first change, whatever happens then."""
@@ -225,17 +232,23 @@ class Work:
         self._write_kept({key: value for key, value in self.kept.items() if key in ours})
 
 
-def _refused(system: System, name: str, group: str, target: Mapping[str, Any], error: DcbError) -> HostError:
-    """Why a driver refuses, where that is known."""
+def _refused(system: System, name: str, what: str, target: Mapping[str, Any], said: str) -> HostError:
+    """Why a driver refuses, where that is known. dcb of 6.1 says nothing then: it shows when it is read back."""
+    item, value = f"dcb {what} of {name}", json.dumps(next(iter(target.values())) if len(target) == 1 else dict(target))
     pause = global_pause(system, name) if target.get("pfc") else []
     if pause:
-        rule = f"global pause is on ({', '.join(pause)}), which excludes pauses by priority ({error})"
-        return HostError(f"dcb {group} of {name}", target, rule, "turn it off with pause in roce_host_nics")
+        rule = f"global pause is on ({', '.join(pause)}), which excludes pauses by priority ({said})"
+        return HostError(item, value, rule, "turn it off with pause in roce_host_nics")
     firmware = firmware_agents(system, name)
     if firmware:
-        rule = f"the NIC's firmware has DCB (private flag {', '.join(firmware)}): {error}"
-        return HostError(f"dcb {group} of {name}", target, rule, "set stop_firmware_agents")
-    return HostError(f"dcb {group} of {name}", target, str(error), "look at the driver's messages in dmesg")
+        return HostError(
+            item,
+            value,
+            f"the NIC's firmware has DCB (private flag {', '.join(firmware)}): {said}",
+            "set stop_firmware_agents",
+        )
+    step = "look at the driver's messages in dmesg, and for another program that sets DCB (lldpad)"
+    return HostError(item, value, said, step)
 
 
 def _check_capacity(name: str, fields: Mapping[str, Mapping[str, Any]], running: Running) -> None:

@@ -26,6 +26,7 @@ from ..errors import HostError
 from ..programs import find_program
 from ..system import System
 
+NO_DCB = "Attribute read: Operation not supported"
 PACKAGE = "install iproute2 (RHEL: iproute), 5.12 or newer"
 
 
@@ -54,15 +55,18 @@ class Tool:
     def read(self, interface: str, groups: Iterable[str]) -> Running:
         """What the driver has of these groups; HostError when it can not be read."""
         found = Running()
+        nothing = "" if self.path else f"there is no program dcb here: {PACKAGE}"
         for group in groups:
-            if self.path is None:
-                found.unsupported[group] = f"there is no program dcb here: {PACKAGE}"
+            if self.path is None or nothing:
+                found.unsupported[group] = nothing
                 continue
             try:
                 shown = show(self.system.run, self.path, group, interface)
                 found.state[group] = self._fields(group, shown)
             except NotSupported as error:
                 found.unsupported[group] = str(error)
+                # a driver with any of it has them all read as "not found" at worst (net/dcb/dcbnl.c, dcb_doit)
+                nothing = str(error) if NO_DCB in str(error) else ""
                 continue
             except (DcbError, KeyError, TypeError, ValueError) as error:
                 raise HostError(f"dcb {group}", interface, f"it can not be read: {error}") from error

@@ -50,6 +50,8 @@ def _fields(item: str, given: Any) -> dict[str, dict[str, Any]]:
         if field in found["app"]:
             raise HostError(f"{item}.dscp", dscp, "it is there twice", "keep one of them")
         found["app"][field] = [_number(f"{item}.dscp.priority", entry["priority"], 0, 7)]
+    if given.get("headroom_bytes"):
+        _number(f"{item}.headroom_bytes", given["headroom_bytes"], 0, 2**32 - 1)
     if given.get("trust"):
         found["apptrust"]["order"] = [_one_of(f"{item}.trust", given["trust"], TRUST)]
     for entry in given.get("buffers") or []:
