@@ -141,13 +141,17 @@ options:
             description: The queue.
             type: int
           cpu:
-            description: The CPU on which alone the interrupt of the queue fires. The queue is looked up by that.
+            description:
+              - The CPU on which alone the interrupt of the queue fires. The queue is looked up by that, in
+                O(nics[].queue_cpus) where that is given, otherwise among the interrupts as they are.
             type: int
       irq_cpus:
         description: Read by M(tickwire.fabric.irq_affinity), so that one list serves both modules.
         type: str
       queue_cpus:
-        description: Read by M(tickwire.fabric.irq_affinity), so that one list serves both modules.
+        description:
+          - Where M(tickwire.fabric.irq_affinity) puts the interrupts of queues, so that one list serves both modules.
+            Items have C(queue) and C(cpus).
         type: list
         elements: dict
       rss_avoids_ntuple:

@@ -235,6 +235,17 @@ def test_a_feed_follows_the_cpu_of_a_queue(host: NicHost) -> None:
         apply(host, {"name": "twx0", "ntuple": [{**FEED, "cpu": 7}]})
 
 
+def test_where_a_queue_is_to_be_counts_before_where_it_is(host: NicHost) -> None:
+    """Interrupts are pinned after the cards are set."""
+    wanted = {"name": "twx0", "queue_cpus": [{"queue": 2, "cpus": "5"}], "ntuple": [{**FEED, "cpu": 5}]}
+    apply(host, wanted)
+    assert [rule["action"] for rule in host.cards["twx0"].rules.values()] == ["2"]
+    with pytest.raises(HostError, match="no queue has its interrupt on CPU 1 alone .queue 2 on CPU 5"):
+        apply(host, {**wanted, "ntuple": [{**FEED, "cpu": 1}]})
+    with pytest.raises(HostError, match="queue_cpus of twx0"):
+        parse_nics([{"name": "twx0", "queue_cpus": [{"queue": 2}]}])
+
+
 def test_rules_of_others_stay(host: NicHost) -> None:
     card = host.cards["twx0"]
     card.groups["k"]["ntuple-filters"] = "on"

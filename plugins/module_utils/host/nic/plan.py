@@ -152,7 +152,7 @@ def plan_steering(card: Card, nic: Nic, kept: Mapping[str, str], result: CardPla
     except NotSupported as error:
         result.lacks += [Lack(nic.name, f"ntuple {feed}", str(error)) for feed in nic.feeds]
         return
-    wanted = steering.wanted_rules(card.system, nic.name, nic.feeds)
+    wanted = steering.wanted_rules(card.system, nic.name, nic.feeds, nic.queue_cpus)
     plan = Steering()
     plan.delete = {number: rule for number, rule in ours.items() if present.get(number) == rule and rule not in wanted}
     plan.keep = {number: rule for number, rule in present.items() if rule is not None and rule in wanted}

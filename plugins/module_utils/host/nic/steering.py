@@ -126,12 +126,23 @@ def queues_by_cpu(system: System, interface: str) -> dict[int, list[int]]:
     return found
 
 
-def wanted_rules(system: System, interface: str, feeds: Iterable[Feed]) -> list[Rule]:
-    """The rules of these feeds; HostError when no queue has its interrupt on the CPU that is asked for."""
-    rules, by_cpu = [], None
+def wanted_rules(
+    system: System, interface: str, feeds: Iterable[Feed], queue_cpus: Mapping[int, frozenset[int]]
+) -> list[Rule]:
+    """The rules of these feeds; HostError when no queue has its interrupt on the CPU that is asked for.
+
+    ``queue_cpus`` says where interrupts are to be; without it where they are counts.
+    """
+    rules: list[Rule] = []
+    by_cpu: dict[int, list[int]] | None = None
+    if queue_cpus:
+        by_cpu = {}
+        for queue, cpus in sorted(queue_cpus.items()):
+            if len(cpus) == 1:
+                by_cpu.setdefault(min(cpus), []).append(queue)
     for feed in feeds:
-        queue = feed.queue
-        if queue is None and feed.cpu is not None:
+        number = feed.queue
+        if number is None and feed.cpu is not None:
             by_cpu = queues_by_cpu(system, interface) if by_cpu is None else by_cpu
             if not by_cpu.get(feed.cpu):
                 having = ", ".join(f"queue {min(queues)} on CPU {cpu}" for cpu, queues in sorted(by_cpu.items()))
@@ -141,6 +152,6 @@ def wanted_rules(system: System, interface: str, feeds: Iterable[Feed]) -> list[
                     f"no queue has its interrupt on CPU {feed.cpu} alone ({having or 'no interrupt has a queue'})",
                     "pin an interrupt of the card there, or name the queue",
                 )
-            queue = min(by_cpu[feed.cpu])
-        rules.append(Rule(feed.flow_type, feed.dst_ip, feed.dst_port, int(queue or 0)))
+            number = min(by_cpu[feed.cpu])
+        rules.append(Rule(feed.flow_type, feed.dst_ip, feed.dst_port, int(number or 0)))
     return rules

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..cpulist import parse_cpu_list
 from ..errors import HostError
 
 #: A number that stands for the most the driver offers.
@@ -72,14 +73,17 @@ class Feed:
 
 @dataclass(frozen=True)
 class Nic:
-    """All that is wanted of one interface. ``settings``: value by flat name, numbers and on/off as text."""
+    """All that is wanted of one interface. ``settings``: value by flat name, numbers and on/off as text.
+
+    ``queue_cpus``: where module irq_affinity puts the interrupts of queues, which it may do only after this.
+    """
 
     name: str
     settings: Mapping[str, str]
     feeds: tuple[Feed, ...] = ()
     rss_avoids_feeds: bool = True
     required: bool = False
-    groups: frozenset[str] = field(default_factory=frozenset)
+    queue_cpus: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
 
 def group_of(setting: str) -> str:
@@ -127,8 +131,16 @@ def _parse_nic(item: Mapping[str, Any]) -> Nic:
         feeds,
         bool(item.get("rss_avoids_ntuple", True)),
         bool(item.get("required", False)),
-        frozenset(map(group_of, settings)),
+        _queue_cpus(name, item.get("queue_cpus") or []),
     )
+
+
+def _queue_cpus(name: str, queues: Iterable[Mapping[str, Any]]) -> dict[int, frozenset[int]]:
+    """CPUs of the interrupts of queues, as module irq_affinity sets them afterwards."""
+    try:
+        return {int(item["queue"]): parse_cpu_list(str(item["cpus"])) for item in queues}
+    except (KeyError, ValueError) as error:
+        raise HostError(f"queue_cpus of {name}", str(error), "a queue has a number and CPUs", "correct it") from error
 
 
 def _setting(name: str, group: str, key: str) -> str:
