@@ -26,6 +26,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 SCENARIO = CHECKOUT / "molecule" / "roce_host"
 PLAYBOOK = CHECKOUT / "bench" / "host.yml"
 FORKS = 16
+FORKS_OF_BOOTS = 4  # each of them is a whole systemd that starts
 LIMIT_S = 900
 
 
@@ -120,9 +121,9 @@ def inventory(directory: Path, hosts: int) -> Path:
     return directory
 
 
-def play(playbook: Path, where: Path, *arguments: str) -> str:
+def play(playbook: Path, where: Path, *arguments: str, forks: int = FORKS) -> str:
     """What ansible-playbook printed; BenchError when it failed."""
-    command = ["ansible-playbook", "-i", str(where), "--forks", str(FORKS), str(playbook), *arguments]
+    command = ["ansible-playbook", "-i", str(where), "--forks", str(forks), str(playbook), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S, cwd=CHECKOUT)
     if done.returncode != 0:
         raise BenchError(f"{playbook.name}: {(done.stdout + done.stderr)[-1500:]}")
@@ -170,7 +171,7 @@ def main() -> int:
         try:
             if not ready:
                 inventory(where, hosts)
-                play(SCENARIO / "create.yml", where)
+                play(SCENARIO / "create.yml", where, forks=FORKS_OF_BOOTS)
                 play(PLAYBOOK, where)
                 ready = True
             found = answer(where, json.loads(line))

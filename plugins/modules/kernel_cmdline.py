@@ -21,7 +21,7 @@ description:
     parameter is set by M(tickwire.fabric.cpu_isolation).
   - Compares whole parameters and never text. C(hugepagesz) and C(hugepages) are compared in their order.
   - Never reboots. RV(reboot_required) says whether the running kernel lacks or contradicts a wanted parameter.
-  - With O(trial=true) only the next boot gets the new command line, and every later one what runs now, until
+  - With O(state=armed) only the next boot gets the new command line, and every later one what runs now, until
     O(state=confirmed) keeps it. A command line that failed so is remembered in
     C(/var/lib/tickwire/kernel-cmdline-failed.json) and refused until other parameters are wanted.
 options:
@@ -85,6 +85,7 @@ options:
     type: list
     elements: str
     choices: [audit_off, idle_poll, mce_ignore_ce, mce_off, mitigations_off, nosmt]
+    default: []
   hugepages:
     description:
       - The hugepages of M(tickwire.fabric.hugepages). Pages of 1 GB among them that the running kernel has not are
@@ -98,19 +99,15 @@ options:
       - V(present) makes the next boot carry exactly the wanted parameters beside those which other files set.
         With no parameter wanted it is the same as V(absent).
       - V(absent) takes all parameters away that this module has set.
+      - V(armed) makes the next boot, with what V(present) or V(absent) has set, one on trial. A kernel or an initramfs
+        that fails then reboots by itself, and a timer on the host reboots it when nobody confirms the boot in time. All
+        later boots take the command line that runs now. Refused where GRUB cannot boot an entry once, which is where
+        C(/boot) is on LVM, RAID, btrfs or ZFS.
       - V(confirmed) keeps the command line of a boot on trial, and changes nothing where there is none. When the host
         is back on what ran before it puts the former parameters back and fails with the reason.
     type: str
-    choices: [present, absent, confirmed]
+    choices: [present, absent, armed, confirmed]
     default: present
-  trial:
-    description:
-      - Whether the next boot is one on trial, when a reboot is needed. A kernel or an initramfs that fails then reboots
-        by itself, and a timer on the host reboots it when nobody confirms the boot in time. All later boots take the
-        command line that runs now.
-      - Refused where GRUB cannot boot an entry once, which is where C(/boot) is on LVM, RAID, btrfs or ZFS.
-    type: bool
-    default: false
   trial_timeout_s:
     description: How long after its start a boot on trial may stay without being confirmed, in seconds.
     type: int
@@ -138,12 +135,8 @@ EXAMPLES = r"""
 
 - name: Try it once at the next boot
   tickwire.fabric.kernel_cmdline:
-    isolated_cpus: 2-7
-    latency: [tick, watchdogs]
-    tokens:
-      - hugepagesz=1G
-      - hugepages=8
-    trial: true
+    state: armed
+  when: cmdline.reboot_required
 
 - name: Keep it after the reboot
   tickwire.fabric.kernel_cmdline:
@@ -216,12 +209,12 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import
 
 
 def _set(system: System, params: dict[str, Any], check: bool) -> CmdlineResult:
-    """The tokens of the next boot, and the trial where one is asked for."""
+    """The tokens of the next boot."""
     wanted = []
     if params["state"] == "present":
         named = {f"kernel_cmdline_{name}": params[name] for name in ("latency", "dangerous")}
         wanted = boot.tokens(system, {**params, "kernel_cmdline_extra": params["tokens"], **named})
-    return trial.apply(system, wanted, params["trial_timeout_s"] if params["trial"] else None, check)
+    return trial.apply(system, wanted, check)
 
 
 def main() -> None:
@@ -237,15 +230,16 @@ def main() -> None:
             "tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "latency": {"type": "list", "elements": "str", "choices": list(tuning.LATENCY), "default": []},
             "dangerous": {"type": "list", "elements": "str", "choices": list(tuning.DANGEROUS), "default": []},
-            "state": {"type": "str", "choices": ["present", "absent", "confirmed"], "default": "present"},
-            "trial": {"type": "bool", "default": False},
+            "state": {"type": "str", "choices": ["present", "absent", "armed", "confirmed"], "default": "present"},
             "trial_timeout_s": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
     )
     system = System(Path("/"), module.run_command)
     try:
-        if module.params["state"] == "confirmed":
+        if module.params["state"] == "armed":
+            result = trial.next_boot(system, module.params["trial_timeout_s"], module.check_mode)
+        elif module.params["state"] == "confirmed":
             result = trial.keep(system, module.check_mode)
         else:
             result = _set(system, module.params, module.check_mode)

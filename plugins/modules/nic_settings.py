@@ -253,6 +253,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.nic.apply import apply_nics, summary
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.nic.wanted import READ_REQUEST_BYTES, parse_nics
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 COALESCE = [f"{side}_{what}" for side in ("rx", "tx") for what in ("usecs", "frames", "usecs_irq", "frames_irq")]
@@ -304,10 +305,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    # ethtool's words are read, so they have to be English.
-    module.run_command_environ_update = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
     try:
-        system = System(Path("/"), module.run_command)
+        system = System(Path("/"), run_program)
         nics = parse_nics(module.params["nics"])
         result = apply_nics(system, nics, module.check_mode, module.params["bounce_allowed"])
     except (ValueError, OSError) as error:

@@ -152,6 +152,39 @@ def test_dscp_decides_the_lane(lab: Lab) -> None:
         assert all(count < pings for name, count in sent.items() if name != band), (tos, sent)
 
 
+def test_the_lab_kernel_takes_every_setting_of_a_card(lab: Lab) -> None:
+    """Set, read back, refused, put back, set again after ifup and given back on the test NIC: see nic_kernel.py."""
+    rings = lab.ssh("trade1", "ethtool -g twx0").split("Current hardware settings:")[1].split()
+    assert (rings[rings.index("RX:") + 1], rings[rings.index("TX:") + 1]) == ("4096", "1024"), "the rollout set them"
+    assert "Direct to queue 3" in lab.ssh("trade1", "ethtool -n twx0")
+    found = in_lab("trade1", "nic_kernel.py")
+    assert "rings.rx of twx1: 512 -> 1024': this takes the link down" in found["bounce"]
+    assert "the driver's maximum is 4096" in found["above maximum"]
+    assert "the driver made it 1024" in found["rounded"] and "was put back" in found["rounded"]
+    assert "Invalid argument" in found["half"] and "was put back" in found["half"]
+    assert found["not supported"] == [
+        "coalesce.rx-usecs-irq of twx1: the driver has no such setting",
+        "pause.rx of twp0: Operation not supported",
+        "pcie_read_request of twx1: the interface is no PCI function of its own",
+        "rings.rx of twp0: Operation not supported",
+    ]
+    assert "rings.rx of twp0 '1024': Operation not supported" in found["required"]
+    for name in ("untouched so far", "bounced", "as before", "nothing kept"):
+        assert found[name] is True, name
+    assert found["check"] == found["set"] and len(found["set"]) == 15
+    shown = {" ".join(line.split()) for line in found["read back"]}
+    assert {
+        "RX: 4096", "TX: 1024", "Combined: 4", "Adaptive RX: off TX: off", "rx-usecs: 0", "tx-usecs: 8", "RX: off",
+        "TX: off", "large-receive-offload: off", "generic-receive-offload: off", "0: 0 0 0 0 0 0 0 0",
+        "Dest IP addr: 233.54.12.111 mask: 0.0.0.0", "Dest port: 26477 mask: 0x0", "Action: Direct to queue 3", "9000",
+    } <= shown  # fmt: skip
+    assert found["again"] == []
+    assert len(found["drift after ifup"]) == len(found["set again"]) == 4
+    assert "rings.rx of twx1: 512 -> 4096" not in found["without a bounce"]
+    assert "rings.rx of twx1: 512 -> 4096" in found["with a bounce"]
+    assert "ntuple udp4 233.54.12.111 port 26477 to queue 1 of twx1: absent -> present" in found["fewer queues"]
+
+
 def test_second_rollout_changes_nothing(lab: Lab) -> None:
     outcome = lab.make("site", QUIET)
     assert failed_gates(lab) == []

@@ -21,9 +21,6 @@ TMPFILES = "etc/tmpfiles.d"
 _PLACES = ("etc", "run", "usr/local/lib", "usr/lib")
 _PATTERN = re.compile(r"[*?\[]")
 
-#: Value and file by path (``proc/sys/vm/stat_interval``).
-Boot = dict[str, tuple[str, str]]
-
 
 def render_sysctl(values: Mapping[str, str]) -> str:
     """Lines of sysctl.d, in slash notation: a dot in the name of an interface then means nothing else."""

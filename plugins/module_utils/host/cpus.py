@@ -45,14 +45,13 @@ def siblings(system: System, cpu: int) -> frozenset[int]:
 
 def nodes(system: System) -> dict[int, frozenset[int]]:
     """Online CPUs of each NUMA node that has any, by node; one node 0 with all of them on a kernel without NUMA."""
-    online = online_cpus(system)
     found: dict[int, frozenset[int]] = {}
     for directory in (system.root / NODE_DIRECTORY).glob("node*"):
         if directory.name[4:].isdigit():
-            cpus = parse_cpu_list(read_text(directory / "cpulist") or "") & online
+            cpus = parse_cpu_list(read_text(directory / "cpulist") or "")
             if cpus:
                 found[int(directory.name[4:])] = cpus
-    return dict(sorted(found.items())) or {0: online}
+    return dict(sorted(found.items())) or {0: online_cpus(system)}
 
 
 def cores(system: System, cpus: frozenset[int]) -> list[frozenset[int]]:

@@ -13,7 +13,19 @@ from .parts import agent, boot, dcb, firmware, hugepages, irq, isolation, memory
 from .system import System
 
 #: In the order in which they are checked and reported.
-PARTS: tuple[Part, ...] = (boot.PART, isolation.PART, irq.PART, hugepages.PART, memory.PART, noise.PART, firmware.PART, nic.PART, dcb.PART, roce.PART, agent.PART)
+PARTS: tuple[Part, ...] = (
+    boot.PART,
+    isolation.PART,
+    irq.PART,
+    hugepages.PART,
+    memory.PART,
+    noise.PART,
+    firmware.PART,
+    nic.PART,
+    dcb.PART,
+    roce.PART,
+    agent.PART,
+)
 
 
 def check(system: System, wanted: Wanted) -> None:

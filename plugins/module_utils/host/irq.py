@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Set
 from dataclasses import dataclass
 
 from .cpulist import parse_cpu_list
@@ -48,23 +49,24 @@ class Irq:
         return int(found[-1]) if found else None
 
 
-def read_irqs(system: System) -> list[Irq]:
-    """All interrupts of the host, by number; those that vanish while being read are left out."""
+def read_irqs(system: System, numbers: Set[int] | None = None) -> list[Irq]:
+    """All interrupts of the host or those of ``numbers``; those that vanish while being read are left out."""
     irqs: list[Irq] = []
-    directories = [entry for entry in system.path(DIRECTORY).glob("*") if entry.name.isdigit()]
-    for directory in sorted(directories, key=lambda entry: int(entry.name)):
-        number = int(directory.name)
+    if numbers is None:
+        numbers = {int(entry.name) for entry in system.path(DIRECTORY).glob("*") if entry.name.isdigit()}
+    for number in sorted(numbers):
         allowed = system.read(f"{DIRECTORY}/{number}/smp_affinity_list")
         if allowed is None:
             continue
         try:
-            writable = bool((directory / "smp_affinity_list").stat().st_mode & stat.S_IWUSR)
+            mode = system.path(f"{DIRECTORY}/{number}/smp_affinity_list").stat().st_mode
         except FileNotFoundError:
             continue
         actions = system.read(f"sys/kernel/irq/{number}/actions")
         effective = system.read(f"{DIRECTORY}/{number}/effective_affinity_list") or ""
         # Only an empty file says that nobody uses it; a kernel without the file says nothing.
         used = actions != ""
+        writable = bool(mode & stat.S_IWUSR)
         irqs.append(Irq(number, parse_cpu_list(allowed), parse_cpu_list(effective), actions or "", writable, used))
     return irqs
 

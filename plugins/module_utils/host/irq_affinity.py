@@ -70,7 +70,7 @@ def cpu_files(system: System, plan: Plan, state: IrqState, interface: str = "") 
     only the earlier plan took from it.
     """
     before = state.before if state.plan not in ("", plan.key) else {}
-    names = interfaces(system)
+    names = [interface] if interface else interfaces(system)
     owner = {number: name for name in names for number in nic_irqs(system, name)}
     files: list[CpuFile] = []
 
@@ -87,13 +87,13 @@ def cpu_files(system: System, plan: Plan, state: IrqState, interface: str = "") 
             if text:
                 cpus = parse_cpu_mask(text)
                 files.append(CpuFile(label, path, cpus, plan.keep_off(base(path, "", cpus), empty)))
-    for irq in read_irqs(system):
+    for irq in read_irqs(system, set(owner) if interface else None):
         nic = owner.get(irq.number, "")
         # One that nobody uses cannot fire, and takes the default affinity when somebody requests it.
-        if irq.used and (not interface or nic == interface):
+        if irq.used:
             wanted = plan.of_irq(irq, nic, base(irq.path, irq.actions, irq.allowed))
             files.append(CpuFile(str(irq), irq.path, irq.allowed, wanted, irq, nic))
-    for name in [interface] if interface else names:
+    for name in names:
         files += _steering(system, plan, name, base)
     return files
 

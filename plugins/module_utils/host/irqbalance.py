@@ -187,7 +187,7 @@ def _tell(
     if texts == found and not stale:
         return
     result.done.append(
-        f"{UNIT} keeps off CPUs {format_cpu_list(isolated)}" if isolated else f"{UNIT} decides by itself again"
+        f"{UNIT} keeps off CPUs {format_cpu_list(isolated)}" if isolated else f"{UNIT} is told no CPUs any more"
     )
     if check_mode:
         return
@@ -233,6 +233,10 @@ def _write(system: System, texts: dict[str, str]) -> None:
             write_atomic(system.path(name), text)
         else:
             remove(system.path(name))
+    try:
+        system.path(DROP_IN).parent.rmdir()
+    except OSError:
+        pass  # It is not there, or somebody else has a drop-in there.
 
 
 def _systemctl(system: System, *arguments: str) -> None:

@@ -143,7 +143,7 @@ def _plan_threads(
     if isolated:
         memory[_BOOT] = boot
     threads = {str(thread): thread for thread in kthreads.movable(system)}
-    # The kernel has put them where they belong then, those of a NUMA node as well.
+    # The kernel has placed them then, and would do so again at the next boot.
     placed = bool(isolated) and isolated <= read_cpu_set(system.root, "nohz_full")
     moves: dict[Kthread, frozenset[int]] = {}
     for name, thread in threads.items():

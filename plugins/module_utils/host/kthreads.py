@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Kernel threads that may run on isolated CPUs, and the CPUs of the unbound workqueues.
 
-With ``nohz_full=`` the kernel keeps kernel threads off those CPUs itself. Before the reboot, and without that
-parameter, they are moved one by one. A thread that is bound to isolated CPUs only, or that the kernel lets nobody move,
+With ``nohz_full=`` the kernel places them itself: off those CPUs, but for kswapd and kcompactd, which get all CPUs of
+their NUMA node and work when memory is short. Before the reboot, and without that parameter, they are moved one by one. A thread that is bound to isolated CPUs only, or that the kernel lets nobody move,
 has its work there and stays. The mask of each single workqueue is cut down by the kernel to the common one
 (workqueue.c, wqattrs_actualize_cpumask), which therefore is the only one that is set.
 """

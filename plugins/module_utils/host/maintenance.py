@@ -118,7 +118,8 @@ def window_open(value: object, now: datetime) -> bool:
     if not isinstance(value, (list, tuple)):
         raise _refused(value, "this is neither true nor a window nor a list of windows")
     # All are read, so that a wrong one is told whatever time it is.
-    return any([window_open(one, now) for one in value])
+    are_open = [window_open(one, now) for one in value]
+    return any(are_open)
 
 
 def judge(system: System, wanted: Wanted, now: datetime) -> Judgement:

@@ -18,7 +18,7 @@ from .masks import apply_masks, is_masked, is_there, run
 from .part import Drift
 from .system import System
 from .undo import Undo
-from .values import Outcome
+from .values import Outcome, shared_kernel
 
 UNITS = ("swap.target", "zramswap.service", "zram-config.service", "dphys-swapfile.service")
 OWNER = "memory swap"
@@ -68,6 +68,9 @@ def units(system: System) -> list[str]:
 
 def apply_swap(system: System, off: bool, check: bool, undo: Undo, outcome: Outcome) -> None:
     """No swap when ``off``; otherwise what this module had turned off is on again."""
+    if off and shared_kernel(system):
+        outcome.unsupported["swap"] = shared_kernel(system)
+        return
     if off:
         check_off(system)
     apply_masks(system, MASKS, units(system) if off else [], False, check, undo, outcome)
@@ -102,5 +105,7 @@ def _on(system: System, path: str, priority: int) -> None:
 
 def find_drift(system: System) -> list[Drift]:
     """Swap that is on, and units that would turn it on at boot."""
+    if shared_kernel(system):
+        return []
     found = [Drift(f"swap {swap.path}", "off", "on") for swap in read_swaps(system)]
     return found + [Drift(unit, "masked", "not masked") for unit in units(system) if not is_masked(system, unit)]

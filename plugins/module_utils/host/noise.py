@@ -9,11 +9,24 @@ from typing import Any
 
 from . import noise_values
 from .errors import HostError
+from .files import read_text
 from .masks import UNITS, apply_masks, is_masked, is_there
 from .part import Drift
 from .system import System
-from .undo import Undo
-from .values import Outcome, Owner, Value, apply_values, check_boot, files_of, flag, read_value, why_not
+from .undo import Undo, replace_file
+from .values import (
+    MODE,
+    Outcome,
+    Owner,
+    Value,
+    apply_values,
+    check_boot,
+    files_of,
+    flag,
+    lines_of,
+    read_value,
+    why_not,
+)
 from .values import find_drift as find_value_drift
 
 OWNER = Owner("noise")
@@ -21,6 +34,9 @@ OWNER = Owner("noise")
 OWNER_SMT = Owner("smt")
 MODULE = "host_noise"
 MASKS = "noise units"
+MARKER = "# Written by tickwire.fabric.host_noise; changes made here are overwritten.\n"
+MODULES_LOAD = "etc/modules-load.d/tickwire-noise.conf"
+TMPFILES_ORDER = f"{UNITS}/systemd-tmpfiles-setup.service.d/tickwire-noise.conf"
 _UNIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.\\@-]*\.(timer|service|path|socket)\Z")
 #: The price of a false, by key.
 DANGERS = {
@@ -68,6 +84,16 @@ def warnings(system: System, noise: Mapping[str, Any] | None) -> list[str]:
     return found
 
 
+def boot_order(system: System, noise: Mapping[str, Any] | None) -> dict[str, str]:
+    """Our files that have a late frequency driver loaded before its settings are written at boot; empty: no need."""
+    wanted = any((noise or {}).get(key) for key in ("governor", "energy_performance_preference", "min_frequency"))
+    driver = noise_values.late_driver(system) if wanted else ""
+    return {
+        MODULES_LOAD: f"{MARKER}{driver}\n" if driver else "",
+        TMPFILES_ORDER: f"{MARKER}[Unit]\nAfter=systemd-modules-load.service\n" if driver else "",
+    }
+
+
 def check_noise(system: System, noise: Mapping[str, Any] | None, isolated: frozenset[int]) -> None:
     """HostError when this host cannot be so; nothing is written."""
     parse_units(noise or {})
@@ -86,6 +112,12 @@ def apply_noise(system: System, noise: Mapping[str, Any] | None, isolated: froze
     with Undo() as undo:
         for owner in (OWNER_SMT, OWNER):
             apply_values(system, owner, values(system, noise, isolated)[owner], MODULE, check, undo, outcome)
+        for name, text in boot_order(system, noise).items():
+            before = read_text(system.path(name)) or ""
+            if before != text:
+                outcome.note(f"/{name}", lines_of(before), lines_of(text))
+            if not check:
+                replace_file(system, name, text, MODE, undo)
         apply_masks(system, MASKS, units, True, check, undo, outcome)
     return outcome
 
@@ -95,6 +127,10 @@ def find_drift(system: System, noise: Mapping[str, Any] | None, isolated: frozen
     found = []
     for owner, wanted in values(system, noise, isolated).items():
         found += find_value_drift(system, owner, wanted, MODULE)
+    for name, text in boot_order(system, noise).items():
+        before = read_text(system.path(name)) or ""
+        if text and before != text:
+            found.append(Drift(f"/{name}", lines_of(text), lines_of(before)))
     units = [unit for unit in parse_units(noise or {}) if is_there(system, unit) and not is_masked(system, unit)]
     return found + [Drift(unit, "masked", "not masked") for unit in units]
 

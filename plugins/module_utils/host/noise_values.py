@@ -77,6 +77,12 @@ def parse_latency(noise: Mapping[str, Any]) -> str | None:
     return str(latency) if int(str(latency)) else NO_LATENCY
 
 
+def late_driver(system: System) -> str:
+    """The frequency driver where it is a loadable module, such as acpi_cpufreq: it may come after tmpfiles.d."""
+    driver = (system.read(f"{CPUS}/cpu0/cpufreq/scaling_driver") or "").replace("-", "_")
+    return driver if driver and system.path(f"sys/module/{driver}/initstate").exists() else ""
+
+
 def values(system: System, noise: Mapping[str, Any], isolated: frozenset[int]) -> list[Value]:
     """All wanted values beside SMT, of the CPUs that are on when SMT is as wanted."""
     found = []

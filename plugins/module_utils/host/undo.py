@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 
 from .files import read_text, remove, write_atomic
 from .system import System
@@ -26,9 +25,7 @@ class Undo:
     def __enter__(self) -> Undo:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, dummy: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *dummy: object) -> None:
         if kind is None:
             return
         for step in reversed(self._steps):

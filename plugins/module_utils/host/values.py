@@ -125,9 +125,19 @@ def same(value: Value, found: str) -> bool:
         return False
 
 
+def shared_kernel(system: System) -> str:
+    """Why nothing of the kernel is set here: a container has it from its host, with all others. Empty on a host."""
+    for name in ("run/systemd/container", "run/.containerenv"):
+        if system.path(name).exists():
+            return f"this is a container (/{name}), and its kernel belongs to the host"
+    return ""
+
+
 def why_not(system: System, value: Value) -> str:
     """Why this host cannot be set so; empty when it can or already is."""
     found = read_value(system, value.path)
+    if shared_kernel(system):
+        return shared_kernel(system)
     if found is None:
         return f"this kernel has no /{value.path}"
     if same(value, found):

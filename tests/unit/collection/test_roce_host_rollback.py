@@ -12,7 +12,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.agent.documen
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/roce_host"
 #: Task files of the role that set nothing of their own on a host.
-OTHERS = {"preflight", "hold", "reboot", "persist", "verify", "jitter"}
+OTHERS = {"preflight", "hold", "ask", "reboot", "persist", "verify", "jitter"}
 
 
 def read(name: str) -> Any:

@@ -5,6 +5,8 @@ The answers of the kernel are those that Linux 6.12.107 gave on the lab's machin
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -103,6 +105,8 @@ class Machine:
 
     def write(self, path: Path, text: str) -> None:
         """What the kernel makes of a write to a file of a cpuset, or to any other."""
+        if path.name == "cpuset.cpus" and not text.strip():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # there are processes in it
         path.write_text(text)
         if path.name.startswith("cpuset."):
             self._judge()

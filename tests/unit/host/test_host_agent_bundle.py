@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,29 @@ def test_the_same_sources_give_the_same_bytes_from_a_checkout_and_from_a_zip(age
     """Ansible sends a module to its host as a zip, and runs it from there."""
     assert built(tmp_path / "again.pyz").read_bytes() == agent.read_bytes()
     assert built(tmp_path / "from_zip.pyz", agent).read_bytes() == agent.read_bytes()
+
+
+def test_bytecode_is_of_this_interpreter_and_another_one_takes_the_sources(
+    agent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = bundle.parse(agent.read_bytes())
+    compiled = bundle.build(sources, bytecode=True)
+    assert bundle.parse(compiled) == sources and bundle.is_current(compiled, sources)
+    assert not bundle.is_current(compiled, {**sources, "more.py": ""})
+    assert not bundle.is_current(agent.read_bytes(), sources) and not bundle.is_current(None, sources)
+    assert not bundle.is_current(compiled.replace(MAGIC_NUMBER, b"\x01\x02\r\n"), sources), "damaged"
+    with monkeypatch.context() as patched:
+        patched.setattr(bundle, "MAGIC_NUMBER", b"\x01\x02\r\n")
+        other = bundle.build(sources, bytecode=True)
+    assert not bundle.is_current(other, sources)
+    for name, data, way in (("compiled", compiled, "c"), ("other", other, "")):
+        path = tmp_path / f"{name}.pyz"
+        path.write_bytes(data)
+        code = f"import sys; sys.path.insert(0, {str(path)!r}); import {ENTRY} as cli; print(cli.__spec__.origin)"
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=60, check=True
+        )
+        assert done.stdout.strip().endswith(f"cli.py{way}")
 
 
 def test_a_changed_source_changes_the_bytes() -> None:

@@ -112,7 +112,8 @@ class Done(Exception):
 
 def watched(script: Script, times: int, indexes: dict[str, int], changes: int = 0) -> tuple[int, list[str]]:
     """How often was applied, and the log, until ``times`` applications."""
-    applied, log = 0, []
+    applied = 0
+    log: list[str] = []
 
     def apply() -> int:
         nonlocal applied
@@ -165,7 +166,8 @@ def test_dropped_events_have_all_applied_again_with_the_index_of_now() -> None:
 
 def test_settings_that_never_stay_are_applied_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """Applying makes events itself: a driver that rounds a value must not keep a CPU busy."""
-    script, slept = Script(), []
+    script = Script()
+    slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     monkeypatch.setattr(watch, "QUIET_S", 0.01)
     log: list[str] = []

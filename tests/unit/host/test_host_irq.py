@@ -294,12 +294,16 @@ def test_after_ifup_only_the_interface_is_set_again(nic: Host) -> None:
     for number in (31, 33):
         nic.write(f"proc/irq/{number}/smp_affinity_list", "0-1\n")
     nic.write("sys/class/net/fab0/queues/tx-0/xps_cpus", "2\n")
+    nic.write("sys/class/net/lo/queues/rx-0/rps_cpus", "3\n")
     assert irq_affinity.reapply(system(nic), WANTED, "fab0") == [
         "IRQ 31 (virtio3-input.0): CPUs '0-1' to '0'",
         "XPS of fab0 tx-0: CPUs '1' to ''",
     ]
     assert nic.read("proc/irq/33/smp_affinity_list") == "0-1\n", "that is another interface's"
-    assert irq_affinity.reapply(system(nic), WANTED) == ["IRQ 33 (virtio0-input): CPUs '0-1' to '0'"]
+    assert irq_affinity.reapply(system(nic), WANTED) == [
+        "IRQ 33 (virtio0-input): CPUs '0-1' to '0'",
+        "RPS of lo rx-0: CPUs '0-1' to '0'",
+    ]
 
 
 def test_rps_and_xps_keep_housekeeping_cpus_only(nic: Host) -> None:

@@ -286,6 +286,11 @@ def test_the_result_of_before_is_kept(tools: Tools) -> None:
         assert jitter.read_before(system) is None
 
 
+def test_the_percentile_is_the_nearest_rank() -> None:
+    one = Histogram(1, {float(value): 1 for value in range(1, 101)}, 0, 1, 50.5, 100)
+    assert figures([one])["p99_us"] == 99
+
+
 @settings(deadline=None)
 @given(samples=st.lists(st.integers(0, 50), min_size=1, max_size=200), largest=st.integers(1, 60))
 def test_figures_of_a_histogram_are_those_of_its_samples(samples: list[int], largest: int) -> None:

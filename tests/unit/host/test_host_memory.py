@@ -304,3 +304,13 @@ def test_words_of_an_inventory_are_flags(text: object) -> None:
     assert values.flag("x", text) is True
     with pytest.raises(HostError, match="it is neither true nor false"):
         values.flag("x", "perhaps")
+
+
+@pytest.mark.parametrize("name", ["run/systemd/container", "run/.containerenv"])
+def test_a_container_leaves_the_kernel_of_its_host_alone(machine: Machine, name: str) -> None:
+    machine.host.write(name, "podman\n")
+    wanted = {"thp": "never", "swap": False, "numa_balancing": False}
+    outcome = memory.apply_memory(untouched(machine), wanted, None, False)
+    reason = f"this is a container (/{name}), and its kernel belongs to the host"
+    assert outcome.unsupported == {"thp": reason, "numa_balancing": reason, "swap": reason} and not outcome.changed
+    assert part.PART.drift(untouched(machine), {"memory": wanted}, False) == []

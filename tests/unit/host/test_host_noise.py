@@ -240,6 +240,27 @@ def test_a_governor_that_the_driver_has_not(machine: Machine) -> None:
     )
 
 
+def test_a_driver_that_comes_late_is_loaded_before_its_settings(machine: Machine) -> None:
+    """acpi-cpufreq is loaded by udev, and nothing orders that before tmpfiles.d is read."""
+    host = machine.host
+    before = texts(host)
+    for cpu in THREADS:
+        host.write(f"{CPU}/cpu{cpu}/cpufreq/scaling_driver", "acpi-cpufreq\n")
+    noise.apply_noise(system(machine), {"governor": "performance"}, ISOLATED, False)
+    assert not (host.root / noise.MODULES_LOAD).exists(), "a driver in the kernel is there from the beginning"
+    host.write("sys/module/acpi_cpufreq/initstate", "live\n")
+    assert [one.item for one in noise.find_drift(untouched(machine), {"governor": "performance"}, ISOLATED)] == [
+        f"/{noise.MODULES_LOAD}",
+        f"/{noise.TMPFILES_ORDER}",
+    ]
+    outcome = noise.apply_noise(system(machine), {"governor": "performance"}, ISOLATED, False)
+    assert outcome.after[f"/{noise.MODULES_LOAD}"] == "acpi_cpufreq"
+    assert host.read(noise.TMPFILES_ORDER).endswith("[Unit]\nAfter=systemd-modules-load.service\n")
+    assert noise.find_drift(untouched(machine), {"governor": "performance"}, ISOLATED) == []
+    noise.apply_noise(system(machine), {}, ISOLATED, False)
+    assert {name for name in texts(host) if name.startswith("etc/")} == {name for name in before if name[:4] == "etc/"}
+
+
 def test_a_rival_service_is_named(machine: Machine) -> None:
     link = machine.host.root / "etc/systemd/system/multi-user.target.wants/tuned.service"
     link.parent.mkdir(parents=True)

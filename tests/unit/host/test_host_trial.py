@@ -15,9 +15,14 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot import (
     trial,
     trial_units,
 )
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot.menu import read_running
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import parse_cmdline
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot.menu import (
+    CmdlineResult,
+    read_running,
+    without_trial,
+)
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import Token, parse_cmdline
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 from tests.unit.host.boot_tree import BLS_HOSTS, DISTRIBUTIONS, BlsHost, BootHost, GrubHost
 
 GOOD = parse_cmdline("skew_tick=1 nosoftlockup")
@@ -39,6 +44,14 @@ def boot_host(request: pytest.FixtureRequest, tmp_path: Path) -> BootHost:
     return make(tmp_path / "root", request.param)
 
 
+def attempt(system: System, wanted: list[Token], limit_s: int | None, check: bool) -> CmdlineResult:
+    """What the role does before it reboots."""
+    result = trial.apply(system, wanted, check)
+    if limit_s is not None and result.reboot_required:
+        result.changed = trial.next_boot(system, limit_s, check).changed or result.changed
+    return result
+
+
 def traces(host: BootHost) -> list[str]:
     """What a trial leaves on a host."""
     found = [name for name in host.tree() if "trial" in name or "tickwire-previous" in name]
@@ -56,7 +69,7 @@ def default_args(host: BootHost) -> str:
 def test_a_good_command_line_is_booted_once_and_then_kept(every_host: BootHost) -> None:
     saved = every_host.environment().get("saved_entry")
     first = every_host.read("proc/cmdline")
-    result = trial.apply(every_host.system, GOOD, LIMIT_S, check=False)
+    result = attempt(every_host.system, GOOD, LIMIT_S, check=False)
     assert result.changed and result.reboot_required and trial.state_of(every_host.system) == trial.ARMED
     assert every_host.enabled == {"tickwire-boot-trial.timer"}
     assert f"OnBootSec={LIMIT_S}s" in every_host.read(trial_units.TIMER)
@@ -72,7 +85,7 @@ def test_a_good_command_line_is_booted_once_and_then_kept(every_host: BootHost) 
     # The next boot is an ordinary one, with the tokens and without anything of the trial.
     line = every_host.boot()
     assert line.split() == [*first.split()[1:], "skew_tick=1", "nosoftlockup"]
-    assert trial.apply(every_host.system, GOOD, LIMIT_S, check=False).changed is False
+    assert attempt(every_host.system, GOOD, LIMIT_S, check=False).changed is False
     assert trial.keep(every_host.system, check=False).changed is False
 
 
@@ -80,7 +93,7 @@ def test_a_host_that_falls_back_gets_its_former_tokens_and_remembers(every_host:
     loader.apply_cmdline(every_host.system, GOOD, check=False)
     every_host.boot()
     good, before = every_host.read("proc/cmdline"), default_args(every_host)
-    trial.apply(every_host.system, BAD, LIMIT_S, check=False)
+    attempt(every_host.system, BAD, LIMIT_S, check=False)
     assert "init=/nonexistent" in every_host.boot().split()
     # It panics, and reboots: now and at every later boot the old command line.
     every_host.boot()
@@ -94,13 +107,13 @@ def test_a_host_that_falls_back_gets_its_former_tokens_and_remembers(every_host:
     assert "The host runs 'BOOT_IMAGE=" in str(caught.value)
     assert traces(every_host) == [] and default_args(every_host) == before
     with pytest.raises(HostError, match="failed on this host.*did not come back healthy.*correct the tokens|Correct"):
-        trial.apply(every_host.system, BAD, LIMIT_S, check=False)
+        attempt(every_host.system, BAD, LIMIT_S, check=False)
     with pytest.raises(HostError, match="failed on this host"):
         drift.check(every_host.system, {"kernel_cmdline_extra": ["skew_tick=1", "init=/nonexistent"]})
     every_host.boot()
     assert every_host.read("proc/cmdline") == good
     # Something else is wanted: the failure is forgotten.
-    assert not trial.apply(every_host.system, GOOD, LIMIT_S, check=False).changed
+    assert not attempt(every_host.system, GOOD, LIMIT_S, check=False).changed
     assert not (every_host.root / record.FAILED).exists()
 
 
@@ -108,14 +121,14 @@ def test_check_mode_writes_nothing_at_any_step(boot_host: BootHost) -> None:
     def check(expect_error: bool = False) -> None:
         before, ran = boot_host.tree(), len(boot_host.ran)
         try:
-            trial.apply(boot_host.system, BAD, LIMIT_S, check=True)
+            attempt(boot_host.system, BAD, LIMIT_S, check=True)
             trial.keep(boot_host.system, check=True)
         except HostError:
             assert expect_error
         assert boot_host.tree() == before and len(boot_host.ran) == ran
 
     check()
-    trial.apply(boot_host.system, BAD, LIMIT_S, check=False)
+    attempt(boot_host.system, BAD, LIMIT_S, check=False)
     check(expect_error=True)
     boot_host.boot()
     check()
@@ -124,28 +137,28 @@ def test_check_mode_writes_nothing_at_any_step(boot_host: BootHost) -> None:
 
 
 def test_the_controller_went_away_and_the_role_runs_again(boot_host: BootHost) -> None:
-    trial.apply(boot_host.system, BAD, LIMIT_S, check=False)
+    attempt(boot_host.system, BAD, LIMIT_S, check=False)
     boot_host.boot()
     boot_host.boot()
     with pytest.raises(HostError, match="did not come back healthy"):
-        trial.apply(boot_host.system, BAD, None, check=False)
+        attempt(boot_host.system, BAD, None, check=False)
     assert traces(boot_host) == []
 
 
 def test_something_else_is_wanted_before_the_reboot(boot_host: BootHost) -> None:
-    trial.apply(boot_host.system, BAD, LIMIT_S, check=False)
-    trial.apply(boot_host.system, GOOD, None, check=False)
+    attempt(boot_host.system, BAD, LIMIT_S, check=False)
+    attempt(boot_host.system, GOOD, None, check=False)
     assert traces(boot_host) == []
-    trial.apply(boot_host.system, GOOD, LIMIT_S, check=False)
+    attempt(boot_host.system, GOOD, LIMIT_S, check=False)
     before = boot_host.tree()
-    assert not trial.apply(boot_host.system, GOOD, LIMIT_S, check=False).changed, "armed already"
+    assert not attempt(boot_host.system, GOOD, LIMIT_S, check=False).changed, "armed already"
     assert boot_host.tree() == before
     assert "init=/nonexistent" not in boot_host.boot()
     assert trial.keep(boot_host.system, check=False).changed
 
 
 def test_nothing_is_confirmed_before_the_reboot(boot_host: BootHost) -> None:
-    trial.apply(boot_host.system, GOOD, LIMIT_S, check=False)
+    attempt(boot_host.system, GOOD, LIMIT_S, check=False)
     with pytest.raises(HostError, match="did not reboot since"):
         trial.keep(boot_host.system, check=False)
 
@@ -153,7 +166,7 @@ def test_nothing_is_confirmed_before_the_reboot(boot_host: BootHost) -> None:
 def test_taking_all_tokens_away_is_tried_as_well(boot_host: BootHost) -> None:
     loader.apply_cmdline(boot_host.system, parse_cmdline("nohz_full=1"), check=False)
     boot_host.boot()
-    assert trial.apply(boot_host.system, [], LIMIT_S, check=False).reboot_required
+    assert attempt(boot_host.system, [], LIMIT_S, check=False).reboot_required
     assert "nohz_full=1" not in boot_host.boot().split()
     assert trial.keep(boot_host.system, check=False).changed
     assert traces(boot_host) == []
@@ -161,10 +174,10 @@ def test_taking_all_tokens_away_is_tried_as_well(boot_host: BootHost) -> None:
 
 def test_a_trial_after_a_trial_falls_back_on_a_clean_line(boot_host: BootHost) -> None:
     """The running kernel still has the parameters of the first trial; the entry to fall back to has not."""
-    trial.apply(boot_host.system, GOOD, LIMIT_S, check=False)
+    attempt(boot_host.system, GOOD, LIMIT_S, check=False)
     boot_host.boot()
     trial.keep(boot_host.system, check=False)
-    trial.apply(boot_host.system, BAD, LIMIT_S, check=False)
+    attempt(boot_host.system, BAD, LIMIT_S, check=False)
     boot_host.boot()
     line = boot_host.boot().split()
     assert "nosoftlockup" in line and not any(word.startswith(("tickwire.", "panic=", "rd.shell")) for word in line)
@@ -172,7 +185,7 @@ def test_a_trial_after_a_trial_falls_back_on_a_clean_line(boot_host: BootHost) -
 
 def test_a_running_trial_that_nobody_confirmed_is_drift(boot_host: BootHost) -> None:
     wanted = {"kernel_cmdline_extra": [str(token) for token in GOOD]}
-    trial.apply(boot_host.system, GOOD, LIMIT_S, check=False)
+    attempt(boot_host.system, GOOD, LIMIT_S, check=False)
     boot_host.boot()
     items = [item.item for item in drift.find_drift(boot_host.system, wanted)]
     assert "kernel command line on trial" in items
@@ -187,7 +200,7 @@ def test_what_fails_while_arming_leaves_the_host_as_it_was(tmp_path: Path, progr
     before = default_args(host)
     host.fails[program] = 1
     with pytest.raises(HostError, match="disk full"):
-        trial.apply(host.system, GOOD, LIMIT_S, check=False)
+        attempt(host.system, GOOD, LIMIT_S, check=False)
     assert traces(host) == [] and default_args(host) == before and trial.state_of(host.system) == trial.NONE
 
 
@@ -202,7 +215,7 @@ def test_wherever_arming_is_cut_off_the_host_boots_and_can_be_armed_again(tmp_pa
         return real(argv)
 
     host.run = copying
-    trial.apply(host.system, GOOD, LIMIT_S, check=False)
+    attempt(host.system, GOOD, LIMIT_S, check=False)
     assert len(copies) >= 4
     for copy, enabled in copies:
         host.run, host.root, host.enabled = real, copy, enabled
@@ -212,12 +225,44 @@ def test_wherever_arming_is_cut_off_the_host_boots_and_can_be_armed_again(tmp_pa
             trial.keep(host.system, check=False)
         elif state == trial.FELL_BACK:
             with pytest.raises(HostError):
-                trial.apply(host.system, GOOD, None, check=False)
+                attempt(host.system, GOOD, None, check=False)
             record.forget_failed(host.system)
-        if trial.apply(host.system, GOOD, LIMIT_S, check=False).reboot_required:
+        if attempt(host.system, GOOD, LIMIT_S, check=False).reboot_required:
             host.boot()
             trial.keep(host.system, check=False)
         assert traces(host) == [] and parse_cmdline(host.boot())[-2:] == GOOD
+
+
+@pytest.mark.parametrize("name", ["debian13", "rocky9"])
+def test_wherever_giving_up_is_cut_off_the_host_boots_what_ran_before(tmp_path: Path, name: str) -> None:
+    host = make(tmp_path / "root", name)
+    loader.apply_cmdline(host.system, GOOD, check=False)
+    host.boot()
+    good = host.read("proc/cmdline")
+    attempt(host.system, BAD, LIMIT_S, check=False)
+    host.boot()
+    host.boot()
+    real, copies = host.run, []
+
+    def copying(argv: list[str]) -> tuple[int, str, str]:
+        copies.append((shutil.copytree(host.root, tmp_path / f"copy{len(copies)}"), set(host.enabled)))
+        return real(argv)
+
+    host.run = copying
+    with pytest.raises(HostError, match="did not come back healthy"):
+        trial.keep(host.system, check=False)
+    assert len(copies) >= 4
+    for copy, enabled in copies:
+        host.run, host.root, host.enabled = real, copy, enabled
+        host.boot()
+        running = read_running(host.root)
+        assert without_trial(running) == parse_cmdline(good)
+        assert len(running) == len(parse_cmdline(good)) or host.enabled == set(), "nothing reboots it again"
+        with pytest.raises(HostError, match="did not come back healthy"):
+            attempt(host.system, BAD, LIMIT_S, check=False)
+        assert not attempt(host.system, GOOD, LIMIT_S, check=False).reboot_required
+        host.boot()
+        assert traces(host) == [] and host.read("proc/cmdline") == good
 
 
 @pytest.mark.parametrize(("abstraction", "fs"), [("lvm", "ext2"), ("diskfilter mdraid1x", "ext2"), ("", "btrfs")])
@@ -225,14 +270,14 @@ def test_where_grub_cannot_write_there_is_no_trial(tmp_path: Path, abstraction: 
     host = GrubHost(tmp_path / "root")
     host.abstraction, host.fs = abstraction, fs
     with pytest.raises(HostError, match="so it cannot boot an entry once.*roce_host_boot_trial"):
-        trial.apply(host.system, GOOD, LIMIT_S, check=False)
+        attempt(host.system, GOOD, LIMIT_S, check=False)
     assert traces(host) == []
 
 
 def test_a_limit_that_no_boot_can_keep_is_refused(tmp_path: Path) -> None:
     host = GrubHost(tmp_path / "root")
     with pytest.raises(HostError, match="trial_timeout_s '5'"):
-        trial.apply(host.system, GOOD, 5, check=False)
+        attempt(host.system, GOOD, 5, check=False)
     assert traces(host) == []
 
 
@@ -240,14 +285,14 @@ def test_a_bls_host_with_a_fixed_default_has_no_trial(tmp_path: Path) -> None:
     host = BlsHost(tmp_path / "root")
     host.write("boot/grub2/grub.cfg", 'set default="0"\n')
     with pytest.raises(HostError, match="does not take its default from the environment block"):
-        trial.apply(host.system, GOOD, LIMIT_S, check=False)
+        attempt(host.system, GOOD, LIMIT_S, check=False)
     assert traces(host) == []
 
 
 def test_a_kernel_that_was_removed_is_nothing_to_fall_back_to(boot_host: BootHost) -> None:
     boot_host.write("proc/cmdline", "BOOT_IMAGE=/boot/vmlinuz-1.0 root=UUID=5e7b ro\n")
     with pytest.raises(HostError, match="the running kernel has no"):
-        trial.apply(boot_host.system, GOOD, LIMIT_S, check=False)
+        attempt(boot_host.system, GOOD, LIMIT_S, check=False)
     assert traces(boot_host) == []
 
 
@@ -255,7 +300,7 @@ def test_a_default_by_name_is_what_is_tried(tmp_path: Path) -> None:
     host = GrubHost(tmp_path / "root")
     host.write("etc/default/grub", 'GRUB_DEFAULT="gnulinux-advanced>x y"\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\n')
     host.update_grub()
-    trial.apply(host.system, GOOD, LIMIT_S, check=False)
+    attempt(host.system, GOOD, LIMIT_S, check=False)
     assert host.environment()["next_entry"] == "gnulinux-advanced>x y"
     assert fallback_grub.default_spec('set default="${saved_entry}"', {"saved_entry": "3"}) == "3"
     assert fallback_grub.default_spec("", {}) == "0"

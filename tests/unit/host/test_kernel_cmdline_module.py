@@ -37,10 +37,12 @@ def call(debian: GrubHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 def test_try_and_keep(debian: GrubHost, call: Call) -> None:
-    args = {"isolated_cpus": "1", "latency": ["tick"], "trial": True, "trial_timeout_s": 120}
-    assert call(check=True, **args)["trial"] == "none"
-    first = call(**args)
+    args = {"isolated_cpus": "1", "latency": ["tick"]}
+    assert call(**args)["reboot_required"]
+    assert call(check=True, state="armed")["changed"] and call(**args)["trial"] == "none"
+    first = call(state="armed", trial_timeout_s=120)
     assert first["changed"] and first["reboot_required"] and first["trial"] == "armed"
+    assert not call(state="armed")["changed"]
     titles = [entry["title"] for entry in first["entries"] if not entry["managed"]]
     assert any("recovery" in title for title in titles)
     debian.boot()
@@ -54,8 +56,9 @@ def test_try_and_keep(debian: GrubHost, call: Call) -> None:
 
 
 def test_what_failed_is_said_and_refused(debian: GrubHost, call: Call) -> None:
-    args = {"tokens": ["init=/nonexistent"], "trial": True}
+    args = {"tokens": ["init=/nonexistent"]}
     call(**args)
+    call(state="armed")
     debian.boot()
     debian.boot()
     failed = call(state="confirmed")
@@ -69,7 +72,6 @@ def test_what_is_dangerous_gives_a_warning(call: Call) -> None:
     assert result["tokens"] == ["mitigations=off", "nosmt"]
     said = json.dumps(result["warnings"])
     assert len(result["warnings"]) == 2 and "mitigations_off (mitigations=off): " in said and "nosmt (nosmt): " in said
-    assert "warnings" not in call(latency=["tick"])
 
 
 def test_a_bare_on_of_yaml_is_refused(call: Call) -> None:

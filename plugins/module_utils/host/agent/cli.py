@@ -65,7 +65,8 @@ def _one_line(error: BaseException) -> str:
 
 
 def _log(line: str) -> None:
-    print(line, flush=True)
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _apply(system: System, interface: str) -> int:
@@ -100,12 +101,12 @@ def _drift(system: System, as_json: bool, path: str) -> int:
     if path:
         write_atomic(Path(path), textfile.format_report(report, time.time()))
     if as_json:
-        print(json.dumps(report, indent=1, sort_keys=True))
+        _log(json.dumps(report, indent=1, sort_keys=True))
     else:
         for item in report["drift"]:
-            print(item["message"] + (" (a reboot is due)" if item["pending_reboot"] else ""))
+            _log(item["message"] + (" (a reboot is due)" if item["pending_reboot"] else ""))
         if not report["drift"]:
-            print("the host is as wanted")
+            _log("the host is as wanted")
     return 1 if report["drift"] else 0
 
 
@@ -129,5 +130,5 @@ def main(argv: Sequence[str], system: System | None = None) -> int:
             return _watch(here, given.interface)
         return _drift(here, given.json, given.textfile)
     except (HostError, OSError, ValueError) as error:
-        print(f"tickwire-host: {_one_line(error)}", file=sys.stderr)
+        sys.stderr.write(f"tickwire-host: {_one_line(error)}\n")
         return 2

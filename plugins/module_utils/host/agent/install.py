@@ -47,8 +47,11 @@ def apply(system: System, wanted: Wanted, python: str, sources: Mapping[str, str
     kept = {name: value for name, value in wanted.items() if name != "unmovable_irqs"}
     present = document.anything(kept)
     interfaces = document.watched_interfaces(system, kept) if present else []
+    code = _read(system, units.BINARY)
+    if not bundle.is_current(code, sources):
+        code = bundle.build(sources, bytecode=True)
     files: dict[str, bytes | None] = {
-        units.BINARY: bundle.build(sources) if present else None,
+        units.BINARY: code if present else None,
         document.FILE: document.as_text(kept).encode() if present else None,
         f"{units.DIRECTORY}/{units.NIC}": None,
         f"{units.DIRECTORY}/{units.DRIFT}": None,

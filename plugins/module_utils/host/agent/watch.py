@@ -27,7 +27,6 @@ class Source(Protocol):
 
     def receive(self, ready: socket.socket) -> list[Event]:
         """The events that wait in that socket."""
-        ...
 
 
 class Follower:

@@ -12,7 +12,7 @@ from ..errors import HostError
 from ..files import read_text, remove, write_atomic
 from ..system import System
 from .grubenv import read_grubenv, set_grubenv
-from .menu import trial_tokens
+from .menu import MenuEntry, trial_name, trial_tokens
 
 #: Makes the entry that a trial falls back to. It comes after the entries of 10_linux, whose numbers stay as they are.
 SCRIPT = "etc/grub.d/11_tickwire-previous"
@@ -59,7 +59,7 @@ def arm(system: System, name: str, running: Sequence[Token]) -> None:
     write_atomic(system.path(TRIAL_DROP_IN), drop_in_text(added))
     grub.regenerate(system.root, system.run, added)
     after = read_text(system.path(grub.GRUB_CFG)) or ""
-    if not any(entry.script == SCRIPT.rsplit("/", 1)[-1] for entry in grub.parse_menu(after)):
+    if not any(_is_previous(entry) for entry in grub.parse_menu(after)):
         raise HostError("boot menu entry", PREVIOUS, "update-grub did not make it", f"look at /{SCRIPT}")
     if "${saved_entry}" not in _DEFAULT.findall(after):
         raise HostError("GRUB_DEFAULT", "saved", "the menu does not obey it", "look for GRUB_DEFAULT in /etc/default")
@@ -71,9 +71,14 @@ def disarm(system: System, saved_entry: str | None) -> None:
     there = [name for name in (SCRIPT, TRIAL_DROP_IN) if system.path(name).exists()]
     for name in there:
         remove(system.path(name))
-    if there:
+    # The menu is asked as well: an earlier run may have been cut off after it had removed the files.
+    if there or any(trial_name(entry.tokens) or _is_previous(entry) for entry in grub.read_menu(system.root)):
         grub.regenerate(system.root, system.run, [])
     set_grubenv(system, EDITENV, GRUBENV, {"saved_entry": saved_entry, "next_entry": None})
+
+
+def _is_previous(entry: MenuEntry) -> bool:
+    return entry.script == SCRIPT.rsplit("/", 1)[-1]
 
 
 def default_spec(text: str, environment: dict[str, str]) -> str:

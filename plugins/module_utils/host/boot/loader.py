@@ -80,14 +80,14 @@ def apply_cmdline(system: System, wanted: Sequence[Token], check: bool) -> Cmdli
         known = before or grub.parse_drop_in(read_text(system.path(grub.DROP_IN)))
         if wanted or known:
             check_supported(system.root, wanted)
-        with _recorded(system, known, wanted, check):
+        with _recorded(system, known, wanted, wanted, check):
             return grub.apply_cmdline(system.root, system.run, wanted, check, leftover=known)
     if not wanted and not before:
         entries = bls.read_entries(system.root)
         return CmdlineResult(entries=entries, reboot_required=needs_reboot(read_running(system.root), entries, []))
     check_supported(system.root, wanted)
     add = bls.to_set(bls.read_entries(system.root), wanted, before)
-    with _recorded(system, before, add, check):
+    with _recorded(system, before, add, wanted, check):
         return _apply_bls(system, wanted, before, add, check)
 
 
@@ -163,19 +163,22 @@ def kept(system: System, names: Sequence[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _recorded(system: System, before: Sequence[Token], wanted: Sequence[Token], check: bool) -> Iterator[None]:
-    """Keep what is ours while it is changed, and what the host ran with before.
+def _recorded(
+    system: System, before: Sequence[Token], add: Sequence[Token], wanted: Sequence[Token], check: bool
+) -> Iterator[None]:
+    """Keep what is ours (``add`` of what is wanted) while it is changed, and what the host ran with before.
 
     While the block runs the record has the old tokens and the new: whatever an interruption leaves of them is ours.
     """
     old = read_record(system)
-    if check or old.tokens == texts(wanted):
+    if check or (old.tokens, old.wanted) == (texts(add), texts(wanted)):
         yield
         return
     between = read_record(system)
     if not before or not differences(read_running(system.root), before):
         between.former = texts(before)
-    between.tokens = texts([*wanted, *bls.without(before, wanted)])
+    between.wanted = texts(wanted)
+    between.tokens = texts([*add, *bls.without(before, add)])
     write_record(system, between)
     try:
         yield
@@ -183,7 +186,7 @@ def _recorded(system: System, before: Sequence[Token], wanted: Sequence[Token], 
         write_record(system, old)
         raise
     done = read_record(system)
-    done.tokens = texts(wanted)
-    if not wanted:
+    done.tokens = texts(add)
+    if not add:
         done.created = []
     write_record(system, done)

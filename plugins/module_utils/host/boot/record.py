@@ -35,8 +35,12 @@ class Trial:
 
 @dataclass
 class Record:
-    """``tokens`` are ours at the next boot, ``former`` those with which the host was last seen running."""
+    """What is wanted at the next boot, and ``tokens``: those of it that are ours, since nobody else sets them.
 
+    ``former`` are those with which the host was last seen running, ``created`` the files that we made.
+    """
+
+    wanted: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     former: list[str] = field(default_factory=list)
     created: list[str] = field(default_factory=list)

@@ -49,10 +49,13 @@ def state_of(system: System) -> str:
     return ARMED if system.read(BOOT_ID) == trial.boot_id else FELL_BACK
 
 
-def arm(system: System, wanted: Sequence[Token], timeout_s: int, check: bool) -> bool:
-    """Make the next boot one on trial; whether something changed. HostError leaves the host as it was before."""
+def arm(system: System, timeout_s: int, check: bool) -> bool:
+    """Make the next boot, with what was set for it, one on trial; whether something changed.
+
+    HostError leaves the host as it was before.
+    """
     record = read_record(system)
-    if state_of(system) == ARMED and record.trial is not None and record.trial.tried == texts(wanted):
+    if state_of(system) == ARMED:
         return False
     if timeout_s < SHORTEST_TRIAL_S:
         raise HostError(
@@ -71,7 +74,7 @@ def arm(system: System, wanted: Sequence[Token], timeout_s: int, check: bool) ->
     record.trial = Trial(
         name=secrets.token_hex(4),
         boot_id=system.read(BOOT_ID) or "",
-        tried=texts(wanted),
+        tried=record.wanted,
         saved_entry=read_grubenv(system, block).get("saved_entry"),
         panic_s=system.read(PANIC) or "0",
     )
@@ -91,8 +94,9 @@ def disarm(system: System) -> None:
     if record.trial is None:
         return
     loader = fallback_bls if is_bls(system.root) else fallback_grub
-    loader.disarm(system, record.trial.saved_entry)
+    # The timer first: cut off after it, a boot still has the trial's name, and nothing may reboot it for that.
     remove_units(system)
+    loader.disarm(system, record.trial.saved_entry)
     if trial_name(read_running(system.root)) == record.trial.name and system.read(PANIC) == str(TRIAL_PANIC_S):
         write_text(system.path(PANIC), record.trial.panic_s + "\n")
     record.trial = None
@@ -149,8 +153,9 @@ def give_up(system: System, check: bool, reason: str = "") -> HostError:
     why = f"it came back with {reason}" if reason else "it did not come back healthy, or nobody confirmed it in time"
     if not check:
         write_failed(system, tried, why)
-        disarm(system)
+        # In this order: until the trial is taken away the default entry is the one that runs now.
         apply_cmdline(system, tokens_of(record.former), check=False)
+        disarm(system)
     return HostError(
         "kernel command line",
         " ".join(tried) or "without our tokens",
@@ -159,8 +164,8 @@ def give_up(system: System, check: bool, reason: str = "") -> HostError:
     )
 
 
-def apply(system: System, wanted: Sequence[Token], timeout_s: int | None, check: bool) -> CmdlineResult:
-    """Set the tokens of the next boot, on trial with a limit in seconds (None: without one) when a reboot is due.
+def apply(system: System, wanted: Sequence[Token], check: bool) -> CmdlineResult:
+    """Set the tokens of the next boot; a trial of other tokens is taken away first.
 
     HostError when these tokens failed on this host before; a failure of other tokens is forgotten.
     """
@@ -169,14 +174,22 @@ def apply(system: System, wanted: Sequence[Token], timeout_s: int | None, check:
     result = apply_cmdline(system, wanted, check)
     if not check:
         forget_failed(system)
-    if result.reboot_required and timeout_s is not None:
-        result.changed = arm(system, wanted, timeout_s, check) or result.changed
     return result
+
+
+def next_boot(system: System, timeout_s: int, check: bool) -> CmdlineResult:
+    """arm(), with the tokens that this collection has set."""
+    return _as_is(system, arm(system, timeout_s, check))
 
 
 def keep(system: System, check: bool) -> CmdlineResult:
     """confirm(), with the tokens that this collection has set."""
-    changed = confirm(system, check)
-    tokens = tokens_of(read_record(system).tokens)
+    return _as_is(system, confirm(system, check))
+
+
+def _as_is(system: System, changed: bool) -> CmdlineResult:
+    record = read_record(system)
+    tokens = tokens_of(record.tokens)
     entries = read_entries(system.root)
-    return CmdlineResult(changed, tokens, tokens, entries, needs_reboot(read_running(system.root), entries, tokens))
+    due = needs_reboot(read_running(system.root), entries, tokens_of(record.wanted))
+    return CmdlineResult(changed, tokens, tokens, entries, due)

@@ -181,6 +181,11 @@ def _apply_group(
             change for change in result.changes if change.interface != card.name or change.setting not in goals
         ]
         return
+    except HostError:
+        # A command that was refused whole leaves nothing to put back.
+        if {name: card.read(group).values.get(name) for name in goals} == former:
+            undo.pop()
+        raise
     after = card.read(group).values
     wrong = {name: after.get(name, "nothing") for name, value in goals.items() if after.get(name) != value}
     for name, value in wrong.items():

@@ -2,6 +2,7 @@
 """Reads ethtool: JSON where this version prints it for the option, text otherwise. All values become text by name.
 
 JSON came option by option, as ethtool's NEWS say: -a in 5.10, -k in 5.17, -g and -c in 6.2 (-c was mended in 6.14).
+The JSON of -a calls everything true before 6.2, as a card with negotiation off shows with 6.1.
 -l, -n, -i and --show-priv-flags have none in 6.14. Before 5.14 an option without JSON ignored --json silently, so the
 version decides and not a try.
 """
@@ -17,7 +18,7 @@ from ..errors import HostError
 from ..system import System
 
 #: First version whose JSON of the option is used.
-JSON_SINCE = {"-a": (5, 10), "-k": (5, 17), "-g": (6, 2), "-c": (6, 14)}
+JSON_SINCE = {"-a": (6, 2), "-k": (5, 17), "-g": (6, 2), "-c": (6, 14)}
 NOT_SUPPORTED = "Operation not supported"
 
 
@@ -44,12 +45,13 @@ class Ethtool:
         """(6, 14, 2); HostError when ethtool is not installed."""
         if self._version is None:
             try:
-                code, out, dummy = self.system.run(["ethtool", "--version"])
-            except OSError:
-                code, out = 127, ""
+                code, out, err = self.system.run(["ethtool", "--version"])
+            except OSError as error:
+                code, out, err = 127, "", str(error)
             match = re.match(r"ethtool version (\d+(?:\.\d+)*)", out)
             if code or match is None:
-                raise HostError("ethtool", out.strip(), "it does not run on this host", "install package ethtool")
+                said = f"status {code}: {(err or out).strip() or 'no output'}"
+                raise HostError("ethtool", said, "it does not run on this host", "install package ethtool")
             self._version = tuple(int(part) for part in match.group(1).split("."))
         return self._version
 
