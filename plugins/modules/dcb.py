@@ -40,6 +40,12 @@ options:
         warning.
     type: bool
     default: false
+  bounce_allowed:
+    description:
+      - Allow what takes a link that is up, or its queues, down for a moment, which pauses, scheduling and buffers do on
+        many NICs. Otherwise such a change is refused.
+    type: bool
+    default: false
   stop_firmware_agents:
     description:
       - Switch the LLDP agent in the NIC's firmware off by its private flag, which is C(fw-lldp-agent) of ice and
@@ -63,6 +69,7 @@ EXAMPLES = r"""
   tickwire.fabric.dcb:
     interfaces: "{{ fabric | tickwire.fabric.host_lanes(inventory_hostname, 'dcb') }}"
     required: true
+    bounce_allowed: true
 
 - name: Pause priority 3 only, and put DSCP 26 there
   tickwire.fabric.dcb:
@@ -115,6 +122,7 @@ def main() -> None:
         argument_spec={
             "interfaces": {"type": "dict", "default": {}},
             "required": {"type": "bool", "default": False},
+            "bounce_allowed": {"type": "bool", "default": False},
             "stop_firmware_agents": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
@@ -128,7 +136,9 @@ def main() -> None:
                 stopped += [f"{name} {flag}" for flag in firmware_agents(system, name)]
             else:
                 stopped += [f"{name} {flag}" for flag in stop_firmware_agents(system, name)]
-        result = apply_dcb(system, interfaces, module.params["required"], module.check_mode)
+        result = apply_dcb(
+            system, interfaces, module.params["required"], module.check_mode, module.params["bounce_allowed"]
+        )
     except (HostError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
     for name, reasons in result.unsupported.items():

@@ -202,6 +202,22 @@ def test_host_takes_dcbx_from_the_firmware(system: System, dcb: FakeDcb) -> None
     assert dcb.nics["e0"]["dcbx"] == {"host": True, "ieee": True}
 
 
+def test_link_that_is_up_is_not_disturbed_without_leave(system: System, dcb: FakeDcb, host: Host) -> None:
+    host.write("sys/class/net/e0/carrier", "1\n")
+    with pytest.raises(HostError, match="allow it by bounce_allowed"):
+        apply_dcb(system, {"e0": LANES}, False, False)
+    assert dcb.nics["e0"] == recorded("iproute2_6.15.0_fresh")
+    document = {"dcb": {"e0": LANES}}
+    assert [line.split(" of ")[0] for line in reapply(system, document, "e0")] == [
+        *("dcb app dscp 0", "dcb app dscp 26", "dcb app dscp 48", "dcb apptrust order"),
+    ]
+    assert part.drift(system, document, False), "what was left is told"
+    assert apply_dcb(system, {"e0": LANES}, False, False, bounce_allowed=True).changed
+    assert part.drift(system, document, False) == []
+    dcb.nics["e0"]["pfc"]["prio_pfc"][4] = True
+    assert reapply(system, {**document, "bounce_allowed": True}, "e0") == ["dcb pfc pfc of e0: [3, 4] -> [3]"]
+
+
 def test_small_buffer_is_a_finding(system: System, dcb: FakeDcb) -> None:
     wanted = {"e0": {**LANES, **EXTRA, "headroom_bytes": 65537}}
     apply_dcb(system, wanted, False, False)

@@ -67,11 +67,13 @@ def test_refusals_are_messages(call: Call) -> None:
     assert "Operation not supported" in call("dcb", {"interfaces": {"e1": LANES}, "required": True})["msg"]
 
 
-def test_missing_support_is_a_warning(call: Call) -> None:
+def test_missing_support_is_a_warning(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    warned: list[str] = []  # where the controller's code is loaded as well, warnings go there and not into the result
+    monkeypatch.setattr(AnsibleModule, "warn", lambda self, text: warned.append(text))
     result = call("dcb", {"interfaces": {"e1": LANES}})
     assert result["changed"] is False
     assert list(result["unsupported"]["e1"]) == ["dcbx", "ets", "pfc", "app"]
-    assert any("does not carry the lanes" in str(warning) for warning in result["warnings"])
+    assert "does not carry the lanes" in warned[0]
 
 
 def test_nothing_wanted_and_nothing_ours_runs_nothing(host: Host, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

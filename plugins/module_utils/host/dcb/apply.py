@@ -21,6 +21,9 @@ from .running import Running, Tool, different
 from .wanted import GROUPS, NEEDED, parse_interfaces
 
 OWNER = "dcb"
+#: What takes a link or its queues down for a moment: mlx5 toggles the link when pauses change, ice and bnxt make their
+#: queues anew for scheduling.
+DISTURBING = ("ets", "pfc", "buffer")
 
 
 @dataclass
@@ -61,6 +64,14 @@ def check_interfaces(system: System, interfaces: Mapping[str, Any]) -> None:
             )
 
 
+def link_is_up(system: System, interface: str) -> bool:
+    """Whether the interface has a carrier; the kernel answers EINVAL while it is down."""
+    try:
+        return system.read(f"sys/class/net/{interface}/carrier") == "1"
+    except OSError:
+        return False
+
+
 def read_kept(system: System) -> dict[str, Any]:
     """Former values of what is ours, by ``interface group field``."""
     return {name: json.loads(value) for name, value in read_before(system, OWNER).items()}
@@ -71,15 +82,18 @@ def read_wanted(tool: Tool, interface: str, wanted: Mapping[str, Mapping[str, An
     return tool.read(interface, [group for group in GROUPS if group in wanted])
 
 
-def apply_dcb(system: System, interfaces: Mapping[str, Any] | None, required: bool, check: bool) -> DcbResult:
+def apply_dcb(
+    system: System, interfaces: Mapping[str, Any] | None, required: bool, check: bool, bounce_allowed: bool = False
+) -> DcbResult:
     """Make every interface as wanted; HostError when one can not be, with everything as it was before.
 
-    ``required``: fails where an interface has no support for what the lanes need, else that is in the result.
+    ``required``: fails where an interface has no support for what the lanes need, else that is in the result. Without
+    ``bounce_allowed`` what disturbs a link that is up is refused.
     """
     wanted = parse_interfaces(interfaces)
     check_interfaces(system, wanted)
     kept = read_kept(system)
-    work = Work(system, check, kept)
+    work = Work(system, check, kept, bounce_allowed)
     targets = {name: _with_former(name, fields, kept) for name, fields in wanted.items()}
     for name in sorted({key.split()[0] for key in kept} - set(wanted)):
         if system.path(f"sys/class/net/{name}").exists():
@@ -107,12 +121,17 @@ def apply_dcb(system: System, interfaces: Mapping[str, Any] | None, required: bo
 
 
 def reapply(system: System, wanted: Mapping[str, Any], interface: str) -> list[str]:
-    """Set what a boot or a link event took away from one interface; what was changed, in words. HostError as apply."""
+    """Set what a boot or a link event took away from one interface; what was changed, in words. HostError as apply.
+
+    What would disturb a link that is up stays as it is, unless ``bounce_allowed`` says otherwise.
+    """
     given = (wanted.get("dcb") or {}).get(interface)
     if not given or not system.path(f"sys/class/net/{interface}").exists():
         return []
-    work = Work(system, False, read_kept(system))
+    work = Work(system, False, read_kept(system), bool(wanted.get("bounce_allowed")))
     fields = parse_interfaces({interface: given})[interface]
+    if not work.bounce_allowed and link_is_up(system, interface):
+        fields = {group: values for group, values in fields.items() if group not in DISTURBING}
     work.interface(interface, fields, False)
     work.prove(interface, fields)
     return [
@@ -136,8 +155,9 @@ def _with_former(
 class Work:
     """One run: what was done, for the result and for the way back."""
 
-    def __init__(self, system: System, check: bool, kept: dict[str, Any]) -> None:
+    def __init__(self, system: System, check: bool, kept: dict[str, Any], bounce_allowed: bool) -> None:
         self.system = system
+        self.bounce_allowed = bounce_allowed
         self.tool = Tool(system)
         self.check = check
         self.kept = kept
@@ -158,6 +178,13 @@ class Work:
             target = different(fields.get(group, {}), found) if found is not None else {}
             if found is None or not target:
                 continue
+            if group in DISTURBING and not self.bounce_allowed and link_is_up(self.system, name):
+                raise HostError(
+                    f"dcb {group} of {name}",
+                    json.dumps(target),
+                    "it may take the link down for a moment, and that is not allowed now",
+                    "do it when nobody trades on this host: allow it by bounce_allowed (roce_host_bounce_allowed)",
+                )
             old = {item: found.get(item, []) for item in target}
             if not self.check:
                 self._keep(name, group, old)
