@@ -80,7 +80,7 @@ def rig(hosts: int) -> Iterator[Rig]:
     finally:
         if process.stdin is not None:
             process.stdin.close()
-        process.wait(timeout=120)
+        process.wait(timeout=LIMIT_S)  # it removes every container
 
 
 def contest_of(found: Rig, hosts: int, listed: list[dict[str, Any]]) -> tuple[Section, list[Contender]]:
