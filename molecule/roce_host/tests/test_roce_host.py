@@ -37,7 +37,6 @@ def test_hugepages_are_there_and_stay_over_a_boot(host: Any) -> None:
     converged = state(host, "converged")
     assert (converged["pages_2m"], converged["pages_1g"]) == ("64", "0")
     assert "hugepages-2048kB/nr_hugepages - - - - 64" in converged["kept_pages"]
-    assert "/etc/tmpfiles.d/tickwire-hugepages.conf" in host.check_output("systemd-tmpfiles --cat-config")
 
 
 def test_interrupts_leave_the_isolated_cpu(host: Any) -> None:
