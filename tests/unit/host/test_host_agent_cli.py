@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift, hugepages
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.agent import cli, document, textfile
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.agent.programs import run
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
@@ -71,14 +71,17 @@ def test_drift_says_what_is_not_as_wanted_and_writes_the_metrics(
     system = wants(host, hugepages=[{"size": "2M", "count": 64, "node": 0}])
     path = host.root / "metrics.prom"
     assert cli.main(["drift", "--textfile", str(path)], system) == 1
-    assert capsys.readouterr().out == "hugepages 2M on node 0: wanted '64', found '0'\n"
+    assert capsys.readouterr().out.splitlines() == [
+        "hugepages 2M on node 0: wanted '64', found '0'",
+        "/etc/tmpfiles.d/tickwire-hugepages.conf: wanted 'hugepages 2M on node 0: 64', found 'nothing'",
+    ]
     labels = (("item", "hugepages 2M on node 0"), ("pending_reboot", "false"))
     found = parsed(path.read_text())
-    assert found[("roce_host_drift", labels)] == 1 and found[("roce_host_drift_total", ())] == 1
+    assert found[("roce_host_drift", labels)] == 1 and found[("roce_host_drift_total", ())] == 2
     assert oct(path.stat().st_mode & 0o777) == "0o644", "node_exporter is not root"
     assert cli.main(["drift", "--json"], system) == 1
     assert json.loads(capsys.readouterr().out) == drift.report(system, document.read_document(system) or {})
-    host.pool(0, "2M", 64)
+    hugepages.apply_hugepages(host.root, {(0, "2M"): 64}, False, 0, lambda dummy: None)
     before = host.tree()
     assert cli.main(["drift"], system) == 0
     assert capsys.readouterr().out == "the host is as wanted\n" and host.tree() == before
