@@ -105,8 +105,7 @@ def _steering(system: System, plan: Plan, name: str, base: Base) -> list[CpuFile
         direction = "rx" if kind == "rps" else "tx"
         for place in sorted(system.path(f"{INTERFACES}/{name}/queues").glob(f"{direction}-*")):
             path = f"{INTERFACES}/{name}/queues/{place.name}/{kind}_cpus"
-            # With one queue there is no XPS: the file is there and reading it says ENOENT.
-            text = system.read(path)
+            text = _read_steering(system, path)
             if not text:
                 continue
             cpus = parse_cpu_mask(text)
@@ -116,6 +115,20 @@ def _steering(system: System, plan: Plan, name: str, base: Base) -> list[CpuFile
             wanted = (kept & steered) | plan.keep_off(kept - steered, empty=True)
             files.append(CpuFile(f"{kind.upper()} of {name} {place.name}", path, cpus, wanted, nic=name))
     return files
+
+
+def _read_steering(system: System, path: str) -> str | None:
+    """Text of the file, None where the kernel has no steering for that queue.
+
+    With one queue there is no XPS: the file is there and reading it says ENOENT. It says EINVAL for a queue of no
+    traffic class, of which mlx5 has many with several classes (netdev_txq_to_tc() in net-sysfs.c of the kernel).
+    """
+    try:
+        return system.read(path)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return None
 
 
 def apply_irq_affinity(system: System, wanted: Wanted, check: bool, interface: str = "") -> IrqResult:

@@ -332,6 +332,20 @@ def test_rps_and_xps_keep_housekeeping_cpus_only(nic: Host) -> None:
     assert strayed(nic, wanted) == []
 
 
+def test_a_queue_of_no_traffic_class_has_no_xps(nic: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    nic.write("sys/class/net/fab0/queues/tx-1/xps_cpus", "2\n")
+    read = System.read
+
+    def kernel(self: System, name: str) -> str | None:
+        if name.endswith("tx-1/xps_cpus"):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return read(self, name)
+
+    monkeypatch.setattr(System, "read", kernel)
+    assert "XPS of fab0 tx-1" not in labels(apply(nic))
+    assert strayed(nic) == []
+
+
 def test_xps_of_a_steered_queue_may_have_its_isolated_cpu(nic: Host) -> None:
     nic.write("sys/class/net/fab0/queues/tx-0/xps_cpus", "2\n")
     assert "XPS of fab0 tx-0" not in labels(apply(nic, wanted=STEERED))
