@@ -125,7 +125,7 @@ def apply_irqbalance(
     """
     check(system, wanted)
     isolated = isolated_cpus(system, wanted)
-    mode = mode_of(wanted) if isolated and installed(system) else "leave"
+    mode = mode_of(wanted) if make_plan(system, wanted) and installed(system) else "leave"
     result = IrqbalanceResult()
     was = read_before(system, _OWNER)
     if mode == "stopped":
@@ -251,12 +251,14 @@ def drift(system: System, wanted: Wanted) -> list[Drift]:
     """irqbalance that runs without being told, or runs though it is to be stopped."""
     isolated = isolated_cpus(system, wanted)
     mode = mode_of(wanted)
-    if not isolated or mode == "leave" or not installed(system):
+    if mode == "leave" or not make_plan(system, wanted) or not installed(system):
         return []
     if mode == "stopped":
         states = (("running", running_pid(system) is not None), ("enabled", enabled(system)))
         state = " and ".join(word for word, is_so in states if is_so)
         return [Drift(UNIT, "stopped", state)] if state else []
+    if not isolated:
+        return []
     if running_pid(system) is not None and banned_now(system) != isolated:
         return [Drift(UNIT, f"keeps off CPUs {format_cpu_list(isolated)}", _found(system))]
     if read_text(system.path(ENVIRONMENT)) != wanted_environment(system, isolated):

@@ -181,6 +181,15 @@ def test_pinned_nics_and_a_running_irqbalance_do_not_go_together(daemon: Daemon)
     assert apply(daemon, {**STOPPED, "nics": nics}).changed
 
 
+def test_it_is_stopped_for_pinned_nics_without_isolated_cpus_too(daemon: Daemon) -> None:
+    daemon.host.write("sys/class/net/fab0/queues/rx-0/rps_cpus", "0\n")
+    pinned = {"irqbalance": "stopped", "nics": [{"name": "fab0", "irq_cpus": "0"}]}
+    assert drift(daemon, pinned) == ["irqbalance.service: wanted 'stopped', found 'running and enabled'"]
+    assert apply(daemon, pinned).changed and drift(daemon, pinned) == [] and not apply(daemon, pinned).changed
+    apply(daemon, {"irqbalance": "stopped", "nics": []})
+    assert irqbalance.running_pid(System(daemon.host.root, daemon.run)) is not None, "nothing is pinned any more"
+
+
 @pytest.mark.parametrize(
     ("environment", "banned"),
     [
