@@ -21,9 +21,23 @@ description:
     runtime trades.
 options:
   isolated_cpus:
-    description: CPUs to measure on, as a kernel CPU list. Nothing is measured when it is empty.
+    description:
+      - CPUs to measure on, as a kernel CPU list. Nothing is measured when no CPU is isolated. Those that are offline are
+        left out.
     type: str
-    required: true
+    default: ""
+  housekeeping_per_node:
+    description:
+      - Isolate all online CPUs but this many cores of each NUMA node, the first ones, with all their SMT siblings. The
+        core of CPU 0 stays a housekeeping core in any case.
+      - An alternative to O(isolated_cpus). V(0) leaves it out.
+    type: int
+    default: 0
+  split_siblings:
+    description:
+      - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
+    type: bool
+    default: false
   tool:
     description: What measures. V(auto) takes timerlat where this host has it, and cyclictest otherwise.
     type: str
@@ -162,6 +176,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import jitter
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpulist import format_cpu_list
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpus import online_cpus
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import isolated_cpus
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
@@ -171,7 +186,9 @@ def main() -> None:
     """Arguments, one measurement, result."""
     module = AnsibleModule(
         argument_spec={
-            "isolated_cpus": {"type": "str", "required": True},
+            "isolated_cpus": {"type": "str", "default": ""},
+            "housekeeping_per_node": {"type": "int", "default": 0},
+            "split_siblings": {"type": "bool", "default": False},
             "tool": {"type": "str", "choices": ["auto", "timerlat", "osnoise", "cyclictest"], "default": "auto"},
             "duration_s": {"type": "int", "default": 10},
             "interval_us": {"type": "int", "default": 1000},
@@ -184,7 +201,7 @@ def main() -> None:
     settings = jitter.Settings(wanted["tool"], wanted["duration_s"], wanted["interval_us"])
     try:
         settings.check()
-        cpus = isolated_cpus(system, wanted)
+        cpus = isolated_cpus(system, wanted) & online_cpus(system)
         before = jitter.read_before(system) or {}
         due = bool(cpus) and not (wanted["keep"] and before.get("cpus") == format_cpu_list(cpus))
         result = jitter.measure(system, cpus, settings) if due and not module.check_mode else {}

@@ -1,4 +1,5 @@
-"""Options of a role may come from the command line (``-e name=true``), where they are words and not truth values."""
+"""Options of a role may come from the command line (``-e name=true``), where they are words and not truth values; those
+that say together which CPUs are isolated go together to every module."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ import pytest
 import yaml
 
 ROLES = Path(__file__).parents[3] / "roles"
+PLAYBOOKS = ROLES.parent / "playbooks"
+WHICH_CPUS = {"isolated_cpus", "housekeeping_per_node", "split_siblings"}
 CONDITIONS = ("when", "that", "failed_when", "changed_when", "until")
 
 
@@ -39,3 +42,22 @@ def test_a_truth_value_in_a_condition_may_be_a_word(role: str) -> None:
         if re.search(rf"\b{name}\b(?!\s*\|\s*bool\b)", condition)
     ]
     assert bare == []
+
+
+def dictionaries(node: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping of a task file, however deep."""
+    if isinstance(node, dict):
+        yield node
+    for one in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from dictionaries(one)
+
+
+def test_no_module_is_told_a_part_of_which_cpus_are_isolated() -> None:
+    paths = [*sorted(ROLES.glob("*/tasks/*.yml")), *sorted(PLAYBOOKS.rglob("*.yml"))]
+    told = [
+        (path.name, WHICH_CPUS - set(one))
+        for path in paths
+        for one in dictionaries(yaml.safe_load(path.read_text(encoding="utf-8")))
+        if WHICH_CPUS & set(one)
+    ]
+    assert len(told) >= 5 and [one for one in told if one[1]] == []

@@ -153,3 +153,13 @@ def test_a_jitter_of_before_is_kept_once_and_never_measured_in_check_mode(host: 
     assert not again["changed"] and again["result"] != {} and again["before"] == first["before"]
     other = call("host_jitter", {"isolated_cpus": "", "keep": True})
     assert not other["changed"] and other["result"] == {}
+
+
+def test_jitter_of_all_but_the_housekeeping_cpus_that_are_on(host: Host, call: Call) -> None:
+    text = (COLLECTION / "tests/fixtures/host/cyclictest/rt-tests-2.4.txt").read_text()
+    host.cpus(4)
+    host.write("sys/devices/system/cpu/online", "0-2\n")
+    host.write("usr/bin/cyclictest", "")
+    host.answer = (0, text, "")
+    assert call("host_jitter", {"housekeeping_per_node": 1})["result"]["cpus"] == "1-2"
+    assert call("host_jitter", {"isolated_cpus": "1-3"})["result"]["cpus"] == "1-2"
