@@ -61,3 +61,8 @@ def test_no_module_is_told_a_part_of_which_cpus_are_isolated() -> None:
         if WHICH_CPUS & set(one)
     ]
     assert len(told) >= 5 and [one for one in told if one[1]] == []
+
+
+def test_the_role_does_not_measure_on_the_cpus_of_a_runtime_that_trades() -> None:
+    [task] = yaml.safe_load((ROLES / "roce_host/tasks/jitter.yml").read_text(encoding="utf-8"))
+    assert "__roce_host_may_disturb" in task["when"]
