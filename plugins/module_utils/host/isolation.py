@@ -25,8 +25,8 @@ def isolated_cpus(system: System, wanted: Wanted) -> frozenset[int]:
     """The CPUs that are wanted isolated, none where neither of the two keys asks for any; HostError as _check().
 
     ``isolated_cpus``: a kernel CPU list. ``housekeeping_per_node``: n, all online CPUs but the first n cores of each
-    NUMA node, each with all its siblings, and the core of CPU 0. ``split_siblings``: allow one CPU of a core to be
-    isolated and another not.
+    NUMA node, each with all its siblings, and the core of CPU 0; and those that went off since they are isolated.
+    ``split_siblings``: allow one CPU of a core to be isolated and another not.
     """
     text = str(wanted.get("isolated_cpus") or "").strip()
     count = int(wanted.get("housekeeping_per_node") or 0)
@@ -56,7 +56,9 @@ def _all_but(system: System, count: int) -> frozenset[int]:
             f"no CPU is left to isolate, this host has {format_cpu_list(online)} online",
             "ask for fewer housekeeping cores, or leave it out on this host",
         )
-    return online - housekeeping
+    # One that is off stays what the running kernel made of it: a CPU that fails is no reason for another command line.
+    off = present_cpus(system) - online
+    return (online | (off & read_cpu_set(system.root, "nohz_full"))) - housekeeping
 
 
 def _check(system: System, text: str, split_siblings: bool) -> frozenset[int]:

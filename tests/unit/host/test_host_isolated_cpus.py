@@ -46,6 +46,14 @@ def test_all_but_some_cores_of_each_node(host: Host, nodes: list, offline: list[
     assert isolated(host, housekeeping_per_node=count) == cpus
 
 
+def test_an_isolated_cpu_that_goes_off_stays_isolated(host: Host) -> None:
+    topology(host, PLAIN)
+    host.boots(isolated="2-3,6-7", nohz_full="2-3,6-7")
+    assert isolated(host, housekeeping_per_node=2) == "2-3,6-7"
+    topology(host, PLAIN, [4, 7])
+    assert isolated(host, housekeeping_per_node=1) == "1-3,6-7", "4 never was"
+
+
 def test_a_kernel_without_numa_or_topology_is_one_node_of_single_cores(host: Host) -> None:
     host.cpus(4)
     assert isolated(host, housekeeping_per_node=1) == "1-3"
