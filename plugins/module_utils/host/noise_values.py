@@ -90,17 +90,19 @@ def values(system: System, noise: Mapping[str, Any], isolated: frozenset[int]) -
         if noise.get(key) not in (None, ""):
             given = noise[key] if key in NUMBERS else flag(key, noise[key])
             found.append(Value(key, path, str(int(given or 0))))
+    cpus = online(system) - (second_threads(system) if _is_off(noise, "smt") else frozenset())
     if flag("watchdog_housekeeping", noise.get("watchdog_housekeeping")) and isolated:
-        rest = format_cpu_list(
-            parse_cpu_list(system.read(f"{CPUS}/possible") or system.read(f"{CPUS}/present") or "") - isolated
-        )
-        found.append(Value("watchdog_housekeeping", "proc/sys/kernel/watchdog_cpumask", rest, cpus=True))
+        rest = parse_cpu_list(system.read(f"{CPUS}/possible") or system.read(f"{CPUS}/present") or "") - isolated
+        if _is_off(noise, "smt"):
+            # Whether those that are off are isolated is not known any more where housekeeping cores are counted.
+            rest &= cpus
+        text = format_cpu_list(rest)
+        found.append(Value("watchdog_housekeeping", "proc/sys/kernel/watchdog_cpumask", text, cpus=True))
     if _is_off(noise, "rt_throttling"):
         found.append(Value("rt_throttling", "proc/sys/kernel/sched_rt_runtime_us", "-1"))
     if _is_off(noise, "ksm"):
         # 0 only stops; 2 also gives pages that are shared already back to their owners.
         found.append(Value("ksm", KSM_RUN, "2"))
-    cpus = online(system) - (second_threads(system) if _is_off(noise, "smt") else frozenset())
     latency = parse_latency(noise)
     if latency is not None:
         for cpu in sorted(isolated & cpus):

@@ -200,6 +200,14 @@ def test_smt_goes_off_with_what_the_other_threads_had(machine: Machine) -> None:
     assert after == before
 
 
+def test_threads_that_are_off_change_nothing_where_housekeeping_cores_are_counted(machine: Machine) -> None:
+    wanted = {"smt": False, "watchdog_housekeeping": True}
+    noise.apply_noise(system(machine), wanted, ISOLATED, False)
+    # The second threads are off now, and are not counted any more.
+    assert noise.find_drift(system(machine), wanted, frozenset({1})) == []
+    assert not noise.apply_noise(untouched(machine), wanted, frozenset({1}), False).changed
+
+
 def test_smt_does_not_take_an_isolated_cpu_away(machine: Machine) -> None:
     with pytest.raises(HostError, match="smt 'off': isolated CPU 3 is the second thread of its core"):
         noise.check_noise(untouched(machine), {"smt": False}, frozenset({3}))
