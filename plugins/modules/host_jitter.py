@@ -22,8 +22,8 @@ description:
 options:
   isolated_cpus:
     description:
-      - CPUs to measure on, as a kernel CPU list. Nothing is measured when no CPU is isolated. Those that are offline are
-        left out.
+      - CPUs to measure on, as a kernel CPU list. Nothing is measured when no CPU is isolated. Those that are offline
+        are left out.
     type: str
     default: ""
   housekeeping_per_node:

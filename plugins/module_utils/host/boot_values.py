@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
 from .files import read_text
@@ -51,15 +51,29 @@ def _is_null(path: Path) -> bool:
     return path.readlink() == Path("/dev/null")
 
 
-def at_boot(system: System, path: str, ours: Mapping[str, str]) -> tuple[str, str] | None:
-    """Value and file that a boot gives ``path``, None for no file; ``ours`` are the texts of our files by path."""
-    directory = "sysctl.d" if path.startswith("proc/sys/") else "tmpfiles.d"
+def at_boot(system: System, paths: Iterable[str], ours: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Value and file that a boot gives each of ``paths``, if any; ``ours`` are the texts of our files by path.
+
+    All at once, since a host with hundreds of CPUs has thousands of them.
+    """
+    wanted = set(paths)
+    sysctls = {path for path in wanted if path.startswith("proc/sys/")}
+    found = _tmpfiles(wanted - sysctls, _in_force(system, "tmpfiles.d", ours)) if wanted - sysctls else {}
+    files = _in_force(system, "sysctl.d", ours) if sysctls else {}
+    for path in sysctls:
+        one = _sysctl(path, files)
+        if one is not None:
+            found[path] = one
+    return found
+
+
+def _in_force(system: System, directory: str, ours: Mapping[str, str]) -> dict[str, str]:
+    """Files in force with ours as they would be, in the order of reading."""
     files = read_files(system, directory)
     for name, text in ours.items():
         if Path(name).parent.name == directory:
             files[name] = text
-    ordered = {name: files[name] for name in sorted(files, key=lambda name: Path(name).name)}
-    return _sysctl(path, ordered) if directory == "sysctl.d" else _tmpfiles(path, ordered)
+    return {name: files[name] for name in sorted(files, key=lambda name: Path(name).name)}
 
 
 def _sysctl(path: str, files: Mapping[str, str]) -> tuple[str, str] | None:
@@ -93,8 +107,8 @@ def _sysctl_path(key: str) -> str:
     return key.translate(str.maketrans("./", "/."))
 
 
-def _tmpfiles(path: str, files: Mapping[str, str]) -> tuple[str, str] | None:
-    found: tuple[str, str] | None = None
+def _tmpfiles(paths: Set[str], files: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
     seen: set[str] = set()
     for name, text in files.items():
         for line in text.splitlines():
@@ -105,8 +119,10 @@ def _tmpfiles(path: str, files: Mapping[str, str]) -> tuple[str, str] | None:
             if target in seen and "+" not in fields[0]:
                 continue
             seen.add(target)
-            if target == path or fnmatch.fnmatchcase(path, target):
-                found = (fields[6], name)
+            if target in paths:
+                found[target] = (fields[6], name)
+            elif _PATTERN.search(target):
+                found.update((path, (fields[6], name)) for path in fnmatch.filter(paths, target))
     return found
 
 

@@ -173,10 +173,10 @@ def _writable(system: System, path: str) -> bool:
 
 def check_boot(system: System, values: Sequence[Value], files: Mapping[str, str]) -> None:
     """HostError when a file of somebody else would give one of these values another one at boot."""
-    for value in values:
-        if why_not(system, value) or not _writable(system, value.path):
-            continue
-        found = at_boot(system, value.path, files)
+    able = [value for value in values if not why_not(system, value) and _writable(system, value.path)]
+    at_next_boot = at_boot(system, [value.path for value in able], files)
+    for value in able:
+        found = at_next_boot.get(value.path)
         if found is not None and not same(value, parse_value(found[0])):
             raise HostError(
                 value.item,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import boot_values
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot_values import (
     at_boot,
     read_files,
@@ -25,6 +26,10 @@ OURS = {"etc/sysctl.d/99-tickwire-noise.conf": "vm/stat_interval = 10\n"}
 
 def system(host: Host) -> System:
     return System(host.root, host.run_nothing)
+
+
+def boot_gives(system: System, path: str, ours: dict[str, str]) -> tuple[str, str] | None:
+    return at_boot(system, [path], ours).get(path)
 
 
 @pytest.mark.parametrize(
@@ -48,19 +53,19 @@ def system(host: Host) -> System:
 def test_the_last_sysctl_wins(host: Host, files: dict[str, str], expected: tuple[str, str]) -> None:
     for name, text in files.items():
         host.write(name, text)
-    assert at_boot(system(host), INTERVAL, OURS) == expected
+    assert boot_gives(system(host), INTERVAL, OURS) == expected
 
 
 def test_a_link_to_dev_null_masks_a_file(host: Host) -> None:
     host.write("usr/lib/sysctl.d/zz-x.conf", "vm.stat_interval=1\n")
-    assert at_boot(system(host), INTERVAL, OURS) == ("1", "usr/lib/sysctl.d/zz-x.conf")
+    assert boot_gives(system(host), INTERVAL, OURS) == ("1", "usr/lib/sysctl.d/zz-x.conf")
     (host.root / "etc/sysctl.d").mkdir(parents=True)
     (host.root / "etc/sysctl.d/zz-x.conf").symlink_to("/dev/null")
-    assert at_boot(system(host), INTERVAL, OURS) == ("10", next(iter(OURS)))
+    assert boot_gives(system(host), INTERVAL, OURS) == ("10", next(iter(OURS)))
 
 
 def test_our_text_that_is_empty_stands_for_no_file(host: Host) -> None:
-    assert at_boot(system(host), INTERVAL, {next(iter(OURS)): ""}) is None
+    assert boot_gives(system(host), INTERVAL, {next(iter(OURS)): ""}) is None
 
 
 @pytest.mark.parametrize(
@@ -75,7 +80,7 @@ def test_our_text_that_is_empty_stands_for_no_file(host: Host) -> None:
 )
 def test_the_first_line_of_tmpfiles_for_a_path_counts(host: Host, name: str, line: str, expected: str) -> None:
     host.write(name, line)
-    found = at_boot(system(host), THP, {"etc/tmpfiles.d/00-tickwire-memory.conf": f"w! /{THP} - - - - never\n"})
+    found = boot_gives(system(host), THP, {"etc/tmpfiles.d/00-tickwire-memory.conf": f"w! /{THP} - - - - never\n"})
     assert found is not None and found[0] == expected
 
 
@@ -109,14 +114,28 @@ def test_what_is_rendered_is_what_a_boot_writes(
     sysctls = {f"proc/sys/{name}": value for name, value in values.items()}
     text = render_sysctl(sysctls)
     for path, value in sysctls.items():
-        assert at_boot(host, path, {"etc/sysctl.d/99-tickwire-x.conf": text}) == (
+        assert boot_gives(host, path, {"etc/sysctl.d/99-tickwire-x.conf": text}) == (
             value,
             "etc/sysctl.d/99-tickwire-x.conf",
         )
     files = {f"sys/{name}": value for name, value in values.items()}
     text = render_tmpfiles(files)
     for path, value in files.items():
-        assert at_boot(host, path, {"etc/tmpfiles.d/00-tickwire-x.conf": text}) == (
+        assert boot_gives(host, path, {"etc/tmpfiles.d/00-tickwire-x.conf": text}) == (
             value,
             "etc/tmpfiles.d/00-tickwire-x.conf",
         )
+
+
+def test_the_files_are_read_once_for_any_number_of_cpus(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor" for cpu in range(300)]
+    host.write(
+        "etc/tmpfiles.d/50-x.conf", "w /sys/devices/system/cpu/cpu29*/cpufreq/scaling_governor - - - - powersave\n"
+    )
+    read: list[str] = []
+    monkeypatch.setattr(boot_values, "read_files", lambda *one: read.append(one[1]) or read_files(*one))
+    mine = "etc/tmpfiles.d/00-tickwire-noise.conf"
+    found = at_boot(system(host), paths, {mine: render_tmpfiles(dict.fromkeys(paths, "performance"))})
+    assert read == ["tmpfiles.d"]
+    strangers = [path for path in paths if found[path] != ("performance", mine)]
+    assert strangers == [paths[29], *paths[290:300]]
