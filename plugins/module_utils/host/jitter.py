@@ -140,7 +140,8 @@ def _rtla(
         system.path(path).unlink(missing_ok=True)
     directory = str(system.path(SCRATCH))
     argv = jitter_rtla.command(tool, cpus, settings.duration_s, settings.interval_us, directory)
-    text = _run(system, argv, settings)
+    # Newer versions measure with threads of their own, which may run where the session may.
+    text = _run(system, [*_scope(system, cpus), *argv], settings)
     try:
         histograms = jitter_rtla.parse_hist(text)
     except ValueError as error:

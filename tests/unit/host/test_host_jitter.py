@@ -261,14 +261,18 @@ def test_refusals_of_the_host(tools: Tools) -> None:
         tools.measure(how=jitter.Settings("osnoise"))
 
 
-def test_it_runs_in_the_slice_of_the_partition_where_the_session_may_not(tools: Tools) -> None:
+@pytest.mark.parametrize("tool", ["cyclictest", "timerlat"])
+def test_it_runs_in_the_slice_of_the_partition_where_the_session_may_not(tools: Tools, tool: str) -> None:
+    if tool == "timerlat":
+        tools.host.write("sys/kernel/tracing/available_tracers", "timerlat nop")
+        tools.host.write("usr/bin/rtla", "")
     tools.host.write("proc/self/cgroup", "0::/user.slice/user-0.slice/session-3.scope\n")
     tools.host.write("sys/fs/cgroup/cpuset.cpus.effective", "0\n")
     tools.host.write("sys/fs/cgroup/user.slice/cpuset.cpus.effective", "0\n")
     with pytest.raises(HostError, match="this session may use only 0, and tickwire.slice has not"):
         tools.measure()
     tools.host.write("sys/fs/cgroup/tickwire.slice/cpuset.cpus.effective", "1\n")
-    tools.measure()
+    assert tools.measure()["tool"] == tool
     assert tools.ran[-1][2:6] == ["systemd-run", "--quiet", "--scope", "--slice=tickwire.slice"]
     tools.host.write("sys/fs/cgroup/user.slice/cpuset.cpus.effective", "0-1\n")
     tools.measure()
