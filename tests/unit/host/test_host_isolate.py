@@ -278,6 +278,11 @@ def test_a_backport_is_known_by_its_file(machine: Machine) -> None:
             "CPUs of tickwire.slice: wanted '2-3', found '0-3'",
         ),
         (f"{CGROUP}/cpuset.cpus.isolated", "2\n", "cpuset.cpus.isolated: wanted '2-3', found '2'"),
+        (
+            "etc/systemd/system/system.slice.d/50-tickwire-isolation.conf",
+            "[Slice]\nAllowedCPUs=0-3\n",
+            "/etc/systemd/system/system.slice.d/50-tickwire-isolation.conf: wanted 'as written by cpu_isolation', found",
+        ),
     ],
 )
 def test_each_thing_that_drifts_is_named(machine: Machine, path: str, text: str, message: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from .. import kthreads, slices
 from ..cpulist import format_cpu_list
 from ..cpus import online_cpus, present_cpus, read_cpu_set
+from ..files import read_text
 from ..isolation import isolated_cpus
 from ..isolation_way import PARTITION, cannot_restrict, choose
 from ..part import Drift, Part, Wanted
@@ -33,8 +34,12 @@ def drift(system: System, wanted: Wanted, rebooting: bool) -> list[Drift]:
             found.append(Drift(item, format_cpu_list(isolated), format_cpu_list(cpus), rebooting))
     if partition:
         found += _partition_drift(system, isolated & online_cpus(system))
-    within = f"within {format_cpu_list(present_cpus(system) - isolated)}"
+    housekeeping = present_cpus(system) - isolated
+    within = f"within {format_cpu_list(housekeeping)}"
     if not cannot_restrict(system):
+        for name, text in slices.wanted_units(isolated, housekeeping, partition).items():
+            if read_text(system.path(name)) != text:
+                found.append(Drift(f"/{name}", "as written by cpu_isolation", "changed or not there"))
         for unit in slices.live_units(system):
             effective = slices.effective_cpus(system, unit)
             if effective is None or effective & isolated:
