@@ -105,7 +105,7 @@ def check(system: System, wanted: Wanted) -> None:
     """HostError where irqbalance would move what is wanted to stay."""
     mode = mode_of(wanted)
     pinned = sorted(make_plan(system, wanted).nics)
-    if pinned and mode == "banned" and installed(system):
+    if pinned and mode == "banned" and _moves(system):
         raise HostError(
             "irqbalance",
             "banned",
@@ -113,6 +113,12 @@ def check(system: System, wanted: Wanted) -> None:
             "which have CPUs of their own",
             "stop it (stopped), or take irq_cpus and queue_cpus away",
         )
+
+
+def _moves(system: System) -> bool:
+    """Whether it runs, or will when it is not to be stopped: one that the host keeps off moves nothing."""
+    was_on = bool(read_before(system, _OWNER))
+    return installed(system) and (was_on or running_pid(system) is not None or enabled(system))
 
 
 def apply_irqbalance(

@@ -179,6 +179,18 @@ def test_pinned_nics_and_a_running_irqbalance_do_not_go_together(daemon: Daemon)
     with pytest.raises(HostError, match="irqbalance 'banned': it moves every interrupt.*those of fab0 too"):
         apply(daemon, {**BANNED, "nics": nics})
     assert apply(daemon, {**STOPPED, "nics": nics}).changed
+    with pytest.raises(HostError, match="it moves every interrupt"):
+        apply(daemon, {**BANNED, "nics": nics})  # it would run again
+
+
+def test_pinned_nics_and_an_irqbalance_that_is_off_go_together(daemon: Daemon) -> None:
+    daemon.host.write("sys/class/net/fab0/queues/rx-0/rps_cpus", "0\n")
+    daemon.run(["systemctl", "disable", "--now", "irqbalance.service"])
+    pinned = {**BANNED, "nics": [{"name": "fab0", "irq_cpus": "0"}]}
+    assert apply(daemon, pinned).banned is None and not apply(daemon, pinned).changed
+    daemon.start()
+    with pytest.raises(HostError, match="it moves every interrupt"):
+        apply(daemon, pinned)
 
 
 def test_it_is_stopped_for_pinned_nics_without_isolated_cpus_too(daemon: Daemon) -> None:

@@ -281,7 +281,7 @@ def test_a_backport_is_known_by_its_file(machine: Machine) -> None:
         (
             "etc/systemd/system/system.slice.d/50-tickwire-isolation.conf",
             "[Slice]\nAllowedCPUs=0-3\n",
-            "/etc/systemd/system/system.slice.d/50-tickwire-isolation.conf: wanted 'as written by cpu_isolation', found",
+            "/etc/systemd/system/system.slice.d/50-tickwire-isolation.conf: wanted 'as written by cpu_isolation'",
         ),
     ],
 )
