@@ -21,6 +21,8 @@ INTERFACES = "sys/class/net"
 #: A queue's number in the name that the driver gave the interrupt: ``eth0-TxRx-3``, ``virtio2-input.0``,
 #: ``mlx5_comp7@pci:0000:3b:00.0``.
 _QUEUE = re.compile(r"(?:rx|tx|input|output|comp|fp|queue|q)[-._]?(\d+)(?![0-9:])", re.IGNORECASE)
+#: The driver sfc names a channel for both directions by the interface and the number alone: ``enp1s0f0np0-3``.
+_PLAIN_QUEUE = re.compile(r"\A[\w.]+-(\d+)\Z")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Irq:
     @property
     def queue(self) -> int | None:
         """The queue of a NIC that it serves, where its name tells."""
-        found = _QUEUE.findall(self.actions)
+        found = _QUEUE.findall(self.actions) or _PLAIN_QUEUE.findall(self.actions)
         return int(found[-1]) if found else None
 
 

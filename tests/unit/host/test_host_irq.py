@@ -263,6 +263,9 @@ def test_the_interrupts_of_a_nic_are_those_of_its_device_or_of_the_one_above(nic
         ("eth0-rx-5", 5),
         ("eth0", None),
         ("ens5-Tx-Rx-1", 1),
+        ("enp1s0f0np0-3", 3),
+        ("enp1s0f0np0-xdp-3", None),
+        ("enp1s0f0np0-ptp", None),
     ],
 )
 def test_the_queue_of_an_interrupt_by_the_names_that_drivers_give(actions: str, queue: int | None) -> None:
