@@ -18,7 +18,7 @@ from .cpulist import format_cpu_list, format_cpu_mask, parse_cpu_list
 from .cpus import online_cpus, present_cpus, read_cpu_set
 from .files import read_text
 from .isolation import isolated_cpus
-from .isolation_way import PARTITION, Way, cannot_restrict, choose
+from .isolation_way import BOOT, PARTITION, Way, cannot_restrict, choose
 from .kthreads import Kthread, SetAffinity
 from .part import Wanted
 from .restrict import Sleep, restrict, write_file
@@ -69,7 +69,7 @@ def apply(
     HostError when the CPUs cannot be isolated, the kernel refuses the partition or a slice keeps an isolated CPU.
     """
     isolated = isolated_cpus(system, wanted)
-    way = choose(system, wanted)
+    way = choose(system, wanted) if isolated else Way(BOOT, "no CPU is isolated")
     result = IsolationResult(isolated, present_cpus(system) - isolated, way)
     plan = _plan(system, isolated, result)
     result.before, result.after = _state(system, plan, result)

@@ -115,6 +115,11 @@ def test_a_host_that_never_was_ours_is_left_alone(machine: Machine) -> None:
     assert machine.host.tree() == before and machine.ran == []
 
 
+def test_a_way_that_cannot_be_is_no_matter_without_isolated_cpus(host: Host) -> None:
+    bare = System(host.root, host.run_nothing)
+    assert not isolate.apply(bare, {"isolation": "partition"}, False).changed
+
+
 @pytest.mark.parametrize(("first", "then"), [("2-3", "3"), ("3", "2-3"), ("2", "3")])
 @pytest.mark.parametrize("whole", [False, True])
 def test_other_cpus(machine: Machine, first: str, then: str, whole: bool) -> None:
