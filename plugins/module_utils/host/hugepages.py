@@ -240,9 +240,9 @@ def _resize(path: Path, before: int, count: int, timeout_s: float, sleep: Callab
 def boot_tokens(system: System, wanted: Wanted) -> list[Token]:
     """Boot parameters that reserve the wanted pages of 1 GB which the running kernel could not give.
 
-    They stay wanted as long as the running kernel was booted with them: the pages are there because of them. Whoever
-    names ``hugepagesz=1G`` in kernel_cmdline_extra reserves them himself. They come last on the command line, since
-    ``hugepages=`` without a size before it means the default size.
+    HostError where the host has no such node or size. They stay wanted as long as the running kernel was booted with
+    them: the pages are there because of them. Whoever names ``hugepagesz=1G`` in kernel_cmdline_extra reserves them
+    himself. They come last on the command line, since ``hugepages=`` without a size before it means the default size.
     """
     pools = parse_pages(wanted.get("hugepages"))
     large = {node: count for (node, size), count in sorted(pools.items()) if size == "1G" and count}
@@ -250,6 +250,8 @@ def boot_tokens(system: System, wanted: Wanted) -> list[Token]:
     if not large or _names_large(own):
         return []
     found = read_pools(system.root)
+    if any((node, "1G") not in found for node in large):
+        check_pools(system.root, pools)
     missing = any(found.get((node, "1G"), 0) < count for node, count in large.items())
     if not missing and not _names_large(parse_cmdline(system.read("proc/cmdline") or "")):
         return []

@@ -172,6 +172,11 @@ def test_pages_of_1_gb_that_the_running_kernel_gives_need_no_boot_parameter(host
     assert tokens(host, [{"size": "2M", "count": 9}]) == []
 
 
+def test_no_boot_parameters_for_a_node_that_is_not_there(host: Host) -> None:
+    with pytest.raises(HostError, match="hugepages 1G on node 1 '4': there is no such node, this host has 0"):
+        tokens(host, [{"size": "1G", "count": 4, "node": 1}])
+
+
 def test_boot_parameters_of_the_user_stand(host: Host) -> None:
     assert tokens(host, LARGE, ["hugepagesz=1G", "hugepages=8"]) == []
     assert tokens(host, LARGE, ["hugepagesz=2M", "hugepages=8"]) == ["hugepagesz=1G", "hugepages=4"]
