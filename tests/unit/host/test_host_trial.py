@@ -173,6 +173,20 @@ def test_taking_all_tokens_away_is_tried_as_well(boot_host: BootHost) -> None:
     assert traces(boot_host) == []
 
 
+def test_when_taking_away_failed_the_host_can_still_be_asked_and_rolled_back(boot_host: BootHost) -> None:
+    loader.apply_cmdline(boot_host.system, GOOD, check=False)
+    boot_host.boot()
+    attempt(boot_host.system, [], LIMIT_S, check=False)
+    boot_host.boot()
+    boot_host.boot()
+    with pytest.raises(HostError, match="without our tokens"):
+        trial.keep(boot_host.system, check=False)
+    drift.check(boot_host.system, {"workload_protection": True})
+    assert attempt(boot_host.system, [], None, check=False).changed
+    boot_host.boot()
+    assert "skew_tick=1" not in boot_host.read("proc/cmdline").split()
+
+
 def test_a_trial_after_a_trial_falls_back_on_a_clean_line(boot_host: BootHost) -> None:
     """The running kernel still has the parameters of the first trial; the entry to fall back to has not."""
     attempt(boot_host.system, GOOD, LIMIT_S, check=False)
