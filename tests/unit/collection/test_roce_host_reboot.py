@@ -64,3 +64,11 @@ def test_the_units_that_a_boot_starts_are_held_before_the_cards_are_set() -> Non
     again = tasks[order.index("reboot.yml") + 1]
     assert again["ansible.builtin.import_tasks"] == "hold.yml" and again["when"] == "__roce_host_reboot is not skipped"
     assert order.index("hold.yml") < order.index("apply.yml")
+
+
+def test_a_boot_on_trial_is_kept_before_another_reboot_would_end_it() -> None:
+    tasks = yaml.safe_load((TASKS / "reboot.yml").read_text(encoding="utf-8"))
+    reboot = next(place for place, one in enumerate(tasks) if "ansible.builtin.reboot" in one)
+    modules = [one.get("tickwire.fabric.kernel_cmdline", {}).get("state") for one in tasks]
+    assert modules[0] == "confirmed" and tasks[0]["when"] == "__roce_host_cmdline.trial == 'running'"
+    assert modules.index("armed") < reboot < modules.index("confirmed", reboot)
