@@ -72,3 +72,10 @@ def test_a_boot_on_trial_is_kept_before_another_reboot_would_end_it() -> None:
     modules = [one.get("tickwire.fabric.kernel_cmdline", {}).get("state") for one in tasks]
     assert modules[0] == "confirmed" and tasks[0]["when"] == "__roce_host_cmdline.trial == 'running'"
     assert modules.index("armed") < reboot < modules.index("confirmed", reboot)
+
+
+def test_what_may_take_a_link_down_keeps_to_the_throttle() -> None:
+    tasks = [one for path in sorted(TASKS.glob("*.yml")) for one in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    found = [one for one in tasks if "bounce_allowed" in str(one) and "register" in one]
+    assert len(found) == 3
+    assert {one.get("throttle") for one in found} == {"{{ roce_host_throttle if roce_host_bounce_allowed | bool else 0 }}"}
