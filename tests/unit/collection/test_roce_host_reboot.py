@@ -78,4 +78,5 @@ def test_what_may_take_a_link_down_keeps_to_the_throttle() -> None:
     tasks = [one for path in sorted(TASKS.glob("*.yml")) for one in yaml.safe_load(path.read_text(encoding="utf-8"))]
     found = [one for one in tasks if "bounce_allowed" in str(one) and "register" in one]
     assert len(found) == 3
-    assert {one.get("throttle") for one in found} == {"{{ roce_host_throttle if roce_host_bounce_allowed | bool else 0 }}"}
+    throttle = "{{ roce_host_throttle if roce_host_bounce_allowed | bool else 0 }}"
+    assert {one.get("throttle") for one in found} == {throttle}

@@ -282,9 +282,7 @@ def test_wherever_giving_up_is_cut_off_the_host_boots_what_ran_before(tmp_path: 
 
 @pytest.mark.parametrize("check", [False, True])
 @pytest.mark.parametrize(("abstraction", "fs"), [("lvm", "ext2"), ("diskfilter mdraid1x", "ext2"), ("", "btrfs")])
-def test_where_grub_cannot_write_there_is_no_trial(
-    boot_host: BootHost, abstraction: str, fs: str, check: bool
-) -> None:
+def test_where_grub_cannot_write_there_is_no_trial(boot_host: BootHost, abstraction: str, fs: str, check: bool) -> None:
     boot_host.abstraction, boot_host.fs = abstraction, fs
     with pytest.raises(HostError, match="so it cannot boot an entry once.*roce_host_boot_trial"):
         attempt(boot_host.system, GOOD, LIMIT_S, check)
