@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 
@@ -80,3 +81,10 @@ def test_what_may_take_a_link_down_keeps_to_the_throttle() -> None:
     assert len(found) == 3
     throttle = "{{ roce_host_throttle if roce_host_bounce_allowed | bool else 0 }}"
     assert {one.get("throttle") for one in found} == {throttle}
+
+
+@pytest.mark.parametrize("trial", ["none", "armed"])
+def test_who_reboots_by_hand_is_told_that_a_trial_is_armed(trial: str) -> None:
+    message = task("reboot.yml", "ansible.builtin.debug")["ansible.builtin.debug"]["msg"]
+    text = jinja2.Template(message).render(inventory_hostname="t1", __roce_host_cmdline={"trial": trial})
+    assert ("reboots by itself into what ran before" in text) is (trial == "armed")
