@@ -163,3 +163,17 @@ def test_jitter_of_all_but_the_housekeeping_cpus_that_are_on(host: Host, call: C
     host.answer = (0, text, "")
     assert call("host_jitter", {"housekeeping_per_node": 1})["result"]["cpus"] == "1-2"
     assert call("host_jitter", {"isolated_cpus": "1-3"})["result"]["cpus"] == "1-2"
+
+
+@pytest.mark.parametrize("text", ["{", "[1]"])
+def test_a_damaged_document_keeps_nobody_from_asking_for_something_else(host: Host, call: Call, text: str) -> None:
+    host.write("etc/tickwire/host.json", text)
+    wanted = {"wanted": {"drift_timer": {}, "hugepages": PAGES}}
+    result = call("roce_host_drift", wanted)
+    assert result["document_differs"] and "/etc/tickwire/host.json" in [item["item"] for item in result["drift"]]
+    assert "Run role roce_host" in call("roce_host_drift", {})["msg"]
+
+
+def test_a_damaged_memory_of_what_was_before_is_told_in_one_line(host: Host, call: Call) -> None:
+    host.write("var/lib/tickwire/host-before.json", "{")
+    assert "host-before.json': it is damaged" in call("host_noise", {"noise": {"ksm": False}})["msg"]
