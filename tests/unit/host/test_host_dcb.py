@@ -265,6 +265,17 @@ def test_versions_read_the_same(host: Host, dcb: FakeDcb, state: str) -> None:
     assert found[0].unsupported == {}
 
 
+@pytest.mark.parametrize("version", ["5.4", "6.1", "6.14.2"])
+def test_global_pause_that_is_off_is_no_drift_with_any_ethtool(system: System, dcb: FakeDcb, version: str) -> None:
+    """Before 6.2 the JSON of ethtool -a calls everything true."""
+    dcb.ethtool_version = version
+    dcb.pause["e0"] = {"autonegotiate": False, "rx": False, "tx": False}
+    apply_dcb(system, {"e0": {"pfc": [0]}}, True, False, True)
+    assert part.drift(system, {"dcb": {"e0": {"pfc": [0]}}}, False) == []
+    dcb.pause["e0"]["tx"] = True
+    assert [one.found for one in part.drift(system, {"dcb": {"e0": {"pfc": [0]}}}, False)] == ["tx"]
+
+
 def test_silent_refusal_names_global_pause(system: System, dcb: FakeDcb) -> None:
     """dcb of 6.1 exits with 0 when the driver refuses."""
     dcb.ignore.add("pfc")
