@@ -276,6 +276,32 @@ def test_global_pause_that_is_off_is_no_drift_with_any_ethtool(system: System, d
     assert [one.found for one in part.drift(system, {"dcb": {"e0": {"pfc": [0]}}}, False)] == ["tx"]
 
 
+@pytest.mark.parametrize("way", ["refused", "ignored", "taken"])
+def test_dcb_that_the_firmware_had_is_given_back_last_and_a_driver_that_keeps_it_is_no_failure(
+    system: System, dcb: FakeDcb, host: Host, way: str
+) -> None:
+    """mlx5 starts with the firmware in charge, goes to the host, and refuses every mode without the host but 0."""
+    dcb.nics["e0"]["dcbx"] = {"cee": True, "ieee": True}
+    fresh = copy.deepcopy(dcb.nics["e0"])
+    assert apply_dcb(system, {"e0": LANES}, True, False, True).findings == []
+    assert dcb.nics["e0"]["dcbx"] == {"host": True, "cee": True, "ieee": True}
+    if way == "refused":
+        dcb.refuse["dcbx set dev e0 cee"] = "Attribute write: Invalid argument"
+    elif way == "ignored":
+        dcb.ignore.add("dcbx")
+    dcb.writes.clear()
+    result = apply_dcb(system, {}, False, False, True)
+    assert result.changed
+    assert len(dcb.writes) > 1
+    assert (dcb.writes[-1] == "dcbx set dev e0 cee ieee") is (way != "refused")
+    now = {**dcb.nics["e0"], "dcbx": fresh["dcbx"]}
+    assert now == fresh
+    assert [line for line in result.findings if "does not give DCB back" in line] == result.findings
+    assert bool(result.findings) is (way != "taken")
+    assert "var/lib/tickwire/host-before.json" not in host.tree()
+    assert not apply_dcb(system, {}, False, False).changed
+
+
 def test_silent_refusal_names_global_pause(system: System, dcb: FakeDcb) -> None:
     """dcb of 6.1 exits with 0 when the driver refuses."""
     dcb.ignore.add("pfc")
