@@ -23,6 +23,7 @@ def recorded(name: str) -> dict[str, Any]:
 class FakeDcb:
     """``nics``: interface -> object -> what is shown. ``refuse``: words of commands that fail, and what they say.
 
+    ``strict_bw``: what classes that do not share show as their share.
     ``ignore``: objects that are taken and not kept. ``writes``: what was set.
     """
 
@@ -30,6 +31,7 @@ class FakeDcb:
         fresh = recorded("iproute2_6.15.0_fresh")
         self.nics: dict[str, dict[str, Any]] = {name: copy.deepcopy(fresh) for name in interfaces}
         self.version = version
+        self.strict_bw: int | None = None
         self.ethtool_version = "6.14.2"
         self.refuse: dict[str, str] = {}
         self.ignore: set[str] = set()
@@ -107,6 +109,9 @@ class FakeDcb:
                 shown["dscp_prio"] = [[*entry, " "] for entry in sorted(entries)]
         else:
             self._maps(shown, words)
+            if name == "ets" and self.strict_bw is not None:
+                shares = zip(shown["tc_bw"], shown["tc_tsa"], strict=True)
+                shown["tc_bw"] = [bw if tsa == "ets" else self.strict_bw for bw, tsa in shares]
 
     @staticmethod
     def _maps(shown: dict[str, Any], words: list[str]) -> None:

@@ -302,6 +302,21 @@ def test_dcb_that_the_firmware_had_is_given_back_last_and_a_driver_that_keeps_it
     assert not apply_dcb(system, {}, False, False).changed
 
 
+def test_a_share_that_a_driver_shows_of_a_strict_class_is_no_difference(system: System, dcb: FakeDcb) -> None:
+    """mlx5 shows 100 there (drivers/net/ethernet/mellanox/mlx5/core/en_dcbnl.c)."""
+    dcb.strict_bw = 100
+    fresh = copy.deepcopy(dcb.nics["e0"])
+    assert "strict" in LANES["tsa"] and "ets" in LANES["tsa"]
+    assert apply_dcb(system, {"e0": LANES}, True, False, True).changed
+    assert 100 in dcb.nics["e0"]["ets"]["tc_bw"]
+    assert part.drift(system, {"dcb": {"e0": LANES}}, False) == []
+    assert not apply_dcb(system, {"e0": LANES}, True, False).changed
+    dcb.nics["e0"]["ets"]["tc_bw"][LANES["tsa"].index("ets")] += 1
+    assert [one.item for one in part.drift(system, {"dcb": {"e0": LANES}}, False)] == ["dcb ets bw of e0"]
+    apply_dcb(system, {}, False, False, True)
+    assert dcb.nics["e0"]["ets"]["tc_tsa"] == fresh["ets"]["tc_tsa"]
+
+
 def test_silent_refusal_names_global_pause(system: System, dcb: FakeDcb) -> None:
     """dcb of 6.1 exits with 0 when the driver refuses."""
     dcb.ignore.add("pfc")
