@@ -113,6 +113,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb.rivals im
 )
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb.wanted import NEEDED
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
@@ -127,7 +128,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    system = System(Path("/"), module.run_command)
+    system = System(Path("/"), run_program)
     interfaces = module.params["interfaces"]
     stopped = []
     try:
