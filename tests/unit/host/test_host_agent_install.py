@@ -217,3 +217,11 @@ def test_the_units_run_on_the_housekeeping_cpus(call: Call, host: Host) -> None:
         assert "\nCPUAffinity=0\n" in host.read(f"{units.DIRECTORY}/{name}")
     call({"nics": [{"name": "fab0"}]})
     assert "CPUAffinity" not in host.read(f"{units.DIRECTORY}/{units.NIC}")
+
+
+def test_the_drift_reads_only_unless_it_asks_cards_for_their_firmware(call: Call, host: Host) -> None:
+    """mstflint asks by writes to the configuration space in /sys, which that setting makes read-only."""
+    call()
+    assert "\nProtectKernelTunables=yes\n" in host.read(f"{units.DIRECTORY}/{units.DRIFT}")
+    call({**WANTED, "firmware": [{"device": "fab0", "settings": {"SRIOV_EN": False}}]})
+    assert "ProtectKernelTunables" not in host.read(f"{units.DIRECTORY}/{units.DRIFT}")

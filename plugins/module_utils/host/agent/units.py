@@ -123,11 +123,15 @@ def nic_unit(python: str, housekeeping: str) -> str:
     return _NIC.format(python=python, binary=BINARY, hardened=hardened)
 
 
-def drift_unit(python: str, housekeeping: str, textfile: str) -> str:
-    """The service that looks for drift; ``textfile`` is the file of the metrics, or empty."""
+def drift_unit(python: str, housekeeping: str, textfile: str, firmware: bool) -> str:
+    """The service that looks for drift; ``textfile`` is the file of the metrics, or empty.
+
+    ``firmware``: that of cards is looked at. mstflint asks them by writes to their configuration space in /sys, which
+    it opens for both at once (mtcr_ul_com.c, mtcr_pciconf_open).
+    """
     writes = f" -{textfile.rpartition('/')[0]}" if textfile else ""
     # Reading is all it does, as root that may read what others may not.
-    read_only = "ProtectKernelTunables=yes\nProtectControlGroups=yes\n"
+    read_only = "ProtectControlGroups=yes\n" if firmware else "ProtectKernelTunables=yes\nProtectControlGroups=yes\n"
     hardened = _hardened(housekeeping, "CAP_NET_ADMIN CAP_SYS_ADMIN CAP_DAC_READ_SEARCH", writes, read_only)
     option = f" --textfile {textfile}" if textfile else ""
     return _DRIFT.format(python=python, binary=BINARY, hardened=hardened, textfile=option)
