@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.agent import document
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.nic import pcie
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.nic.apply import NicResult, apply_nics, reapply
@@ -253,6 +254,14 @@ def test_rules_of_others_stay(host: NicHost) -> None:
     apply(host, {"name": "twx0", "ntuple": [{**FEED, "queue": 2}]})
     apply(host)
     assert list(card.rules) == [10]
+
+
+def test_an_mtu_below_that_of_the_intent_is_drift(host: NicHost) -> None:
+    now = int(host.system.read("sys/class/net/twx0/mtu") or 0)
+    for least, drift in ((now, []), (now + 1, [f"wanted '{now + 1} or more', found '{now}'"])):
+        found = PART.drift(host.system, {"mtu": {"twx0": least, "gone0": 9000}}, False)
+        assert [str(one).partition(": ")[2] for one in found] == drift
+    assert not document.anything({"mtu": {"twx0": 9000}}), "it alone is no reason to keep an agent on the host"
 
 
 def test_who_else_sets_the_mtu(host: NicHost) -> None:
