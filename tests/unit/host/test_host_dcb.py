@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -315,6 +316,22 @@ def test_a_share_that_a_driver_shows_of_a_strict_class_is_no_difference(system: 
     assert [one.item for one in part.drift(system, {"dcb": {"e0": LANES}}, False)] == ["dcb ets bw of e0"]
     apply_dcb(system, {}, False, False, True)
     assert dcb.nics["e0"]["ets"]["tc_tsa"] == fresh["ets"]["tc_tsa"]
+
+
+def test_a_process_that_ends_while_it_is_looked_at_is_passed_over(
+    system: System, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.write("proc/7/comm", "gone\n")
+    host.write("proc/8/comm", "lldpad\n")
+    read = Path.read_text
+
+    def end(path: Path, *args: Any, **kwargs: Any) -> str:
+        if path.parts[-2] == "7":
+            raise ProcessLookupError(3, "No such process")
+        return read(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "read_text", end)
+    assert ["lldpad runs" in str(one) for one in rivals.host_findings(system)] == [True]
 
 
 def test_silent_refusal_names_global_pause(system: System, dcb: FakeDcb) -> None:

@@ -93,8 +93,13 @@ def _processes(system: System) -> set[str]:
     directory = system.path("proc")
     if not directory.is_dir():
         return set()
-    pids = [entry.name for entry in directory.iterdir() if entry.name.isdigit()]
-    return {name for name in (system.read(f"proc/{pid}/comm") for pid in pids) if name}
+    found = set()
+    for pid in [entry.name for entry in directory.iterdir() if entry.name.isdigit()]:
+        try:
+            found.add(system.read(f"proc/{pid}/comm") or "")
+        except ProcessLookupError:  # it ended between the opening and the reading
+            continue
+    return found
 
 
 def _lldpd_files(system: System) -> list[str]:
