@@ -59,7 +59,8 @@ def apply(system: System, wanted: Wanted, python: str, sources: Mapping[str, str
     }
     if present:
         housekeeping = document.housekeeping(system, kept)
-        files[f"{units.DIRECTORY}/{units.NIC}"] = units.nic_unit(python, housekeeping).encode()
+        nic = units.nic_unit(python, housekeeping, bool(kept.get("roce")))
+        files[f"{units.DIRECTORY}/{units.NIC}"] = nic.encode()
         drift = units.drift_unit(python, housekeeping, when.textfile, bool(kept.get("firmware")))
         files[f"{units.DIRECTORY}/{units.DRIFT}"] = drift.encode()
         if when.enabled:
