@@ -139,7 +139,7 @@ def main() -> None:
         if module.params["bounce_allowed"]:
             started = agents.start_again(system, interfaces, module.check_mode)
         result.findings += [
-            f"{name} was stopped and is to be started again, which stops traffic for a moment. Allow it: bounce_allowed."
+            f"{name} was stopped and is to start again, which stops traffic for a moment: allow it by bounce_allowed."
             for name in agents.left(system, interfaces)
             if name not in started
         ]
