@@ -59,7 +59,8 @@ def test_one_command_per_group_in_the_order_in_which_drivers_forget(host: NicHos
         "ethtool -G twx0 rx 4096 tx 1024",
         "ethtool -A twx0 rx off tx off",
         "ethtool -K twx0 large-receive-offload off ntuple-filters on",
-        "ethtool -C twx0 adaptive-rx off adaptive-tx off rx-usecs 0",
+        "ethtool -C twx0 adaptive-rx off adaptive-tx off",
+        "ethtool -C twx0 rx-usecs 0",
         "ethtool -N twx0 flow-type udp4 dst-ip 233.54.12.111 dst-port 26477 action 3",
         "ethtool -X twx0 weight 1 1 1 0",
     ]
@@ -149,6 +150,18 @@ def test_a_rounded_value_is_an_error_and_above_the_maximum_nothing_is_tried(host
     with pytest.raises(HostError, match="rings.rx of twx0 '9999': the driver's maximum is 4096. Ask for 4096 or max"):
         apply(host, {"name": "twx0", "rings": {"rx": 9999}})
     assert writes(host) == []
+
+
+@pytest.mark.parametrize("usecs", [0, 50])
+def test_a_driver_that_forgets_times_when_it_is_no_longer_adaptive(host: NicHost, usecs: int) -> None:
+    """mlx5 of older kernels, such as 5.15; 50 microseconds are what the card has, so that only the switch differs."""
+    card = host.cards["twx0"]
+    card.driver = "mlx5_core"
+    wanted = {"name": "twx0", "coalesce": {"adaptive_rx": False, "rx_usecs": usecs, "rx_frames": 64}}
+    assert apply(host, wanted).changed
+    shown = {name: card.groups["c"][name] for name in ("adaptive-rx", "rx-usecs", "rx-frames")}
+    assert shown == {"adaptive-rx": "off", "rx-usecs": str(usecs), "rx-frames": "64"}
+    assert not apply(host, wanted).changed
 
 
 def test_what_the_card_has_not_got_is_reported_unless_it_is_required(host: NicHost) -> None:

@@ -154,10 +154,14 @@ def _apply_card(
     anew = False
     for group in GROUPS:
         goals = plan.goals.get(group, {})
-        # Read again where an earlier step made the queues anew: they forget then.
-        found = card.read(group).values if goals and anew else plan.values
-        differing = {name: value for name, value in goals.items() if found.get(name) != value}
-        if differing:
+        # Read again where an earlier step made the queues anew: they forget then. A driver that coalesces another way
+        # forgets the times as well, those that were as wanted too: hence twice.
+        for read_again in (anew, True) if group == "coalesce" else (anew,):
+            found = card.read(group).values if goals and read_again else plan.values
+            lacking = {lack.setting for lack in result.lacks if lack.interface == nic.name}
+            differing = {key: value for key, value in goals.items() if key not in lacking and found.get(key) != value}
+            if not differing:
+                break
             _apply_group(card, nic, group, differing, found, undo, result)
             anew = anew or any(bounces(card.driver, name) for name in differing)
     _apply_steering(system, card, nic, plan, undo)
