@@ -22,8 +22,8 @@ from .running import Running, Tool, different
 from .wanted import GROUPS, NEEDED, parse_interfaces
 
 OWNER = "dcb"
-#: What takes a link or its queues down for a moment: mlx5 toggles the link when pauses change, ice and bnxt make their
-#: queues anew for scheduling.
+#: What takes a link or its queues down for a moment, after the drivers' code: mlx5 toggles the link when pauses change
+#: (mlx5e_dcbnl_ieee_setpfc), ice and bnxt make their queues anew for scheduling (ice_pf_dcb_cfg, bnxt_setup_mq_tc).
 DISTURBING = ("ets", "pfc", "buffer")
 
 
