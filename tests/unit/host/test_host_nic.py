@@ -193,6 +193,17 @@ def test_a_driver_that_refuses_only_when_it_is_set_is_reported_too(host: NicHost
     assert [str(lack) for lack in result.lacks] == ["pause.rx of twx0: Operation not supported"]
 
 
+def test_what_a_driver_refuses_to_put_back_is_put_back_by_the_next_run(host: NicHost) -> None:
+    apply(host, {"name": "twx0", "pause": {"rx": False}, "offloads": {"lro": False}})
+    host.refuse["-A twx0"] = "netlink error: Operation not supported\n"
+    result = apply(host)
+    assert [str(change) for change in result.changes] == ["offloads.large-receive-offload of twx0: off -> on"]
+    assert [str(lack) for lack in result.lacks] == ["pause.rx of twx0: Operation not supported"]
+    host.refuse.clear()
+    assert [str(change) for change in apply(host).changes] == ["pause.rx of twx0: off -> on"]
+    assert not apply(host).changed
+
+
 def test_a_link_that_does_not_come_back_is_an_error_and_everything_goes_back(host: NicHost) -> None:
     def run(argv: list[str]) -> tuple[int, str, str]:
         if argv[1] == "-G":

@@ -103,7 +103,7 @@ def apply_nics(
             f"{error}; {'what was changed was put back' if not left else 'not put back: ' + '; '.join(left)}",
         ) from error
     if not only:
-        _forget(system, nics)
+        _forget(system, nics, result.lacks)
     return result
 
 
@@ -268,14 +268,19 @@ def _await_link(card: Card, sleep: Callable[[float], None]) -> None:
     )
 
 
-def _forget(system: System, nics: Iterable[Nic]) -> None:
-    """Forget what was put back: settings that are no longer wanted, and interfaces that are gone."""
+def _forget(system: System, nics: Iterable[Nic], lacks: Iterable[Lack]) -> None:
+    """Forget what was put back, and interfaces that are gone.
+
+    What a driver refused to put back stays for the next run: ice takes no pause while priorities pause.
+    """
     wanted = {nic.name: nic for nic in nics}
+    refused = {f"{lack.interface} {lack.setting}" for lack in lacks}
     kept = {}
     for key, value in read_before(system, OWNER).items():
         interface, dummy, name = key.partition(" ")
         nic = wanted.get(interface)
-        if nic is not None and (name in nic.settings or (nic.feeds and (name == "rss" or name.startswith("rule ")))):
+        ours = nic is not None and (name in nic.settings or (nic.feeds and name.partition(" ")[0] in ("rss", "rule")))
+        if ours or key in refused:
             kept[key] = value
     write_before(system, OWNER, kept)
 
