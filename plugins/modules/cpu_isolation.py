@@ -52,6 +52,13 @@ options:
         this collection has threads on housekeeping CPUs as well.
     type: bool
     default: false
+  protected_units:
+    description:
+      - Units that trade. While one of them runs in a slice that would lose CPUs, the slices and the partition stay as
+        they are, since the kernel would move at once what the unit has pinned there. A warning says so.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description:
@@ -124,6 +131,7 @@ def main() -> None:
             "split_siblings": {"type": "bool", "default": False},
             "isolation": {"type": "str", "choices": ["auto", "partition", "boot"], "default": "auto"},
             "whole_processes": {"type": "bool", "default": False},
+            "protected_units": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -131,6 +139,8 @@ def main() -> None:
         result = isolate.apply(System(Path("/"), module.run_command), module.params, module.check_mode)
     except (ValueError, OSError) as error:
         module.fail_json(msg=str(error))
+    if result.held_back:
+        module.warn(f"The slices keep their CPUs: {result.held_back}.")
     module.exit_json(
         changed=result.changed,
         isolated_cpus=format_cpu_list(result.isolated),

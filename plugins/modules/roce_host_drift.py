@@ -260,8 +260,9 @@ def main() -> None:
     )
     system = System(Path("/"), run_program)
     try:
-        kept = document.read_document(system)
-        wanted = module.params["wanted"] if module.params["wanted"] is not None else kept or {}
+        wanted = module.params["wanted"]
+        kept = document.read_document(system) if wanted is None else document.intact_document(system)
+        wanted = kept or {} if wanted is None else wanted
         report = drift.report(system, wanted)
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))

@@ -117,6 +117,7 @@ def dcb(system: System) -> dict[str, Any]:
     found["given back"] = {name: value for name, value in shown(*OBJECTS).items() if value != fresh[name]}
     found["kept"] = sorted(path.name for path in system.path("var/lib/tickwire").iterdir())
 
+    must("ethtool", "-A", NIC, "rx", "on", "tx", "on")  # as the driver loads
     bare = apply_dcb(system, {BARE: LANES}, False, False)
     found["without DCB"] = [bare.changed, sorted(bare.unsupported[BARE])]
     found["required"] = refused(system, {BARE: LANES}, required=True)

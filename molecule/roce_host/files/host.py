@@ -160,6 +160,14 @@ def differences(name: str) -> list[str]:
     return sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
 
 
+def left(name: str) -> list[str]:
+    """Files and links that have other content or another mode than in the picture, whenever they were written."""
+    before, now = json.loads((STATES / f"{name}.picture").read_text()), look()
+    return [
+        path for path in differences(name) if [*before.get(path, [0, 0, ""])[::2]] != [*now.get(path, [0, 0, ""])[::2]]
+    ]
+
+
 def boot() -> None:
     menu = Path("/boot/grub/grub.cfg").read_text()
     words = re.search(r"^\s*linux\s+(.*)", menu, re.MULTILINE)
@@ -194,6 +202,7 @@ def keep(name: str) -> None:
         "irq_24": text("/proc/irq/24/smp_affinity_list").strip(),
         "default_irq": text("/proc/irq/default_smp_affinity").strip(),
         "changed_files": differences("fresh"),
+        "left_files": left("fresh"),
     }
     (STATES / f"{name}.json").write_text(json.dumps(state, indent=1))
 

@@ -63,3 +63,8 @@ def test_nothing_wanted_leaves_the_host_as_it_was(host: Any) -> None:
     assert (removed["pages_2m"], removed["pages_1g"]) == ("0", "0")
     for entry in removed["linux"]:
         assert not {*ISOLATION, "skew_tick=0", "skew_tick=1"} & set(entry.split())
+
+
+def test_the_way_back_leaves_no_file_of_the_role(host: Any) -> None:
+    assert state(host, "converged")["left_files"], "the picture tells"
+    assert state(host, "rolled_back")["left_files"] == ["/proc/sys/kernel/random/boot_id"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from .errors import HostError
 from .files import remove, write_atomic
 from .system import System
 
@@ -18,7 +19,7 @@ MODE = 0o600
 
 
 def read_before(system: System, owner: str) -> dict[str, str]:
-    """Values before the first change, by name, of one owner; ValueError when the file is damaged."""
+    """Values before the first change, by name, of one owner; HostError when the file is damaged."""
     return _read(system).get(owner, {})
 
 
@@ -43,4 +44,4 @@ def _read(system: System) -> dict[str, dict[str, str]]:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise ValueError(f"/{FILE} is damaged ({error}): remove it; earlier values are lost then") from error
+        raise HostError("file", f"/{FILE}", f"it is damaged ({error})", "remove it; earlier values are lost") from error

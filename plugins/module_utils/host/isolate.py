@@ -41,6 +41,7 @@ class IsolationResult:
     before: dict[str, str] = field(default_factory=dict)
     after: dict[str, str] = field(default_factory=dict)
     not_supported: list[str] = field(default_factory=list)
+    held_back: str = ""
 
 
 @dataclass
@@ -66,11 +67,19 @@ def apply(
 ) -> IsolationResult:
     """Isolate the wanted CPUs, or give all back that this module took; nothing is written when ``check``.
 
+    The slices stay as they are while one of ``protected_units`` runs in one of them and would lose CPUs: the kernel
+    would move at once what the unit has pinned there.
     HostError when the CPUs cannot be isolated, the kernel refuses the partition or a slice keeps an isolated CPU.
     """
     isolated = isolated_cpus(system, wanted)
     way = choose(system, wanted)
     result = IsolationResult(isolated, present_cpus(system) - isolated, way)
+    running = slices.losers(system, list(wanted.get("protected_units") or ()), isolated) if isolated else []
+    if running:
+        result.held_back = (
+            f"{', '.join(running)} trades and would be moved off CPUs {format_cpu_list(isolated)}. Next: run this "
+            f"again when it does not, with its unit in {slices.SLICE} so that it keeps them"
+        )
     plan = _plan(system, isolated, result)
     result.before, result.after = _state(system, plan, result)
     result.changed = result.before != result.after
@@ -89,10 +98,10 @@ def apply(
 
 def _plan(system: System, isolated: frozenset[int], result: IsolationResult) -> _Plan:
     remembered = read_before(system, OWNER)
-    obstacle = cannot_restrict(system)
+    obstacle = cannot_restrict(system) or result.held_back
     if obstacle and isolated:
         result.not_supported.append(f"CPUs of systemd's slices: {obstacle}")
-    partition = bool(isolated) and result.way.name == PARTITION
+    partition = bool(isolated) and result.way.name == PARTITION and not obstacle
     files = {} if obstacle else slices.wanted_units(isolated, result.housekeeping, partition)
     memory = {name: text for name, text in remembered.items() if isolated}
     formerly = parse_cpu_list(remembered.get(_ISOLATED, ""))
@@ -169,7 +178,7 @@ def _state(system: System, plan: _Plan, result: IsolationResult) -> tuple[dict[s
         found = slices.effective_cpus(system, unit)
         before[f"CPUs of {unit}"] = format_cpu_list(online if found is None else found)
         after[f"CPUs of {unit}"] = format_cpu_list(plan.housekeeping & online)
-    if plan.partition or system.path(slices.VALUES).exists():
+    if plan.restrict and (plan.partition or system.path(slices.VALUES).exists()):
         cpus = slices.effective_cpus(system, slices.SLICE) or frozenset()
         state = slices.partition_state(system)
         before[f"partition {slices.SLICE}"] = f"{state} {format_cpu_list(cpus)}".strip() if state else ""

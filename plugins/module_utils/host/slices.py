@@ -9,6 +9,7 @@ when the kernel refuses. The unit writes with systemd-tmpfiles, so no shell is n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from glob import escape
 
 from .cpulist import format_cpu_list, parse_cpu_list
 from .isolation_way import CGROUP
@@ -82,6 +83,18 @@ def effective_cpus(system: System, unit: str) -> frozenset[int] | None:
     """CPUs on which the processes of the unit run now; None where nothing restricts it or it has no cgroup."""
     text = system.read(f"{CGROUP}/{unit}/cpuset.cpus.effective")
     return None if text is None else parse_cpu_list(text)
+
+
+def losers(system: System, names: Sequence[str], cpus: frozenset[int]) -> list[str]:
+    """Those of the units that run in a packaged top-level unit which may still use one of these CPUs, in words."""
+    tops = [top for top in live_units(system) if (effective_cpus(system, top) or cpus) & cpus]
+    units = [name if "." in name else f"{name}.service" for name in names]
+    return [
+        f"{unit} in {top}"
+        for top in tops
+        for unit in units
+        if any(system.path(f"{CGROUP}/{top}").glob(f"**/{escape(unit)}"))
+    ]
 
 
 def write_cpus(system: System, unit: str, cpus: frozenset[int]) -> None:

@@ -37,6 +37,7 @@ class BootHost(Host):
         self.boots_made = 0
         self.enabled: set[str] = set()
         self.copies: list[Path] = []
+        self.abstraction, self.fs = "", "ext2"
         super().__init__(root)
         self.write("proc/sys/kernel/panic", "0\n")
         self.write("proc/sys/kernel/random/boot_id", "boot-0\n")
@@ -72,6 +73,10 @@ class BootHost(Host):
                 values[name] = value
         self.set_environment(values)
 
+    def run_grub_probe(self, arguments: list[str]) -> str:
+        assert arguments[1] == "/" + self.env_path.rsplit("/", 1)[0]
+        return {"--target=abstraction": self.abstraction, "--target=fs": self.fs}[arguments[0]] + "\n"
+
     def environment(self) -> dict[str, str]:
         path = self.root / self.env_path
         return grubenv.parse_grubenv(path.read_text()) if path.exists() else {}
@@ -98,7 +103,6 @@ class GrubHost(BootHost):
 
     def __init__(self, root: Path, distribution: str = "debian13") -> None:
         self.title, self.kernel, self.default_args, self.recovery = DISTRIBUTIONS[distribution]
-        self.abstraction, self.fs = "", "ext2"
         super().__init__(root)
         self.boot()
 
@@ -133,9 +137,6 @@ class GrubHost(BootHost):
 
     def run_update_grub(self, dummy: list[str]) -> None:
         self.update_grub()
-
-    def run_grub_probe(self, arguments: list[str]) -> str:
-        return {"--target=abstraction": self.abstraction, "--target=fs": self.fs}[arguments[0]] + "\n"
 
     def boot(self) -> str:
         """Boot as GRUB does: next_entry once, else the default; returns the arguments."""

@@ -119,6 +119,12 @@ def test_where_nothing_is_wanted_everything_goes(
     assert not call(wanted, state)["changed"]
 
 
+def test_a_number_of_housekeeping_cores_alone_isolates_cpus_and_is_something_wanted(call: Call) -> None:
+    for none in (0, "0"):
+        assert not call({"housekeeping_per_node": none, "drift_timer": TIMER})["changed"]
+    assert call({"housekeeping_per_node": 1, "drift_timer": TIMER})["enabled"] == UNITS
+
+
 def test_metrics_that_are_not_wanted_any_more_go(call: Call, host: Host) -> None:
     call()
     host.write(METRICS, "old 1\n")

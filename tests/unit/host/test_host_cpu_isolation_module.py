@@ -68,3 +68,24 @@ def test_refusals_are_messages_and_write_nothing(
         result = call(machine, monkeypatch, capsys, **args)
         assert result["failed"] and message in result["msg"]
     assert machine.host.tree() == before
+
+
+@pytest.mark.parametrize("isolation", ["boot", "partition"])
+def test_what_trades_in_a_slice_keeps_its_cpus_until_it_does_not(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: Any, isolation: str
+) -> None:
+    unit = machine.host.root / "sys/fs/cgroup/system.slice/system-desk.slice/desk@1.service"
+    unit.mkdir(parents=True)
+    args = {"isolated_cpus": "2-3", "isolation": isolation}
+    protected = {**args, "protected_units": ["tickwire-engine.service", "desk@1"]}
+    held = call(machine, monkeypatch, capsys, **protected)
+    assert "desk@1.service in system.slice trades" in str(held["warnings"]) and machine.ran == []
+    assert not call(machine, monkeypatch, capsys, **protected)["changed"]
+    unit.rmdir()
+    done = call(machine, monkeypatch, capsys, **protected)
+    assert done["changed"] and "systemctl daemon-reload" in machine.ran
+    # Where the slice has lost the CPUs already there is nothing to hold back, and what is taken away comes back.
+    unit.mkdir()
+    assert not call(machine, monkeypatch, capsys, **protected)["changed"]
+    assert call(machine, monkeypatch, capsys, protected_units=["desk@1"])["changed"]
+    assert not list((machine.host.root / "etc/systemd/system").glob("*.d"))

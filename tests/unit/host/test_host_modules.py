@@ -154,3 +154,17 @@ def test_a_jitter_of_before_is_kept_once_and_never_measured_in_check_mode(host: 
     assert not again["changed"] and again["result"] != {} and again["before"] == first["before"]
     other = call("host_jitter", {"isolated_cpus": "", "keep": True})
     assert not other["changed"] and other["result"] == {}
+
+
+@pytest.mark.parametrize("text", ["{", "[1]"])
+def test_a_damaged_document_keeps_nobody_from_asking_for_something_else(host: Host, call: Call, text: str) -> None:
+    host.write("etc/tickwire/host.json", text)
+    wanted = {"wanted": {"drift_timer": {}, "hugepages": PAGES}}
+    result = call("roce_host_drift", wanted)
+    assert result["document_differs"] and "/etc/tickwire/host.json" in [item["item"] for item in result["drift"]]
+    assert "Run role roce_host" in call("roce_host_drift", {})["msg"]
+
+
+def test_a_damaged_memory_of_what_was_before_is_told_in_one_line(host: Host, call: Call) -> None:
+    host.write("var/lib/tickwire/host-before.json", "{")
+    assert "host-before.json': it is damaged" in call("host_noise", {"noise": {"ksm": False}})["msg"]

@@ -20,7 +20,6 @@ POLICY = (
     "bounce_allowed",
     "dcb_required",
     "drift_timer",
-    "housekeeping_per_node",
     "irqbalance",
     "isolation",
     "maintenance_window",
@@ -55,9 +54,17 @@ def read_document(system: System) -> dict[str, Any] | None:
     return found
 
 
+def intact_document(system: System) -> dict[str, Any] | None:
+    """The document, None without one and for a damaged one: what is wanted is known then, and it is written anew."""
+    try:
+        return read_document(system)
+    except HostError:
+        return None
+
+
 def anything(wanted: Wanted) -> bool:
     """Whether anything at all is wanted of the host."""
-    return any(value not in (None, "", [], {}, False) for name, value in wanted.items() if name not in POLICY)
+    return any(value not in (None, "", "0", [], {}, False) for name, value in wanted.items() if name not in POLICY)
 
 
 def housekeeping(system: System, wanted: Wanted) -> str:

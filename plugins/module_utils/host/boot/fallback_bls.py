@@ -11,7 +11,7 @@ from ..errors import HostError
 from ..files import read_text, remove, write_atomic
 from ..system import System
 from . import bls
-from .grubenv import set_grubenv
+from .grubenv import check_writable, set_grubenv
 from .menu import MenuEntry, added_by_trial, trial_tokens
 
 GRUB_CFG = "boot/grub2/grub.cfg"
@@ -19,8 +19,9 @@ PROBE = "usr/sbin/grub2-probe"
 ENTRY = f"{bls.ENTRIES}/{bls.PREVIOUS}.conf"
 
 
-def check_saved_default(system: System) -> None:
-    """HostError where GRUB does not take its default from the environment block."""
+def check_able(system: System) -> None:
+    """HostError where this host cannot boot an entry once: GRUB does not look into its environment block, or cannot
+    write it."""
     defaults = re.findall(r'\s*set default="([^"]*)"', read_text(system.path(GRUB_CFG)) or "")
     if "${saved_entry}" not in defaults:
         raise HostError(
@@ -29,11 +30,11 @@ def check_saved_default(system: System) -> None:
             "GRUB does not take its default from the environment block, so it cannot boot an entry once",
             "set GRUB_DEFAULT=saved and run grub2-mkconfig, or set roce_host_boot_trial to false on this host",
         )
+    check_writable(system, PROBE, bls.GRUBENV)
 
 
 def arm(system: System, name: str, running: Sequence[Token]) -> None:
     """Make the next boot the default entry with the trial's tokens, and every later one the running kernel's."""
-    check_saved_default(system)
     default = bls.default_entry(system)
     entries = {entry.name: entry for entry in bls.read_entries(system.root)}
     if default not in entries or not entries[default].ours:

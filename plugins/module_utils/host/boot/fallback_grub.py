@@ -11,7 +11,7 @@ from ..cmdline import Token, format_cmdline
 from ..errors import HostError
 from ..files import read_text, remove, write_atomic
 from ..system import System
-from .grubenv import read_grubenv, set_grubenv
+from .grubenv import check_writable, read_grubenv, set_grubenv
 from .menu import MenuEntry, trial_name, trial_tokens
 
 #: Makes the entry that a trial falls back to. It comes after the entries of 10_linux, whose numbers stay as they are.
@@ -21,29 +21,15 @@ GRUBENV = "boot/grub/grubenv"
 EDITENV = "usr/bin/grub-editenv"
 PROBE = "usr/sbin/grub-probe"
 PREVIOUS = "tickwire-previous"
-#: File systems that GRUB can only read: a next_entry there would stay for ever.
-READ_ONLY = frozenset({"btrfs", "zfs", "squash4", "iso9660", "udf"})
 
 _DEFAULT = re.compile(r'\s*set default="([^"]*)"')
 _MENUENTRY = re.compile(r"\s*menuentry\s")
 _LINUX = re.compile(r"(\s*linux(?:16|efi)?\s+)(\S+)(.*)")
 
 
-def check_writable(system: System) -> None:
-    """HostError where GRUB cannot write its environment block, so that "once" would be for ever.
-
-    GRUB manual, "The GRUB environment block": not on LVM or RAID and not on file systems with checksums.
-    """
-    for target, bad in (("abstraction", None), ("fs", READ_ONLY)):
-        rc, out, err = system.run(["/" + PROBE, f"--target={target}", "/boot/grub"])
-        words = set(out.split())
-        if rc != 0 or (words if bad is None else words & bad):
-            raise HostError(
-                "boot on trial",
-                f"/boot/grub on {' '.join(sorted(words)) or 'an unknown device'}",
-                f"GRUB cannot write there, so it cannot boot an entry once{': ' + err.strip() if err.strip() else ''}",
-                "set roce_host_boot_trial to false on this host",
-            )
+def check_able(system: System) -> None:
+    """HostError where this host cannot boot an entry once."""
+    check_writable(system, PROBE, GRUBENV)
 
 
 def arm(system: System, name: str, running: Sequence[Token]) -> None:

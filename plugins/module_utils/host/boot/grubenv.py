@@ -14,6 +14,8 @@ from ..system import System
 
 SIZE_BYTES = 1024
 HEADER = "# GRUB Environment Block\n"
+#: File systems that GRUB can only read: a next_entry there would stay for ever.
+READ_ONLY = frozenset({"btrfs", "zfs", "squash4", "iso9660", "udf"})
 
 
 def parse_grubenv(text: str) -> dict[str, str]:
@@ -34,6 +36,24 @@ def empty_grubenv() -> str:
 def read_grubenv(system: System, path: str) -> dict[str, str]:
     """Variables of the host's block; none where there is no block yet."""
     return parse_grubenv(read_text(system.path(path)) or "")
+
+
+def check_writable(system: System, probe: str, path: str) -> None:
+    """HostError where GRUB cannot write its environment block, so that "once" would be for ever.
+
+    GRUB manual, "The GRUB environment block": not on LVM or RAID and not on file systems with checksums.
+    """
+    directory = "/" + path.rsplit("/", 1)[0]
+    for target, bad in (("abstraction", None), ("fs", READ_ONLY)):
+        rc, out, err = system.run(["/" + probe, f"--target={target}", directory])
+        words = set(out.split())
+        if rc != 0 or (words if bad is None else words & bad):
+            raise HostError(
+                "boot on trial",
+                f"{directory} on {' '.join(sorted(words)) or 'an unknown device'}",
+                f"GRUB cannot write there, so it cannot boot an entry once{': ' + err.strip() if err.strip() else ''}",
+                "set roce_host_boot_trial to false on this host",
+            )
 
 
 def set_grubenv(system: System, tool: str, path: str, values: Mapping[str, str | None]) -> None:

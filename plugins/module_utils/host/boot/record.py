@@ -93,9 +93,12 @@ def forget_failed(system: System) -> None:
 
 
 def refuse_failed(system: System, wanted: Sequence[Token]) -> None:
-    """HostError when these very tokens failed on this host: they are not tried a second time."""
+    """HostError when these very tokens failed on this host: they are not tried a second time.
+
+    To have none is never refused: every question that is not about boot parameters and the rollback want none.
+    """
     failed = read_failed(system)
-    if failed is not None and failed[0] == texts(wanted):
+    if wanted and failed is not None and failed[0] == texts(wanted):
         raise HostError(
             "kernel command line",
             " ".join(failed[0]),

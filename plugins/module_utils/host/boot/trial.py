@@ -64,12 +64,11 @@ def arm(system: System, timeout_s: int, check: bool) -> bool:
             f"no host boots within less than {SHORTEST_TRIAL_S} s for sure",
             "give it more",
         )
+    loader = fallback_bls if is_bls(system.root) else fallback_grub
+    loader.check_able(system)
     if check:
         return True
     running = without_trial(read_running(system.root))
-    loader = fallback_bls if is_bls(system.root) else fallback_grub
-    if loader is fallback_grub:
-        fallback_grub.check_writable(system)
     block = bls.GRUBENV if loader is fallback_bls else fallback_grub.GRUBENV
     record.trial = Trial(
         name=secrets.token_hex(4),

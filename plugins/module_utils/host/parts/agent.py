@@ -31,7 +31,7 @@ def drift(system: System, wanted: Wanted, dummy: bool) -> list[Drift]:
     """Only role roce_host, which always says how the timer shall be, keeps an agent on the host."""
     if "drift_timer" not in wanted or not document.anything(wanted):
         return []
-    keys = differing(document.read_document(system) or {}, wanted)
+    keys = differing(document.intact_document(system) or {}, wanted)
     found = [Drift(f"/{document.FILE}", "the same", f"other {', '.join(keys)}")] if keys else []
     systemd = Systemd(system)
     names = {units.instance(name): units.device(name) for name in document.watched_interfaces(system, wanted)}
