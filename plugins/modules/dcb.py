@@ -49,8 +49,8 @@ options:
   stop_firmware_agents:
     description:
       - Switch the LLDP agent in the NIC's firmware off by its private flag, which is C(fw-lldp-agent) of ice and
-        C(disable-fw-lldp) of i40e. Traffic of the interface stops for a moment then. The flag stays when the
-        interface is no longer named.
+        C(disable-fw-lldp) of i40e. Traffic of the interface stops for a moment then.
+      - It is started again when the interface is no longer named, where O(bounce_allowed=true).
     type: bool
     default: false
 attributes:
@@ -106,13 +106,11 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb.apply import apply_dcb
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb.rivals import (
-    firmware_agents,
-    stop_firmware_agents,
-)
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb import agents
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb.apply import apply_dcb, check_interfaces
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb.wanted import NEEDED
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
@@ -127,18 +125,24 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    system = System(Path("/"), module.run_command)
+    system = System(Path("/"), run_program)
     interfaces = module.params["interfaces"]
-    stopped = []
+    stopped: list[str] = []
+    started: list[str] = []
     try:
-        for name in interfaces if module.params["stop_firmware_agents"] else []:
-            if module.check_mode:
-                stopped += [f"{name} {flag}" for flag in firmware_agents(system, name)]
-            else:
-                stopped += [f"{name} {flag}" for flag in stop_firmware_agents(system, name)]
+        if module.params["stop_firmware_agents"]:
+            check_interfaces(system, interfaces)
+            stopped = agents.stop(system, interfaces, module.check_mode)
         result = apply_dcb(
             system, interfaces, module.params["required"], module.check_mode, module.params["bounce_allowed"]
         )
+        if module.params["bounce_allowed"]:
+            started = agents.start_again(system, interfaces, module.check_mode)
+        result.findings += [
+            f"{name} was stopped and is to start again, which stops traffic for a moment: allow it by bounce_allowed."
+            for name in agents.left(system, interfaces)
+            if name not in started
+        ]
     except (HostError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
     for name, reasons in result.unsupported.items():
@@ -150,15 +154,19 @@ def main() -> None:
     for finding in result.findings:
         module.warn(finding)
     module.exit_json(
-        changed=result.changed or bool(stopped),
+        changed=result.changed or bool(stopped or started),
         interfaces=result.after,
         unsupported=result.unsupported,
         findings=result.findings,
         diff={
-            "before": result.text("before") + "".join(f"{name}: runs\n" for name in stopped),
-            "after": result.text("after") + "".join(f"{name}: stopped\n" for name in stopped),
+            "before": result.text("before") + _states(stopped, "runs") + _states(started, "stopped"),
+            "after": result.text("after") + _states(stopped, "stopped") + _states(started, "runs"),
         },
     )
+
+
+def _states(names: list[str], state: str) -> str:
+    return "".join(f"{name}: {state}\n" for name in names)
 
 
 if __name__ == "__main__":

@@ -162,6 +162,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.firmware.apply import apply_firmware
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 IMAGE = {"path": {"type": "str", "required": True}, "sha256": {"type": "str", "required": True}}
@@ -190,7 +191,7 @@ def main() -> None:
     wanted = module.params
     try:
         result = apply_firmware(
-            System(Path("/"), module.run_command),
+            System(Path("/"), run_program),
             wanted["devices"],
             wanted["bounce_allowed"],
             wanted["workload_units"],

@@ -109,6 +109,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.roce.apply import apply_roce
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
@@ -118,7 +119,7 @@ def main() -> None:
         argument_spec={"interfaces": {"type": "dict", "default": {}}},
         supports_check_mode=True,
     )
-    system = System(Path("/"), module.run_command)
+    system = System(Path("/"), run_program)
     try:
         result = apply_roce(system, module.params["interfaces"], module.check_mode)
     except (HostError, OSError, ValueError) as error:

@@ -246,6 +246,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.agent import document
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
@@ -257,7 +258,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    system = System(Path("/"), module.run_command)
+    system = System(Path("/"), run_program)
     try:
         wanted = module.params["wanted"]
         kept = document.read_document(system) if wanted is None else document.intact_document(system)

@@ -3,7 +3,8 @@
 
 AnsibleModule.run_command of ansible-core 2.19 can lose output: it waits one second for some, and when a program writes
 and ends between the end of that second and the look at whether it still runs, nothing more is read. A host under load
-shows it, where a short program takes about a second.
+shows it, where a short program takes about a second. Modules use this where lost output reads as another state: no
+address, no rule, no DCB.
 """
 
 from __future__ import annotations

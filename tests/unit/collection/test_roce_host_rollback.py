@@ -34,3 +34,9 @@ def test_every_setting_is_taken_away() -> None:
 def test_every_task_file_that_sets_something_is_gone_through() -> None:
     imported = {task["ansible.builtin.import_tasks"].removesuffix(".yml") for task in read("tasks/main.yml")}
     assert set(loop()["loop"]) == imported - OTHERS
+
+
+def test_lanes_go_before_the_cards() -> None:
+    """ice and i40e do not take the pause of the whole link while priorities pause."""
+    order = loop()["loop"]
+    assert order.index("lanes") < order.index("nic")

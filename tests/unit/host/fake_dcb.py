@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+READS = ("-V", "--json", "-a", "--version", "--show-priv-flags")
 RECORDED = Path(__file__).resolve().parents[2] / "fixtures/host/dcb"
 
 
@@ -22,6 +23,7 @@ def recorded(name: str) -> dict[str, Any]:
 class FakeDcb:
     """``nics``: interface -> object -> what is shown. ``refuse``: words of commands that fail, and what they say.
 
+    ``strict_bw``: what classes that do not share show as their share.
     ``ignore``: objects that are taken and not kept. ``writes``: what was set.
     """
 
@@ -29,6 +31,8 @@ class FakeDcb:
         fresh = recorded("iproute2_6.15.0_fresh")
         self.nics: dict[str, dict[str, Any]] = {name: copy.deepcopy(fresh) for name in interfaces}
         self.version = version
+        self.strict_bw: int | None = None
+        self.ethtool_version = "6.14.2"
         self.refuse: dict[str, str] = {}
         self.ignore: set[str] = set()
         self.flags: dict[str, dict[str, str]] = {}
@@ -36,7 +40,7 @@ class FakeDcb:
         self.writes: list[str] = []
 
     def run(self, argv: list[str]) -> tuple[int, str, str]:
-        if argv[0] == "/usr/sbin/ethtool":
+        if argv[0] in ("ethtool", "/usr/sbin/ethtool"):
             return self._ethtool(argv[1:])
         assert argv[0] == "/usr/sbin/dcb", argv
         words = argv[1:]
@@ -55,7 +59,7 @@ class FakeDcb:
         return 0, "", ""
 
     def run_reads_only(self, argv: list[str]) -> tuple[int, str, str]:
-        assert argv[1:3] == ["-N", "-j"] or argv[1] in ("-V", "--json", "--show-priv-flags"), f"{argv} writes"
+        assert argv[1:3] == ["-N", "-j"] or argv[1] in READS, f"{argv} writes"
         return self.run(argv)
 
     def _show(self, name: str, interface: str) -> tuple[int, str, str]:
@@ -68,8 +72,17 @@ class FakeDcb:
         return 0, json.dumps(self.nics[interface][name]) + "\n", ""
 
     def _ethtool(self, words: list[str]) -> tuple[int, str, str]:
+        if words == ["--version"]:
+            return 0, f"ethtool version {self.ethtool_version}\n", ""
         if words[:2] == ["--json", "-a"]:
-            return 0, json.dumps([{"ifname": words[2], **self.pause.get(words[2], {})}]), ""
+            shown = self.pause.get(words[2], {})
+            if tuple(map(int, self.ethtool_version.split("."))) < (6, 2):
+                shown = dict.fromkeys(shown, True)  # as recorded in fixtures/host/ethtool/6.1-twnic-pause.json
+            return 0, json.dumps([{"ifname": words[2], **shown}]), ""
+        if words[0] == "-a":
+            names = {"autonegotiate": "Autonegotiate", "rx": "RX", "tx": "TX"}
+            lines = [f"{names[key]}:\t\t{'on' if on else 'off'}" for key, on in self.pause.get(words[1], {}).items()]
+            return 0, "\n".join([f"Pause parameters for {words[1]}:", *lines]) + "\n", ""
         if words[0] == "--show-priv-flags":
             lines = [f"{name}: {value}" for name, value in self.flags.get(words[1], {}).items()]
             return 0, "\n".join([f"Private flags for {words[1]}:", *lines]) + "\n", ""
@@ -96,6 +109,9 @@ class FakeDcb:
                 shown["dscp_prio"] = [[*entry, " "] for entry in sorted(entries)]
         else:
             self._maps(shown, words)
+            if name == "ets" and self.strict_bw is not None:
+                shares = zip(shown["tc_bw"], shown["tc_tsa"], strict=True)
+                shown["tc_bw"] = [bw if tsa == "ets" else self.strict_bw for bw, tsa in shares]
 
     @staticmethod
     def _maps(shown: dict[str, Any], words: list[str]) -> None:

@@ -96,7 +96,10 @@ class Card:
             adaptive = pairs.get("adaptive-rx", self.groups["c"]["adaptive-rx"]) == "on"
             if int(pairs.get("rx-usecs", 0)) > 8160 or (adaptive and "rx-usecs" in pairs):
                 return 1, "", "netlink error: Invalid argument\n"
+            before = dict(self.groups["c"])
             self.groups["c"].update(pairs)
+            if self.driver == "mlx5_core" and self.groups["c"]["adaptive-rx"] != before["adaptive-rx"]:
+                self.groups["c"].update({"rx-usecs": "8", "rx-frames": "128"})
         elif option == "-X":
             queues = int(self.groups["l"]["combined"])
             used = [queue for queue, share in enumerate(words[1:] or ["1"] * queues) if share == "1"]

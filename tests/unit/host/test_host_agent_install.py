@@ -223,3 +223,20 @@ def test_the_units_run_on_the_housekeeping_cpus(call: Call, host: Host) -> None:
         assert "\nCPUAffinity=0\n" in host.read(f"{units.DIRECTORY}/{name}")
     call({"nics": [{"name": "fab0"}]})
     assert "CPUAffinity" not in host.read(f"{units.DIRECTORY}/{units.NIC}")
+
+
+def test_the_drift_reads_only_unless_it_asks_cards_for_their_firmware(call: Call, host: Host) -> None:
+    """mstflint asks by writes to the configuration space in /sys, which that setting makes read-only."""
+    call()
+    assert "\nProtectKernelTunables=yes\n" in host.read(f"{units.DIRECTORY}/{units.DRIFT}")
+    call({**WANTED, "firmware": [{"device": "fab0", "settings": {"SRIOV_EN": False}}]})
+    assert "ProtectKernelTunables" not in host.read(f"{units.DIRECTORY}/{units.DRIFT}")
+
+
+def test_rdma_cm_is_loaded_before_its_settings_are_applied(call: Call, host: Host) -> None:
+    """The unit itself may load no kernel module (ProtectKernelModules)."""
+    call()
+    assert "modprobe@" not in host.read(f"{units.DIRECTORY}/{units.NIC}")
+    call({**WANTED, "roce": {"fab0": {"version": 2, "tos": 106}}})
+    unit = host.read(f"{units.DIRECTORY}/{units.NIC}")
+    assert "\nWants=modprobe@rdma_cm.service\nAfter=modprobe@rdma_cm.service\n" in unit[: unit.index("[Service]")]

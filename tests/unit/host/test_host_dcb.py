@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -263,6 +264,74 @@ def test_versions_read_the_same(host: Host, dcb: FakeDcb, state: str) -> None:
     assert found[0] == found[1]
     assert found[0].state["pfc"] == {"pfc": [3] if state == "lanes" else []}
     assert found[0].unsupported == {}
+
+
+@pytest.mark.parametrize("version", ["5.4", "6.1", "6.14.2"])
+def test_global_pause_that_is_off_is_no_drift_with_any_ethtool(system: System, dcb: FakeDcb, version: str) -> None:
+    """Before 6.2 the JSON of ethtool -a calls everything true."""
+    dcb.ethtool_version = version
+    dcb.pause["e0"] = {"autonegotiate": False, "rx": False, "tx": False}
+    apply_dcb(system, {"e0": {"pfc": [0]}}, True, False, True)
+    assert part.drift(system, {"dcb": {"e0": {"pfc": [0]}}}, False) == []
+    dcb.pause["e0"]["tx"] = True
+    assert [one.found for one in part.drift(system, {"dcb": {"e0": {"pfc": [0]}}}, False)] == ["tx"]
+
+
+@pytest.mark.parametrize("way", ["refused", "ignored", "taken"])
+def test_dcb_that_the_firmware_had_is_given_back_last_and_a_driver_that_keeps_it_is_no_failure(
+    system: System, dcb: FakeDcb, host: Host, way: str
+) -> None:
+    """mlx5 starts with the firmware in charge, goes to the host, and refuses every mode without the host but 0."""
+    dcb.nics["e0"]["dcbx"] = {"cee": True, "ieee": True}
+    fresh = copy.deepcopy(dcb.nics["e0"])
+    assert apply_dcb(system, {"e0": LANES}, True, False, True).findings == []
+    assert dcb.nics["e0"]["dcbx"] == {"host": True, "cee": True, "ieee": True}
+    if way == "refused":
+        dcb.refuse["dcbx set dev e0 cee"] = "Attribute write: Invalid argument"
+    elif way == "ignored":
+        dcb.ignore.add("dcbx")
+    dcb.writes.clear()
+    result = apply_dcb(system, {}, False, False, True)
+    assert result.changed
+    assert len(dcb.writes) > 1
+    assert (dcb.writes[-1] == "dcbx set dev e0 cee ieee") is (way != "refused")
+    now = {**dcb.nics["e0"], "dcbx": fresh["dcbx"]}
+    assert now == fresh
+    assert [line for line in result.findings if "does not give DCB back" in line] == result.findings
+    assert bool(result.findings) is (way != "taken")
+    assert "var/lib/tickwire/host-before.json" not in host.tree()
+    assert not apply_dcb(system, {}, False, False).changed
+
+
+def test_a_share_that_a_driver_shows_of_a_strict_class_is_no_difference(system: System, dcb: FakeDcb) -> None:
+    """mlx5 shows 100 there (drivers/net/ethernet/mellanox/mlx5/core/en_dcbnl.c)."""
+    dcb.strict_bw = 100
+    fresh = copy.deepcopy(dcb.nics["e0"])
+    assert "strict" in LANES["tsa"] and "ets" in LANES["tsa"]
+    assert apply_dcb(system, {"e0": LANES}, True, False, True).changed
+    assert 100 in dcb.nics["e0"]["ets"]["tc_bw"]
+    assert part.drift(system, {"dcb": {"e0": LANES}}, False) == []
+    assert not apply_dcb(system, {"e0": LANES}, True, False).changed
+    dcb.nics["e0"]["ets"]["tc_bw"][LANES["tsa"].index("ets")] += 1
+    assert [one.item for one in part.drift(system, {"dcb": {"e0": LANES}}, False)] == ["dcb ets bw of e0"]
+    apply_dcb(system, {}, False, False, True)
+    assert dcb.nics["e0"]["ets"]["tc_tsa"] == fresh["ets"]["tc_tsa"]
+
+
+def test_a_process_that_ends_while_it_is_looked_at_is_passed_over(
+    system: System, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.write("proc/7/comm", "gone\n")
+    host.write("proc/8/comm", "lldpad\n")
+    read = Path.read_text
+
+    def end(path: Path, *args: Any, **kwargs: Any) -> str:
+        if path.parts[-2] == "7":
+            raise ProcessLookupError(3, "No such process")
+        return read(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "read_text", end)
+    assert ["lldpad runs" in str(one) for one in rivals.host_findings(system)] == [True]
 
 
 def test_silent_refusal_names_global_pause(system: System, dcb: FakeDcb) -> None:

@@ -48,6 +48,7 @@ def call(host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
         monkeypatch.setattr(module, "Path", lambda dummy: host.root)
         run = host.run_nothing if check else host.run
         monkeypatch.setattr(AnsibleModule, "run_command", lambda self, argv: run(argv))
+        monkeypatch.setattr(module, "run_program", run, raising=False)
         with patch_module_args({**args, "_ansible_check_mode": check, "_ansible_diff": True}):
             with pytest.raises(SystemExit):
                 module.main()

@@ -179,6 +179,28 @@ def test_congestion_notifications_where_the_driver_has_them(host: Host, ofed: bo
     assert part.running(system, {"roce": {"e0": LANE}})["roce"]["mlx5_0/1"]["settings"]["tos"] == "106"
 
 
+def test_debugfs_that_is_locked_down_is_told_and_is_no_failure(
+    host: Host, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card(host, ofed=False)
+    read = Path.read_text
+
+    def refuse(path: Path, *args: Any, **kwargs: Any) -> str:
+        if "cc_params" in path.parts:
+            raise PermissionError(1, "Operation not permitted")
+        return read(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    wanted = {"e0": {"cnp": {"dscp": 48, "priority": 6}}}
+    system = System(host.root, lambda argv: (0, "[]", ""))
+    result = apply_roce(system, wanted, False)
+    assert result.changed == []
+    [told] = result.unsupported.values()
+    assert [line.partition(":")[0] for line in told] == ["cnp dscp", "cnp priority"]
+    assert all("lockdown" in line for line in told)
+    assert [one for one in part.drift(system, {"roce": wanted}, False) if "cnp" in one.item] == []
+
+
 @pytest.mark.parametrize(
     ("given_value", "said"),
     [

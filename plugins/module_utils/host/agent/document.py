@@ -15,7 +15,7 @@ from ..part import Wanted
 from ..system import System
 
 FILE = "etc/tickwire/host.json"
-#: What says how the host is treated, not how it shall be: of these alone nothing is wanted.
+#: What says how the host is treated or is only looked at, not how it shall be: of these alone nothing is wanted.
 POLICY = (
     "bounce_allowed",
     "dcb_required",
@@ -23,6 +23,7 @@ POLICY = (
     "irqbalance",
     "isolation",
     "maintenance_window",
+    "mtu",
     "split_siblings",
     "whole_processes",
     "workload_protection",

@@ -59,8 +59,10 @@ def apply(system: System, wanted: Wanted, python: str, sources: Mapping[str, str
     }
     if present:
         housekeeping = document.housekeeping(system, kept)
-        files[f"{units.DIRECTORY}/{units.NIC}"] = units.nic_unit(python, housekeeping).encode()
-        files[f"{units.DIRECTORY}/{units.DRIFT}"] = units.drift_unit(python, housekeeping, when.textfile).encode()
+        nic = units.nic_unit(python, housekeeping, bool(kept.get("roce")))
+        files[f"{units.DIRECTORY}/{units.NIC}"] = nic.encode()
+        drift = units.drift_unit(python, housekeeping, when.textfile, bool(kept.get("firmware")))
+        files[f"{units.DIRECTORY}/{units.DRIFT}"] = drift.encode()
         if when.enabled:
             files[f"{units.DIRECTORY}/{units.TIMER}"] = units.timer_unit(when.interval).encode()
     return _carry_out(system, files, interfaces, when if present else timer.Timer(enabled=False), check)

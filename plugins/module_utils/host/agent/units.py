@@ -44,7 +44,7 @@ _NIC = """\
 Description=Tickwire settings of NIC %I
 BindsTo=sys-subsystem-net-devices-%i.device
 After=sys-subsystem-net-devices-%i.device systemd-sysctl.service systemd-tmpfiles-setup.service irqbalance.service
-# The engine starts when its NIC is as wanted.
+{rdma}# The engine starts when its NIC is as wanted.
 Before=tickwire-engine.service
 StartLimitIntervalSec=0
 
@@ -117,17 +117,22 @@ def _hardened(housekeeping: str, capabilities: str, writes: str, read_only: str)
     return _HARDENED.format(affinity=affinity, capabilities=capabilities, writes=writes, read_only=read_only)
 
 
-def nic_unit(python: str, housekeeping: str) -> str:
-    """The template of the units of the NICs."""
+def nic_unit(python: str, housekeeping: str, rdma: bool) -> str:
+    """The template of the units of the NICs; ``rdma``: settings of rdma_cm are kept, which the unit may not load."""
+    load = "Wants=modprobe@rdma_cm.service\nAfter=modprobe@rdma_cm.service\n" if rdma else ""
     hardened = _hardened(housekeeping, "CAP_NET_ADMIN CAP_SYS_ADMIN", "", "")
-    return _NIC.format(python=python, binary=BINARY, hardened=hardened)
+    return _NIC.format(python=python, binary=BINARY, hardened=hardened, rdma=load)
 
 
-def drift_unit(python: str, housekeeping: str, textfile: str) -> str:
-    """The service that looks for drift; ``textfile`` is the file of the metrics, or empty."""
+def drift_unit(python: str, housekeeping: str, textfile: str, firmware: bool) -> str:
+    """The service that looks for drift; ``textfile`` is the file of the metrics, or empty.
+
+    ``firmware``: that of cards is looked at. mstflint asks them by writes to their configuration space in /sys, which
+    it opens for both at once (mtcr_ul_com.c, mtcr_pciconf_open).
+    """
     writes = f" -{textfile.rpartition('/')[0]}" if textfile else ""
     # Reading is all it does, as root that may read what others may not.
-    read_only = "ProtectKernelTunables=yes\nProtectControlGroups=yes\n"
+    read_only = "ProtectControlGroups=yes\n" if firmware else "ProtectKernelTunables=yes\nProtectControlGroups=yes\n"
     hardened = _hardened(housekeeping, "CAP_NET_ADMIN CAP_SYS_ADMIN CAP_DAC_READ_SEARCH", writes, read_only)
     option = f" --textfile {textfile}" if textfile else ""
     return _DRIFT.format(python=python, binary=BINARY, hardened=hardened, textfile=option)

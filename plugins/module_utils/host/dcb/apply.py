@@ -16,13 +16,14 @@ from ...dcb import DcbError, NotSupported
 from ..before import read_before, write_before
 from ..errors import HostError
 from ..system import System
-from .rivals import firmware_agents, global_pause, host_findings, interface_findings
+from .refusal import check_capacity, refusal
+from .rivals import host_findings, interface_findings
 from .running import Running, Tool, different
 from .wanted import GROUPS, NEEDED, parse_interfaces
 
 OWNER = "dcb"
-#: What takes a link or its queues down for a moment: mlx5 toggles the link when pauses change, ice and bnxt make their
-#: queues anew for scheduling.
+#: What takes a link or its queues down for a moment, after the drivers' code: mlx5 toggles the link when pauses change
+#: (mlx5e_dcbnl_ieee_setpfc), ice and bnxt make their queues anew for scheduling (ice_pf_dcb_cfg, bnxt_setup_mq_tc).
 DISTURBING = ("ets", "pfc", "buffer")
 
 
@@ -116,7 +117,7 @@ def apply_dcb(
     for name, fields in wanted.items():
         headroom = int((interfaces or {})[name].get("headroom_bytes") or 0)
         findings += interface_findings(system, name, fields, work.running[name], headroom)
-    work.result.findings = [str(finding) for finding in findings]
+    work.result.findings += [str(finding) for finding in findings]
     return work.result
 
 
@@ -152,6 +153,12 @@ def _with_former(
     return found
 
 
+def _hands_over(fields: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether DCB goes back to the NIC's firmware, which ruled it before."""
+    dcbx = fields.get("dcbx", {})
+    return dcbx.get("host") is False or dcbx.get("lld_managed") is True
+
+
 class Work:
     """One run: what was done, for the result and for the way back."""
 
@@ -171,9 +178,11 @@ class Work:
         """Set what differs. HostError or DcbError when a step is refused."""
         self.at = name
         running = self.running[name] = read_wanted(self.tool, name, fields)
-        _check_capacity(name, fields, running)
+        check_capacity(name, fields, running)
         unsupported = dict(running.unsupported)
-        for group in GROUPS:
+        handed = _hands_over(fields)
+        # Without DCB in its hands the host may not set the rest (bnxt_dcbnl_ieee_setets), so that is given away last.
+        for group in (*GROUPS[1:], GROUPS[0]) if handed else GROUPS:
             found = running.state.get(group)
             target = different(fields.get(group, {}), found) if found is not None else {}
             if found is None or not target:
@@ -194,7 +203,11 @@ class Work:
                     unsupported[group] = str(error)
                     continue
                 except DcbError as error:
-                    raise _refused(self.system, name, group, target, str(error)) from error
+                    if group == "dcbx" and handed:
+                        self.stays(name)
+                        unsupported[group] = str(error)
+                        continue
+                    raise refusal(self.system, name, group, target, str(error)) from error
                 self.done.append((name, group, old))
             self.result.changed = True
             self.result.before.setdefault(name, {}).update({f"{group} {item}": old[item] for item in target})
@@ -207,6 +220,11 @@ class Work:
                 f"dcb {', '.join(lacking)}", name, unsupported[lacking[0]], "use a NIC with DCB, or do not require it"
             )
 
+    def stays(self, name: str) -> None:
+        """Drivers give DCB back to their firmware by no word that dcb has (mlx5: en_dcbnl.c takes no mode but 0)."""
+        said = f"{name}: the driver does not give DCB back to its firmware, which had it before"
+        self.result.findings.append(f"{said}. It has it again after a reboot.")
+
     def prove(self, name: str, fields: Mapping[str, Mapping[str, Any]]) -> None:
         """Read back; HostError names the first field which the driver did not keep."""
         if self.check or name not in self.result.before:
@@ -215,9 +233,12 @@ class Work:
         skip = self.result.unsupported.get(name, {})
         for group, found in running.state.items():
             target = different(fields[group], found) if group not in skip else {}
+            if group == "dcbx" and target and _hands_over(fields):
+                self.stays(name)
+                continue
             for item, value in target.items():
                 said = f"it was set and reads {json.dumps(found.get(item, []))}"
-                raise _refused(self.system, name, f"{group} {item}", {item: value}, said)
+                raise refusal(self.system, name, f"{group} {item}", {item: value}, said)
 
     def _keep(self, name: str, group: str, old: Mapping[str, Any]) -> None:
         """Former values are on disk before the first change, whatever happens then."""
@@ -257,39 +278,3 @@ class Work:
             for item in items
         }
         self._write_kept({key: value for key, value in self.kept.items() if key in ours})
-
-
-def _refused(system: System, name: str, what: str, target: Mapping[str, Any], said: str) -> HostError:
-    """Why a driver refuses, where that is known. dcb of 6.1 says nothing then: it shows when it is read back."""
-    item, value = f"dcb {what} of {name}", json.dumps(next(iter(target.values())) if len(target) == 1 else dict(target))
-    pause = global_pause(system, name) if target.get("pfc") else []
-    if pause:
-        rule = f"global pause is on ({', '.join(pause)}), which excludes pauses by priority ({said})"
-        return HostError(item, value, rule, "turn it off with pause in roce_host_nics")
-    firmware = firmware_agents(system, name)
-    if firmware:
-        return HostError(
-            item,
-            value,
-            f"the NIC's firmware has DCB (private flag {', '.join(firmware)}): {said}",
-            "set stop_firmware_agents",
-        )
-    step = "look at the driver's messages in dmesg, and for another program that sets DCB (lldpad)"
-    return HostError(item, value, said, step)
-
-
-def _check_capacity(name: str, fields: Mapping[str, Mapping[str, Any]], running: Running) -> None:
-    """HostError where the driver tells that it has not so many pausing priorities or traffic classes."""
-    pausing = fields.get("pfc", {}).get("pfc", [])
-    most = running.capacity.get("pfc_cap")
-    if most is not None and len(pausing) > most:
-        raise HostError(f"dcb pfc of {name}", pausing, f"its driver pauses {most} priorities at most")
-    classes = fields.get("ets", {}).get("prio_tc", [])
-    most = running.capacity.get("ets_cap")
-    if most is not None and max(classes, default=0) >= most:
-        raise HostError(
-            f"dcb ets of {name}",
-            classes,
-            f"its driver has {most} traffic classes, 0 to {most - 1}",
-            "give the lanes of the intent a traffic_class within",
-        )

@@ -6,13 +6,14 @@ Each finding says what it is and what to do. Nothing here is changed but a firmw
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import HostError
+from ..nic.ethtool import Ethtool
+from ..nic.ethtool import NotSupported as EthtoolNotSupported
 from ..programs import find_program
 from ..system import System
 from .running import Running
@@ -92,8 +93,13 @@ def _processes(system: System) -> set[str]:
     directory = system.path("proc")
     if not directory.is_dir():
         return set()
-    pids = [entry.name for entry in directory.iterdir() if entry.name.isdigit()]
-    return {name for name in (system.read(f"proc/{pid}/comm") for pid in pids) if name}
+    found = set()
+    for pid in [entry.name for entry in directory.iterdir() if entry.name.isdigit()]:
+        try:
+            found.add(system.read(f"proc/{pid}/comm") or "")
+        except ProcessLookupError:  # it ended between the opening and the reading
+            continue
+    return found
 
 
 def _lldpd_files(system: System) -> list[str]:
@@ -140,14 +146,10 @@ def stop_firmware_agents(system: System, interface: str) -> list[str]:
 
 def global_pause(system: System, interface: str) -> list[str]:
     """Directions in which global pause is on; none where ethtool does not tell."""
-    ethtool = find_program(system, "ethtool")
-    if ethtool is None:
-        return []
-    rc, out, dummy = system.run([ethtool, "--json", "-a", interface])
-    if rc != 0:
+    if find_program(system, "ethtool") is None:
         return []
     try:
-        shown = json.loads(out)[0]
-    except (ValueError, LookupError, TypeError):
+        shown = Ethtool(system).read("-a", interface)
+    except (HostError, EthtoolNotSupported):
         return []
-    return [name for name in ("rx", "tx") if shown.get(name) is True]
+    return [name for name in ("rx", "tx") if shown.get(name) == "on"]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,4 +138,12 @@ def _app_words(interface: str, target: Mapping[str, Any], found: Mapping[str, An
 def different(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of one group that are not as wanted, with the wanted value. A DSCP without an entry has none: []."""
     nothing: list[int] = []
-    return {name: value for name, value in wanted.items() if found.get(name, nothing) != value}
+    now = dict(found)
+    if "bw" in wanted and "bw" in found:
+        now["bw"] = _shares(wanted["bw"], found["bw"], wanted.get("tsa", found["tsa"]))
+    return {name: value for name, value in wanted.items() if now.get(name, nothing) != value}
+
+
+def _shares(wanted: Sequence[int], found: Sequence[int], tsa: Sequence[str]) -> list[int]:
+    """What is found, but for the 100 that mlx5 shows of each class that does not share (its mlx5e_build_tc_tx_bw)."""
+    return [want if kind != "ets" and now == 100 else now for want, now, kind in zip(wanted, found, tsa)]

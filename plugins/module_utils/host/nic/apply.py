@@ -103,7 +103,7 @@ def apply_nics(
             f"{error}; {'what was changed was put back' if not left else 'not put back: ' + '; '.join(left)}",
         ) from error
     if not only:
-        _forget(system, nics)
+        _forget(system, nics, result.lacks)
     return result
 
 
@@ -154,10 +154,14 @@ def _apply_card(
     anew = False
     for group in GROUPS:
         goals = plan.goals.get(group, {})
-        # Read again where an earlier step made the queues anew: they forget then.
-        found = card.read(group).values if goals and anew else plan.values
-        differing = {name: value for name, value in goals.items() if found.get(name) != value}
-        if differing:
+        # Read again where an earlier step made the queues anew: they forget then. A driver that coalesces another way
+        # forgets the times as well, those that were as wanted too: hence twice.
+        for read_again in (anew, True) if group == "coalesce" else (anew,):
+            found = card.read(group).values if goals and read_again else plan.values
+            lacking = {lack.setting for lack in result.lacks if lack.interface == nic.name}
+            differing = {key: value for key, value in goals.items() if key not in lacking and found.get(key) != value}
+            if not differing:
+                break
             _apply_group(card, nic, group, differing, found, undo, result)
             anew = anew or any(bounces(card.driver, name) for name in differing)
     _apply_steering(system, card, nic, plan, undo)
@@ -264,14 +268,19 @@ def _await_link(card: Card, sleep: Callable[[float], None]) -> None:
     )
 
 
-def _forget(system: System, nics: Iterable[Nic]) -> None:
-    """Forget what was put back: settings that are no longer wanted, and interfaces that are gone."""
+def _forget(system: System, nics: Iterable[Nic], lacks: Iterable[Lack]) -> None:
+    """Forget what was put back, and interfaces that are gone.
+
+    What a driver refused to put back stays for the next run: ice takes no pause while priorities pause.
+    """
     wanted = {nic.name: nic for nic in nics}
+    refused = {f"{lack.interface} {lack.setting}" for lack in lacks}
     kept = {}
     for key, value in read_before(system, OWNER).items():
         interface, dummy, name = key.partition(" ")
         nic = wanted.get(interface)
-        if nic is not None and (name in nic.settings or (nic.feeds and (name == "rss" or name.startswith("rule ")))):
+        ours = nic is not None and (name in nic.settings or (nic.feeds and name.partition(" ")[0] in ("rss", "rule")))
+        if ours or key in refused:
             kept[key] = value
     write_before(system, OWNER, kept)
 

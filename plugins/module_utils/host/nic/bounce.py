@@ -1,8 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a change costs: nothing, or a moment without the link, by driver and group of settings.
 
-From the drivers' ethtool and netdev operations in Linux 6.12: a driver that closes and opens its queues, resets the
-function or trains the link again drops packets and tells the stack that the link went. A driver that is not named here
+After the drivers' ethtool and netdev operations, not tried on cards: a driver that closes and opens its queues, resets
+the function or trains the link again drops packets and tells the stack that the link went. Kernels differ, and what a
+driver does in some of them is named here: one question too many costs less than a link. A driver that is not named here
 is taken to do so for every group in which most drivers do.
 """
 

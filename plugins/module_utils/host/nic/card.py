@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -98,9 +99,12 @@ class Card:
             elif group == "pcie_read_request":
                 pcie.write_request(self.system, self.name, int(values["pcie_read_request"]))
             else:
-                # Drivers refuse other values while coalescing is adaptive, so it is turned on last, by itself.
+                # Drivers refuse other values while coalescing is adaptive, so it is turned on last, by itself. To turn
+                # it off, or to count from the other end, sets times and frames to the driver's own with the mlx5
+                # of older kernels (mlx5e_reset_rx_moderation), whatever else the command says: so first, by itself.
                 last = [name for name, value in values.items() if ".adaptive-" in name and value == "on"]
-                for names in ([name for name in values if name not in last], last):
+                first = [name for name in values if name not in last and re.match(r"coalesce\.(adaptive|cqe)-", name)]
+                for names in (first, [name for name in values if name not in first + last], last):
                     words = [word for name in names for word in (name.partition(".")[2], values[name])]
                     if words:
                         self.run(["ethtool", SET_OPTION[group], self.name, *words])

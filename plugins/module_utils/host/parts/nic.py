@@ -25,7 +25,13 @@ def _plans(system: System, wanted: Wanted) -> list[tuple[Card, Nic, CardPlan]]:
 
 
 def drift(system: System, wanted: Wanted, dummy: bool) -> list[Drift]:
-    return [
+    """What differs, and interfaces below the MTU of the intent (``mtu``), which drop what the others send."""
+    short = []
+    for name, least in sorted((wanted.get("mtu") or {}).items()):
+        found = system.read(f"sys/class/net/{name}/mtu")
+        if found and int(found) < int(least):
+            short.append(Drift(f"mtu of {name} against the intent", f"{least} or more", found))
+    return short + [
         Drift(f"{change.setting} of {change.interface}", change.after, change.before)
         for dummy_card, dummy_nic, plan in _plans(system, wanted)
         for change in plan.changes

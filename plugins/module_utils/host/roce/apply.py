@@ -52,7 +52,11 @@ def port_state(system: System, port: RdmaPort, wanted: Mapping[str, Any]) -> Por
     settings, unsupported = cma_settings(port, wanted), []
     for places in driver_settings(system, port, wanted):
         there = next((place for place in places if system.path(place.file).exists()), None)
-        if there:
+        if there and there.is_closed(system):
+            unsupported.append(
+                f"{there.name}: the kernel does not let /{there.file} be opened (lockdown, as by Secure Boot)"
+            )
+        elif there:
             settings.append(there)
         else:
             unsupported.append(

@@ -65,6 +65,16 @@ class Setting:
         match = _LAST_NUMBER.search(text) if self.value.isdigit() else None
         return match.group(1) if match else text
 
+    def is_closed(self, system: System) -> bool:
+        """Whether not even root may open it: a locked down kernel keeps debugfs so (fs/debugfs/file.c)."""
+        try:
+            system.read(self.file)
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+        return False
+
 
 def ports_of(system: System, interface: str) -> list[RdmaPort]:
     """RDMA ports on top of an interface, by the name of their device."""
