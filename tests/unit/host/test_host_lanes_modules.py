@@ -72,9 +72,7 @@ def test_refusals_are_messages(call: Call) -> None:
     assert "Operation not supported" in call("dcb", {"interfaces": {"e1": LANES}, "required": True})["msg"]
 
 
-def test_missing_support_is_a_warning(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    warned: list[str] = []  # where the controller's code is loaded as well, warnings go there and not into the result
-    monkeypatch.setattr(AnsibleModule, "warn", lambda self, text: warned.append(text))
+def test_missing_support_is_a_warning(call: Call, warned: list[str]) -> None:
     result = call("dcb", {"interfaces": {"e1": LANES}})
     assert result["changed"] is False
     assert list(result["unsupported"]["e1"]) == ["dcbx", "ets", "pfc", "app"]
@@ -90,10 +88,8 @@ def test_nothing_wanted_and_nothing_ours_runs_nothing(host: Host, call: Call, mo
 
 
 def test_a_firmware_agent_is_stopped_and_started_again_when_the_interface_is_no_longer_ours(
-    call: Call, dcb: FakeDcb, host: Host, monkeypatch: pytest.MonkeyPatch
+    call: Call, dcb: FakeDcb, host: Host, warned: list[str]
 ) -> None:
-    warned: list[str] = []
-    monkeypatch.setattr(AnsibleModule, "warn", lambda self, text: warned.append(text))
     fresh = host.tree()
     dcb.flags["e0"] = {"fw-lldp-agent": "on"}
     args = {"interfaces": {"e0": LANES}, "stop_firmware_agents": True, "bounce_allowed": True}

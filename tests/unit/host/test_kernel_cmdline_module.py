@@ -67,12 +67,9 @@ def test_what_failed_is_said_and_refused(debian: GrubHost, call: Call) -> None:
     assert "failed" not in call(state="absent")
 
 
-def test_what_is_dangerous_gives_a_warning(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    # Where the controller's code is loaded too, as by other tests of this process, a warning is not in the result.
-    monkeypatch.setattr(AnsibleModule, "warn", lambda self, text: said.append(text))
+def test_what_is_dangerous_gives_a_warning(call: Call, warned: list[str]) -> None:
     assert call(dangerous=["mitigations_off", "nosmt"])["tokens"] == ["mitigations=off", "nosmt"]
-    assert [text.split(":")[0] for text in said] == ["mitigations_off (mitigations=off)", "nosmt (nosmt)"]
+    assert [text.split(":")[0] for text in warned] == ["mitigations_off (mitigations=off)", "nosmt (nosmt)"]
 
 
 def test_a_bare_on_of_yaml_is_refused(call: Call) -> None:
