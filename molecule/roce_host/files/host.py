@@ -164,7 +164,9 @@ def left(name: str) -> list[str]:
     """Files and links that have other content or another mode than in the picture, whenever they were written."""
     before, now = json.loads((STATES / f"{name}.picture").read_text()), look()
     return [
-        path for path in differences(name) if [*before.get(path, [0, 0, ""])[::2]] != [*now.get(path, [0, 0, ""])[::2]]
+        path
+        for path in differences(name)
+        if not os.path.isdir(path) and before.get(path, [0, 0, ""])[::2] != now.get(path, [0, 0, ""])[::2]
     ]
 
 
