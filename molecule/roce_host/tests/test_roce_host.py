@@ -73,5 +73,5 @@ def test_the_way_back_leaves_no_setting_of_the_role(host: Any) -> None:
         for name in ("converged", "rolled_back")
     }
     assert "/etc/default/grub.d/zz-tickwire.cfg" in left["converged"], "the picture tells"
-    # With what the host was last seen running, should a boot without the parameters fail. The next run forgets it.
+    # What ran before, which a boot on trial without the parameters would go back to.
     assert left["rolled_back"] == ["/var/lib/tickwire/kernel-cmdline.json"], left["rolled_back"]
