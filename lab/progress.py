@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 HEARTBEAT_S = 10.0
+KERNEL_DIED = re.compile(r"\] (?:BUG: |Oops: |int3: |invalid opcode: |general protection fault|Kernel panic )")
 CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?!]*[A-Za-z]|\x1b[a-zA-Z]")
 
 
@@ -46,6 +47,13 @@ def tail(path: Path, lines: int) -> list[str]:
     plain = CONTROL_SEQUENCE.sub("", text)
     kept = ("".join(ch for ch in line if ch.isprintable()).rstrip() for line in plain.splitlines())
     return [line for line in kept if line][-lines:]
+
+
+def last_words(console: Path, lines: int) -> list[str]:
+    """The last lines of a console; of a kernel that died its first words about that, where the cause stands."""
+    kept = tail(console, 1000)
+    died = next((number for number, line in enumerate(kept) if KERNEL_DIED.search(line)), None)
+    return kept[-lines:] if died is None else kept[died : died + 3 * lines]
 
 
 def run_logged(argv: Sequence[str], log: Path, progress: Progress, label: str, cwd: Path | None = None) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from lab import accel, image, ports, preflight, qemu, vm
 from lab.errors import LabError
 from lab.identity import Keys
-from lab.progress import Progress, tail
+from lab.progress import Progress, last_words, tail
 from lab.state import LabDir, LabState, VmState, locked, new_run_dir
 from lab.topology import LAB, Topology
 
@@ -198,11 +198,11 @@ class Supervisor:
                 time.sleep(0.5)
 
     def _no_boot(self, name: str, why: str, said: str) -> LabError:
-        last = tail(self.dir.console(name), 10) or ["(the console is empty)"]
+        last = last_words(self.dir.console(name), 10) or ["(the console is empty)"]
         lines = "\n".join(f"    {line[:160]}" for line in last)
         heard = f"; ssh said: {said}" if said else ""
         return LabError(
-            f"{name} does not boot: {why}{heard}; last console lines:\n{lines}",
+            f"{name} does not boot: {why}{heard}; from its console:\n{lines}",
             f"fresh disks: `python3 -m lab down`, then up; is the machine overloaded? raise {BOOT_LIMIT_VARIABLE}; "
             f"is the image bad? remove {image.image_path()}",
         )

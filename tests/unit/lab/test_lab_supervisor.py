@@ -16,7 +16,7 @@ import pytest
 
 from lab import cli, image, preflight, supervisor, vm
 from lab.errors import LabError
-from lab.progress import Progress, tail
+from lab.progress import Progress, last_words, tail
 from lab.state import LabDir, LabState, VmState, locked
 from lab.supervisor import Supervisor, UpResult
 from lab.topology import Topology, Vm
@@ -144,6 +144,16 @@ def test_console_tail_has_no_control_characters(tmp_path: Path) -> None:
     log.write_bytes(b"one\r\n\x1b[0;32m OK \x07\n\n\xff last\n")
     assert tail(log, 2) == [" OK", "\ufffd last"]
     assert tail(tmp_path / "none", 2) == []
+
+
+def test_of_a_kernel_that_died_the_first_words_are_shown(tmp_path: Path) -> None:
+    console = tmp_path / "console"
+    calm = [f"[ {number}.0] systemd[1]: Started unit {number}." for number in range(40)]
+    died = ["[ 28.0] Oops: general protection fault, 0000 [#1]", *(f"[ 28.1] R{number}: 0" for number in range(20))]
+    console.write_text("\n".join(calm))
+    assert last_words(console, 10) == calm[-10:]
+    console.write_text("\n".join([*calm, *died, "[ 33.8] Kernel panic - not syncing: Fatal exception in interrupt"]))
+    assert last_words(console, 10)[:2] == died[:2] and "Kernel panic" in last_words(console, 10)[-1]
 
 
 @pytest.mark.parametrize(
