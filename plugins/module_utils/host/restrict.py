@@ -130,13 +130,16 @@ def _differs(system: System, name: str, text: str | None) -> bool:
 
 
 def write_file(system: System, name: str, text: str | None) -> None:
-    """Write one of our files, or remove it and the directory of drop-ins that it leaves empty."""
+    """Write one of our files, or remove it and a unit's directory of drop-ins that it leaves empty.
+
+    /etc/tmpfiles.d ends in .d as well and is the distribution's, empty or not.
+    """
     if not _differs(system, name, text):
         return
     path = system.path(name)
     if text is None:
         remove(path)
-        if path.parent.name.endswith(".d") and not any(path.parent.iterdir()):
+        if path.parent.name.endswith((".scope.d", ".service.d", ".slice.d")) and not any(path.parent.iterdir()):
             path.parent.rmdir()
     else:
         write_atomic(path, text)

@@ -54,6 +54,8 @@ def test_check_mode_then_the_same_for_real_then_nothing(
     assert not call(machine, monkeypatch, capsys, **args)["changed"]
     gone = call(machine, monkeypatch, capsys)
     assert gone["changed"] and (gone["isolated_cpus"], gone["way"]) == ("", "")
+    etc = machine.host.root / "etc"
+    assert not list((etc / "systemd/system").glob("*.d")) and (etc / "tmpfiles.d").is_dir(), "the latter is not ours"
 
 
 def test_refusals_are_messages_and_write_nothing(
