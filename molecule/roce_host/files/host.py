@@ -48,7 +48,7 @@ NOT_OURS = (
     "/var/tmp",
     "/var/log",
     "/var/lib/systemd",
-    "/root/.ansible",
+    str(Path.home() / ".ansible"),
     "/opt",
 )
 KERNEL_NAME = "vmlinuz-6.12.0-tickwire-amd64"
