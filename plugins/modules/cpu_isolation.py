@@ -119,6 +119,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import isolate
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpulist import format_cpu_list
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
@@ -136,7 +137,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = isolate.apply(System(Path("/"), module.run_command), module.params, module.check_mode)
+        result = isolate.apply(System(Path("/"), run_program), module.params, module.check_mode)
     except (ValueError, OSError) as error:
         module.fail_json(msg=str(error))
     if result.held_back:

@@ -114,6 +114,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.agent import bundle, cli, install
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
@@ -127,7 +128,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    system = System(Path("/"), module.run_command)
+    system = System(Path("/"), run_program)
     wanted = module.params["wanted"] if module.params["state"] == "present" else {}
     try:
         if module.params["state"] == "held":

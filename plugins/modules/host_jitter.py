@@ -179,6 +179,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpulist impor
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpus import online_cpus
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import isolated_cpus
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
@@ -196,7 +197,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    system = System(Path("/"), module.run_command)
+    system = System(Path("/"), run_program)
     wanted = module.params
     settings = jitter.Settings(wanted["tool"], wanted["duration_s"], wanted["interval_us"])
     try:

@@ -126,6 +126,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import limits, memory
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 MEMORY = {
@@ -150,7 +151,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    system = System(Path("/"), module.run_command)
+    system = System(Path("/"), run_program)
     try:
         outcome = memory.apply_memory(system, module.params["memory"], module.params["limits"], module.check_mode)
         lower = limits.lower_processes(system, limits.parse_limits(module.params["limits"]))

@@ -138,6 +138,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import noise
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import isolated_cpus
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 NOISE = {
@@ -170,7 +171,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    system = System(Path("/"), module.run_command)
+    system = System(Path("/"), run_program)
     try:
         isolated = isolated_cpus(system, module.params)
         outcome = noise.apply_noise(system, module.params["noise"], isolated, module.check_mode)

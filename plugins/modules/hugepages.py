@@ -165,6 +165,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import hugepages, hugetlbfs
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
@@ -199,7 +200,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    system = System(Path("/"), module.run_command)
+    system = System(Path("/"), run_program)
     params = module.params
     try:
         result, mounts = hugetlbfs.apply_all(

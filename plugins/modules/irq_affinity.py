@@ -154,6 +154,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpulist impor
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.irq_affinity import apply_irq_affinity
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.irqbalance import apply_irqbalance
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
@@ -169,7 +170,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    system = System(Path("/"), module.run_command)
+    system = System(Path("/"), run_program)
     try:
         balance = apply_irqbalance(system, module.params, module.check_mode, time.sleep)
         result = apply_irq_affinity(system, module.params, module.check_mode)

@@ -205,6 +205,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot.menu imp
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import format_cmdline
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.parts import boot
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
 
@@ -235,7 +236,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    system = System(Path("/"), module.run_command)
+    system = System(Path("/"), run_program)
     try:
         if module.params["state"] == "armed":
             result = trial.next_boot(system, module.params["trial_timeout_s"], module.check_mode)

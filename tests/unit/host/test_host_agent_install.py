@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift
@@ -48,7 +47,7 @@ def call(host: Host, systemd: Systemctl, monkeypatch: pytest.MonkeyPatch, capsys
 
     def call(wanted: dict[str, Any] | None = None, state: str = "present", check: bool = False) -> dict[str, Any]:
         run = systemd.only_reads if check else systemd.run
-        monkeypatch.setattr(AnsibleModule, "run_command", lambda self, argv: run(argv))
+        monkeypatch.setattr(host_agent, "run_program", run)
         args = {"wanted": WANTED if wanted is None else wanted, "state": state}
         with patch_module_args({**args, "_ansible_check_mode": check, "_ansible_diff": True}):
             with pytest.raises(SystemExit):

@@ -8,7 +8,6 @@ import os
 from typing import Any
 
 import pytest
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from tests.unit.host.cgroup_tree import Machine
@@ -33,7 +32,7 @@ def machine(host: Host, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 def call(machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: Any, check: bool = False, **args: Any) -> dict:
     run = machine.host.run_nothing if check else machine.run
-    monkeypatch.setattr(AnsibleModule, "run_command", lambda self, argv: run(argv))
+    monkeypatch.setattr(importlib.import_module(NAME), "run_program", run)
     with patch_module_args({**args, "_ansible_check_mode": check, "_ansible_diff": True}):
         with pytest.raises(SystemExit):
             importlib.import_module(NAME).main()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from tests.unit.host.host_tree import Host
@@ -47,8 +46,7 @@ def call(host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
         module = importlib.import_module(f"{PACKAGE}.{name}")
         monkeypatch.setattr(module, "Path", lambda dummy: host.root)
         run = host.run_nothing if check else host.run
-        monkeypatch.setattr(AnsibleModule, "run_command", lambda self, argv: run(argv))
-        monkeypatch.setattr(module, "run_program", run, raising=False)
+        monkeypatch.setattr(module, "run_program", run)
         with patch_module_args({**args, "_ansible_check_mode": check, "_ansible_diff": True}):
             with pytest.raises(SystemExit):
                 module.main()

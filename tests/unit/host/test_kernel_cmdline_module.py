@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.tickwire.fabric.plugins.modules import kernel_cmdline
@@ -25,7 +24,7 @@ def debian(tmp_path: Path) -> GrubHost:
 @pytest.fixture
 def call(debian: GrubHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     monkeypatch.setattr(kernel_cmdline, "Path", lambda dummy: debian.root)
-    monkeypatch.setattr(AnsibleModule, "run_command", lambda self, argv: debian.run(argv))
+    monkeypatch.setattr(kernel_cmdline, "run_program", lambda argv: debian.run(argv))
 
     def call(check: bool = False, **args: Any) -> dict[str, Any]:
         with patch_module_args({**args, "_ansible_check_mode": check, "_ansible_diff": True}):

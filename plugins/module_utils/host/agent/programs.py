@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
+
+from ..run import run_program
 
 TIMEOUT_S = 60
 
@@ -12,16 +13,8 @@ TIMEOUT_S = 60
 def run(argv: list[str]) -> tuple[int, str, str]:
     """Exit status, standard output and standard error; 127 for a program that is not there, 124 for one that hangs."""
     try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TIMEOUT_S,
-            check=False,
-            env={**os.environ, "LC_ALL": "C", "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")},
-        )
+        return run_program(argv, TIMEOUT_S)
     except FileNotFoundError:
         return 127, "", f"{argv[0]}: there is no such program"
     except subprocess.TimeoutExpired:
         return 124, "", f"{argv[0]}: no end after {TIMEOUT_S} s"
-    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
