@@ -54,7 +54,7 @@ def test_a_host_that_came_back_is_not_rebooted_while_it_waits_for_the_others(
 
 
 def test_who_trades_is_asked_again_before_every_reboot() -> None:
-    asked = task("ask.yml", "tickwire.fabric.roce_host_drift")["when"]
+    asked = task("ask.yml", "tickwire.fabric.reboot_guard")["when"]
     rebooted = task("reboot.yml", "ansible.builtin.reboot")["when"]
     assert asked[0] == rebooted[0]
 
@@ -63,7 +63,7 @@ def test_the_units_that_a_boot_starts_are_held_before_the_cards_are_set() -> Non
     tasks = yaml.safe_load((TASKS / "main.yml").read_text(encoding="utf-8"))
     order = [one["ansible.builtin.import_tasks"] for one in tasks]
     again = tasks[order.index("reboot.yml") + 1]
-    assert again["ansible.builtin.import_tasks"] == "hold.yml" and again["when"] == "__roce_host_reboot is not skipped"
+    assert again["ansible.builtin.import_tasks"] == "hold.yml" and again["when"] == "__roce_host_rebooted"
     assert order.index("hold.yml") < order.index("apply.yml")
 
 
