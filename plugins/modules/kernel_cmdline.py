@@ -102,8 +102,8 @@ options:
       - V(armed) makes the next boot, with what V(present) or V(absent) has set, one on trial. A kernel or an initramfs
         that fails then reboots by itself, and a timer on the host reboots it when nobody confirms the boot in time. The
         timer does not while something trades on the host, says so in the journal, and comes again after the same
-        time. All later boots take the command line that runs now. Refused where GRUB cannot boot an entry once, which is where
-        C(/boot) is on LVM, RAID, btrfs or ZFS.
+        time. All later boots take the command line that runs now. Refused where GRUB cannot boot an entry once, which
+        is where C(/boot) is on LVM, RAID, btrfs or ZFS.
       - V(confirmed) keeps the command line of a boot on trial, and changes nothing where there is none. When the host
         is back on what ran before it puts the former parameters back and fails with the reason.
       - V(disarmed) takes a trial away whose boot is still to come. The next boot keeps the command line that was set

@@ -36,8 +36,8 @@ _RULES = "rules.json"
 _NAMES = ("maintenance_window", "workload_protection", "workload_units")
 _NEXT = {
     REBOOT: "Run role roce_host again when nothing trades, or set roce_host_maintenance_window",
-    TRIAL: "The boot on trial goes on unconfirmed: run role roce_host to keep it. Else it is asked again after the same "
-    "time, and every later boot is as before",
+    TRIAL: "The boot on trial goes on unconfirmed: run role roce_host to keep it. Else the host is asked again after "
+    "the same time, and every later boot is as before",
 }
 
 
@@ -59,7 +59,7 @@ def main(
     path: str | None = None,
     execute: Callable[[str, list[str]], object] = os.execv,
 ) -> int:
-    """Exit status: 0 the host may be rebooted, with REBOOT it is; 1 it may not; 2 that cannot be told, so it may not."""
+    """Exit status: 0 the host may be rebooted, and with REBOOT is; 1 it may not; 2 nobody can tell, so it may not."""
     if list(argv) not in ([REBOOT], [TRIAL]):
         sys.stderr.write(f"tickwire: '{' '.join(argv)}' is neither '{REBOOT}' nor '{TRIAL}'\n")
         return 2

@@ -3,7 +3,8 @@
 
 Armed, GRUB's default is a copy of the entry that runs now, and only the next boot takes the new one (next_entry). A
 kernel or initramfs that fails reboots by itself, a system on which nobody confirms is rebooted by a timer when nothing
-trades on it, and either way the host is back on what ran before. What failed is remembered and refused until something else is wanted.
+trades on it, and either way the host is back on what ran before. What failed is remembered and refused until something
+else is wanted.
 """
 
 from __future__ import annotations
