@@ -83,6 +83,16 @@ def test_what_may_take_a_link_down_keeps_to_the_throttle() -> None:
     assert {one.get("throttle") for one in found} == {throttle}
 
 
+def test_what_may_take_a_link_down_asks_the_host_itself_at_that_moment() -> None:
+    """A reading of the beginning of the run is as old as the reboots of the whole batch."""
+    tasks = [one for path in sorted(TASKS.glob("*.yml")) for one in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    modules = [one for task in tasks for one in task.values() if isinstance(one, dict) and "bounce_allowed" in one]
+    assert len(modules) == 3
+    for one in modules:
+        assert one["bounce_allowed"] == "{{ roce_host_bounce_allowed | bool }}"
+        assert one["protection"] == "{{ __roce_host_policy }}"
+
+
 @pytest.mark.parametrize("trial", ["none", "armed"])
 def test_who_reboots_by_hand_is_told_that_a_trial_is_armed(trial: str) -> None:
     message = task("reboot.yml", "ansible.builtin.debug")["ansible.builtin.debug"]["msg"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import shlex
@@ -149,6 +150,44 @@ def test_the_module_asks_and_leaves_the_guard(running: Running, call: Callable[.
     assert not again["may_disturb"] and again["trading"] == ["other.service is active"]
     assert call(protection={"maintenance_window": True})["changed"], "other rules"
     assert "this is no window" in call(protection={"maintenance_window": "at night"})["msg"]
+
+
+class Reached(OSError):
+    """The module came to what it does; with these arguments."""
+
+
+@pytest.mark.parametrize(
+    ("name", "does", "place"),
+    [("nic_settings", "apply_nics", 3), ("nic_firmware", "apply_firmware", 2), ("dcb", "apply_dcb", 4)],
+)
+@pytest.mark.parametrize("window", ["", True])
+@pytest.mark.parametrize("trades", [False, True])
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_module_takes_no_link_down_while_something_trades(
+    running: Running,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    does: str,
+    place: int,
+    window: object,
+    trades: bool,
+    allowed: bool,
+) -> None:
+    module = importlib.import_module(f"{reboot_guard.__name__.rpartition('.')[0]}.{name}")
+    seen: list[object] = []
+
+    def reached(*args: object) -> None:
+        seen.append(args[place])
+        raise Reached
+
+    monkeypatch.setattr(module, "Path", lambda dummy: running.host.root)
+    monkeypatch.setattr(module, "run_program", running.run)
+    monkeypatch.setattr(module, does, reached)
+    running.units["other"] = "active" if trades else "inactive"
+    with patch_module_args({"bounce_allowed": allowed, "protection": {**RULES, "maintenance_window": window}}):
+        with pytest.raises(SystemExit):
+            module.main()
+    assert seen == [allowed and (not trades or window is True)]
 
 
 class TrialHost(GrubHost):
