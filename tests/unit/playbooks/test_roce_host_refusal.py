@@ -25,7 +25,12 @@ from tests.unit.host.test_host_maintenance import Running
 CHECKOUT = Path(__file__).resolve().parents[3]
 ROLE = CHECKOUT / "roles/roce_host"
 CMDLINE = "tickwire.fabric.kernel_cmdline"
-SSH = '#!/bin/sh\nfor last; do :; done\nexec /bin/sh -c "$last"\n'
+#: Whatever the role may come to say, this machine is not what is rebooted.
+SSH = """#!/bin/sh
+for last; do :; done
+case "$last" in *shutdown* | *systemctl* | *.pyz*) echo "refused by the test: $last" >&2; exit 1 ;; esac
+exec /bin/sh -c "$last"
+"""
 SEEN = (
     "SEEN {{ inventory_hostname }} refused={{ __roce_host_refused }} rebooted={{ __roce_host_rebooted }} "
     "disturb={{ __roce_host_may_disturb }} reason={{ __roce_host_judged.may_disturb_reason }}"
