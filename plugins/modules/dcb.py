@@ -46,6 +46,14 @@ options:
         many NICs. Otherwise such a change is refused.
     type: bool
     default: false
+  protection:
+    description:
+      - When a link may go down at all, by the variables C(maintenance_window), C(workload_protection) and
+        C(workload_units) of role P(tickwire.fabric.roce_host#role) without their prefix C(roce_host_). The host is
+        asked at this moment, and while something trades on it neither O(bounce_allowed) nor
+        O(stop_firmware_agents) counts.
+    type: dict
+    default: {}
   stop_firmware_agents:
     description:
       - Switch the LLDP agent in the NIC's firmware off by its private flag, which is C(fw-lldp-agent) of ice and
@@ -110,6 +118,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb import ag
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb.apply import apply_dcb, check_interfaces
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb.wanted import NEEDED
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.maintenance import may_disturb_now
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
@@ -121,6 +130,7 @@ def main() -> None:
             "interfaces": {"type": "dict", "default": {}},
             "required": {"type": "bool", "default": False},
             "bounce_allowed": {"type": "bool", "default": False},
+            "protection": {"type": "dict", "default": {}},
             "stop_firmware_agents": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
@@ -130,13 +140,12 @@ def main() -> None:
     stopped: list[str] = []
     started: list[str] = []
     try:
-        if module.params["stop_firmware_agents"]:
+        bounce_allowed = may_disturb_now(system, module.params["bounce_allowed"], module.params["protection"])
+        if may_disturb_now(system, module.params["stop_firmware_agents"], module.params["protection"]):
             check_interfaces(system, interfaces)
             stopped = agents.stop(system, interfaces, module.check_mode)
-        result = apply_dcb(
-            system, interfaces, module.params["required"], module.check_mode, module.params["bounce_allowed"]
-        )
-        if module.params["bounce_allowed"]:
+        result = apply_dcb(system, interfaces, module.params["required"], module.check_mode, bounce_allowed)
+        if bounce_allowed:
             started = agents.start_again(system, interfaces, module.check_mode)
         result.findings += [
             f"{name} was stopped and is to start again, which stops traffic for a moment: allow it by bounce_allowed."

@@ -100,18 +100,28 @@ options:
         With no parameter wanted it is the same as V(absent).
       - V(absent) takes all parameters away that this module has set.
       - V(armed) makes the next boot, with what V(present) or V(absent) has set, one on trial. A kernel or an initramfs
-        that fails then reboots by itself, and a timer on the host reboots it when nobody confirms the boot in time. All
-        later boots take the command line that runs now. Refused where GRUB cannot boot an entry once, which is where
-        C(/boot) is on LVM, RAID, btrfs or ZFS.
+        that fails then reboots by itself, and a timer on the host reboots it when nobody confirms the boot in time. The
+        timer does not while something trades on the host, says so in the journal, and comes again after the same
+        time. All later boots take the command line that runs now. Refused where GRUB cannot boot an entry once, which
+        is where C(/boot) is on LVM, RAID, btrfs or ZFS.
       - V(confirmed) keeps the command line of a boot on trial, and changes nothing where there is none. When the host
         is back on what ran before it puts the former parameters back and fails with the reason.
+      - V(disarmed) takes a trial away whose boot is still to come. The next boot keeps the command line that was set
+        for it. Changes nothing where none is armed.
     type: str
-    choices: [present, absent, armed, confirmed]
+    choices: [present, absent, armed, disarmed, confirmed]
     default: present
   trial_timeout_s:
     description: How long after its start a boot on trial may stay without being confirmed, in seconds.
     type: int
     default: 600
+  protection:
+    description:
+      - When the timer of O(state=armed) may reboot the host, by the variables C(maintenance_window),
+        C(workload_protection) and C(workload_units) of role P(tickwire.fabric.roce_host#role) without their prefix
+        C(roce_host_).
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description:
@@ -200,6 +210,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import guard
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot import loader, record, trial, tuning
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot.menu import CmdlineResult
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import format_cmdline
@@ -231,15 +242,23 @@ def main() -> None:
             "tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "latency": {"type": "list", "elements": "str", "choices": list(tuning.LATENCY), "default": []},
             "dangerous": {"type": "list", "elements": "str", "choices": list(tuning.DANGEROUS), "default": []},
-            "state": {"type": "str", "choices": ["present", "absent", "armed", "confirmed"], "default": "present"},
+            "state": {
+                "type": "str",
+                "choices": ["present", "absent", "armed", "disarmed", "confirmed"],
+                "default": "present",
+            },
             "trial_timeout_s": {"type": "int", "default": 600},
+            "protection": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
     system = System(Path("/"), run_program)
     try:
         if module.params["state"] == "armed":
-            result = trial.next_boot(system, module.params["trial_timeout_s"], module.check_mode)
+            program = guard.archive(module.params["protection"])
+            result = trial.next_boot(system, module.params["trial_timeout_s"], program, module.check_mode)
+        elif module.params["state"] == "disarmed":
+            result = trial.call_off(system, module.check_mode)
         elif module.params["state"] == "confirmed":
             result = trial.keep(system, module.check_mode)
         else:

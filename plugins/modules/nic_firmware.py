@@ -63,6 +63,13 @@ options:
         where the card can.
     type: bool
     default: false
+  protection:
+    description:
+      - When a link may go down at all, by the variables C(maintenance_window), C(workload_protection) and
+        C(workload_units) of role P(tickwire.fabric.roce_host#role) without their prefix C(roce_host_). The host is
+        asked at this moment, and while something trades on it O(bounce_allowed) counts for nothing.
+    type: dict
+    default: {}
   workload_units:
     description: Units of systemd. While one of them runs, no image is burned and no firmware is reset.
     type: list
@@ -162,6 +169,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.firmware.apply import apply_firmware
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.maintenance import may_disturb_now
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
@@ -180,6 +188,7 @@ def main() -> None:
         argument_spec={
             "devices": {"type": "list", "elements": "dict", "default": [], "options": DEVICE},
             "bounce_allowed": {"type": "bool", "default": False},
+            "protection": {"type": "dict", "default": {}},
             "workload_units": {
                 "type": "list",
                 "elements": "str",
@@ -188,12 +197,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wanted = module.params
+    system, wanted = System(Path("/"), run_program), module.params
     try:
         result = apply_firmware(
-            System(Path("/"), run_program),
+            system,
             wanted["devices"],
-            wanted["bounce_allowed"],
+            may_disturb_now(system, wanted["bounce_allowed"], wanted["protection"]),
             wanted["workload_units"],
             module.check_mode,
         )

@@ -172,6 +172,13 @@ options:
         changed, unless the link is down. Which changes do so is known by driver.
     type: bool
     default: false
+  protection:
+    description:
+      - When a link may go down at all, by the variables C(maintenance_window), C(workload_protection) and
+        C(workload_units) of role P(tickwire.fabric.roce_host#role) without their prefix C(roce_host_). The host is
+        asked at this moment, and while something trades on it O(bounce_allowed) counts for nothing.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description:
@@ -255,6 +262,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.maintenance import may_disturb_now
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.nic.apply import apply_nics, summary
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.nic.wanted import READ_REQUEST_BYTES, parse_nics
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
@@ -306,13 +314,15 @@ def main() -> None:
         argument_spec={
             "nics": {"type": "list", "elements": "dict", "default": [], "options": NIC_OPTIONS},
             "bounce_allowed": {"type": "bool", "default": False},
+            "protection": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
     try:
         system = System(Path("/"), run_program)
         nics = parse_nics(module.params["nics"])
-        result = apply_nics(system, nics, module.check_mode, module.params["bounce_allowed"])
+        bounce_allowed = may_disturb_now(system, module.params["bounce_allowed"], module.params["protection"])
+        result = apply_nics(system, nics, module.check_mode, bounce_allowed)
     except (ValueError, OSError) as error:
         module.fail_json(msg=str(error))
     changes = [

@@ -122,6 +122,14 @@ def window_open(value: object, now: datetime) -> bool:
     return any(are_open)
 
 
+def may_disturb_now(system: System, allowed: bool, wanted: Wanted) -> bool:
+    """Whether what is allowed may be done at this moment: judge() is asked, where it is allowed at all.
+
+    HostError as judge(), and OSError when systemd does not answer.
+    """
+    return allowed and judge(system, wanted, datetime.now(timezone.utc)).allowed
+
+
 def judge(system: System, wanted: Wanted, now: datetime) -> Judgement:
     """Whether the host may be disturbed: nobody trades on it, or a maintenance window is open, or it is not protected.
 

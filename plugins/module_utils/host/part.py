@@ -34,7 +34,7 @@ class Part:
     that the boot parameters are written and wait for a reboot; running: what the report says, as plain data.
     reapply: for what does not survive a boot or a link event of an interface: sets it again and returns in words what
     it changed, nothing when all was right. The agent calls it, with ``bounce_allowed`` in Wanted as the judgement of
-    this moment: True when a link may go down for it.
+    this moment: True when the role allows that a link goes down for it and nothing trades, or a window is open.
     """
 
     name: str

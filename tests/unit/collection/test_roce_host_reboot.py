@@ -54,7 +54,7 @@ def test_a_host_that_came_back_is_not_rebooted_while_it_waits_for_the_others(
 
 
 def test_who_trades_is_asked_again_before_every_reboot() -> None:
-    asked = task("ask.yml", "tickwire.fabric.roce_host_drift")["when"]
+    asked = task("ask.yml", "tickwire.fabric.reboot_guard")["when"]
     rebooted = task("reboot.yml", "ansible.builtin.reboot")["when"]
     assert asked[0] == rebooted[0]
 
@@ -63,7 +63,7 @@ def test_the_units_that_a_boot_starts_are_held_before_the_cards_are_set() -> Non
     tasks = yaml.safe_load((TASKS / "main.yml").read_text(encoding="utf-8"))
     order = [one["ansible.builtin.import_tasks"] for one in tasks]
     again = tasks[order.index("reboot.yml") + 1]
-    assert again["ansible.builtin.import_tasks"] == "hold.yml" and again["when"] == "__roce_host_reboot is not skipped"
+    assert again["ansible.builtin.import_tasks"] == "hold.yml" and again["when"] == "__roce_host_rebooted"
     assert order.index("hold.yml") < order.index("apply.yml")
 
 
@@ -81,6 +81,16 @@ def test_what_may_take_a_link_down_keeps_to_the_throttle() -> None:
     assert len(found) == 3
     throttle = "{{ roce_host_throttle if roce_host_bounce_allowed | bool else 0 }}"
     assert {one.get("throttle") for one in found} == {throttle}
+
+
+def test_what_may_take_a_link_down_asks_the_host_itself_at_that_moment() -> None:
+    """A reading of the beginning of the run is as old as the reboots of the whole batch."""
+    tasks = [one for path in sorted(TASKS.glob("*.yml")) for one in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    modules = [one for task in tasks for one in task.values() if isinstance(one, dict) and "bounce_allowed" in one]
+    assert len(modules) == 3
+    for one in modules:
+        assert one["bounce_allowed"] == "{{ roce_host_bounce_allowed | bool }}"
+        assert one["protection"] == "{{ __roce_host_policy }}"
 
 
 @pytest.mark.parametrize("trial", ["none", "armed"])

@@ -54,12 +54,13 @@ class BootHost(Host):
             return 1, "", f"{name}: disk full\n"
         return 0, getattr(self, "run_" + name.replace("-", "_").replace("grub2", "grub"))(argv[1:]) or "", ""
 
-    def run_systemctl(self, arguments: list[str]) -> None:
+    def run_systemctl(self, arguments: list[str]) -> str:
         if arguments[0] == "enable":
             assert (self.root / "etc/systemd/system" / arguments[-1]).exists()
             self.enabled.add(arguments[-1])
         elif arguments[0] == "disable":
             self.enabled.discard(arguments[-1])
+        return ""
 
     def run_grub_editenv(self, arguments: list[str]) -> None:
         path, command, *words = arguments

@@ -18,6 +18,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.part import Drift, Part, Wanted
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 from tests.unit.host.host_tree import Host
+from tests.unit.host.test_host_maintenance import Running
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -138,7 +139,7 @@ def test_what_a_part_changes_is_told_and_one_that_fails_does_not_keep_the_others
         seen.append((interface, wanted["bounce_allowed"]))
         return ["rings of fab0 set"]
 
-    system = wants(host, maintenance_window="")
+    system = wants(host, maintenance_window="", bounce_allowed=True)
     assert cli.reapply(system, "fab0", log.append, parts(refuses, None, sets)) == (1, 1)
     assert log == [
         "fab0: part0 could not be applied again: fab0 '3': the driver refuses. Ask it.",
@@ -155,11 +156,29 @@ def test_when_nobody_knows_what_trades_no_link_goes_down_for_a_setting(host: Hos
         seen.append(wanted["bounce_allowed"])
         return []
 
-    wants(host)
+    wants(host, bounce_allowed=True)
     (host.root / "run/systemd/system").mkdir(parents=True)
     system = System(host.root, lambda dummy: (1, "", "no bus\n"))
     cli.reapply(system, "fab0", log.append, parts(looks))
     assert seen == [False] and "no link goes down" in log[0]
+
+
+@pytest.mark.parametrize("window", ["", True])
+@pytest.mark.parametrize("trades", [False, True])
+@pytest.mark.parametrize("allowed", [None, False, "no", True, "yes"])
+def test_a_link_goes_down_where_the_role_allows_it_and_nothing_trades_or_a_window_is_open(
+    host: Host, allowed: object, trades: bool, window: object
+) -> None:
+    seen: list[object] = []
+
+    def looks(dummy: System, wanted: Wanted, interface: str) -> list[str]:
+        seen.append(wanted["bounce_allowed"])
+        return []
+
+    wants(host, bounce_allowed=allowed, maintenance_window=window, workload_units=["other.service"])
+    running = Running(host, other="active" if trades else "inactive")
+    cli.reapply(running.system, "fab0", lambda dummy: None, parts(looks))
+    assert seen == [allowed in (True, "yes") and (not trades or window is True)]
 
 
 def test_apply_without_a_name_goes_through_all_watched_and_refuses_a_stranger(

@@ -28,6 +28,7 @@ from tests.unit.host.boot_tree import BLS_HOSTS, DISTRIBUTIONS, BlsHost, BootHos
 GOOD = parse_cmdline("skew_tick=1 nosoftlockup")
 BAD = parse_cmdline("skew_tick=1 init=/nonexistent")
 LIMIT_S = 300
+GUARD = b"what says whether the host may be rebooted"
 
 
 def make(root: Path, name: str) -> BootHost:
@@ -48,7 +49,7 @@ def attempt(system: System, wanted: list[Token], limit_s: int | None, check: boo
     """What the role does before it reboots."""
     result = trial.apply(system, wanted, check)
     if limit_s is not None and result.reboot_required:
-        result.changed = trial.next_boot(system, limit_s, check).changed or result.changed
+        result.changed = trial.next_boot(system, limit_s, GUARD, check).changed or result.changed
     return result
 
 

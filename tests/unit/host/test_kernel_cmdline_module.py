@@ -41,7 +41,11 @@ def test_try_and_keep(debian: GrubHost, call: Call) -> None:
     assert call(check=True, state="armed")["changed"] and call(**args)["trial"] == "none"
     first = call(state="armed", trial_timeout_s=120)
     assert first["changed"] and first["reboot_required"] and first["trial"] == "armed"
-    assert not call(state="armed")["changed"]
+    assert not call(state="armed", trial_timeout_s=120)["changed"]
+    assert call(state="disarmed", check=True)["trial"] == "armed" and call(state="disarmed")["trial"] == "none"
+    assert not call(state="disarmed")["changed"]
+    assert "this is no window" in call(state="armed", protection={"maintenance_window": "at night"})["msg"]
+    assert call(**args)["trial"] == "none" and call(state="armed", trial_timeout_s=120)["changed"]
     titles = [entry["title"] for entry in first["entries"] if not entry["managed"]]
     assert any("recovery" in title for title in titles)
     debian.boot()

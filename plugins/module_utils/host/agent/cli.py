@@ -8,7 +8,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 
 from .. import drift, maintenance
@@ -16,6 +15,7 @@ from ..errors import HostError
 from ..files import write_atomic
 from ..part import Part, Wanted
 from ..system import System
+from ..values import flag
 from . import document, textfile
 from .netlink import Listener
 from .programs import run
@@ -46,8 +46,10 @@ def reapply(system: System, interface: str, log: Log, parts: Sequence[Part] = dr
 
 
 def _may_bounce(system: System, wanted: Wanted, log: Log) -> bool:
+    """Whether a link may go down now: never more than the role allows, and less while something trades."""
     try:
-        return maintenance.judge(system, wanted, datetime.now(timezone.utc)).allowed
+        allowed = flag("bounce_allowed", wanted.get("bounce_allowed")) is True
+        return maintenance.may_disturb_now(system, allowed, wanted)
     except (HostError, OSError) as error:
         log(f"no link goes down for a setting: {_one_line(error)}")
         return False

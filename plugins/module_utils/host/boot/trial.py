@@ -2,8 +2,9 @@
 """A new kernel command line is booted once on trial, and kept only when somebody confirms the boot.
 
 Armed, GRUB's default is a copy of the entry that runs now, and only the next boot takes the new one (next_entry). A
-kernel or initramfs that fails reboots by itself, a system on which nobody confirms is rebooted by a timer, and either
-way the host is back on what ran before. What failed is remembered and refused until something else is wanted.
+kernel or initramfs that fails reboots by itself, a system on which nobody confirms is rebooted by a timer when nothing
+trades on it, and either way the host is back on what ran before. What failed is remembered and refused until something
+else is wanted.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from .record import (
     write_failed,
     write_record,
 )
-from .trial_units import remove_units, write_units
+from .trial_units import outdated, remove_units, write_units
 
 BOOT_ID = "proc/sys/kernel/random/boot_id"
 PANIC = "proc/sys/kernel/panic"
@@ -49,14 +50,13 @@ def state_of(system: System) -> str:
     return ARMED if system.read(BOOT_ID) == trial.boot_id else FELL_BACK
 
 
-def arm(system: System, timeout_s: int, check: bool) -> bool:
+def arm(system: System, timeout_s: int, guard: bytes, check: bool) -> bool:
     """Make the next boot, with what was set for it, one on trial; whether something changed.
 
-    HostError leaves the host as it was before.
+    ``guard`` (guard.archive()) is asked on the host before that boot is ended. HostError leaves the host as it was
+    before.
     """
     record = read_record(system)
-    if state_of(system) == ARMED:
-        return False
     if timeout_s < SHORTEST_TRIAL_S:
         raise HostError(
             "trial_timeout_s",
@@ -64,6 +64,12 @@ def arm(system: System, timeout_s: int, check: bool) -> bool:
             f"no host boots within less than {SHORTEST_TRIAL_S} s for sure",
             "give it more",
         )
+    if record.trial is not None and state_of(system) == ARMED:
+        # The limit or the rules may be others than when it was armed.
+        stale = bool(outdated(system, record.trial.name, timeout_s, guard))
+        if stale and not check:
+            write_units(system, record.trial.name, timeout_s, guard)
+        return stale
     loader = fallback_bls if is_bls(system.root) else fallback_grub
     loader.check_able(system)
     if check:
@@ -79,7 +85,7 @@ def arm(system: System, timeout_s: int, check: bool) -> bool:
     )
     write_record(system, record)
     try:
-        write_units(system, record.trial.name, timeout_s)
+        write_units(system, record.trial.name, timeout_s, guard)
         loader.arm(system, record.trial.name, running)
     except BaseException:
         disarm(system)
@@ -176,9 +182,17 @@ def apply(system: System, wanted: Sequence[Token], check: bool) -> CmdlineResult
     return result
 
 
-def next_boot(system: System, timeout_s: int, check: bool) -> CmdlineResult:
+def next_boot(system: System, timeout_s: int, guard: bytes, check: bool) -> CmdlineResult:
     """arm(), with the tokens that this collection has set."""
-    return _as_is(system, arm(system, timeout_s, check))
+    return _as_is(system, arm(system, timeout_s, guard, check))
+
+
+def call_off(system: System, check: bool) -> CmdlineResult:
+    """disarm() of a trial whose boot is still to come, with the tokens that this collection has set."""
+    armed = state_of(system) == ARMED
+    if armed and not check:
+        disarm(system)
+    return _as_is(system, armed)
 
 
 def keep(system: System, check: bool) -> CmdlineResult:
