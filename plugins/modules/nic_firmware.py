@@ -63,11 +63,23 @@ options:
         where the card can.
     type: bool
     default: false
+  workload_protection:
+    description:
+      - Whether no image is burned and no firmware reset while something trades on the host, by the rules of
+        M(tickwire.fabric.roce_host_drift).
+    type: bool
+    default: true
   workload_units:
-    description: Units of systemd. While one of them runs, no image is burned and no firmware is reset.
+    description: More units of systemd that trade while they are active.
     type: list
     elements: str
-    default: [tickwire-engine.service, tickwire-exchange.service]
+    default: []
+  maintenance_window:
+    description:
+      - When it may be done all the same. Either V(true), or a window such as V(Sat,Sun 00:00-24:00 UTC), or a list of
+        windows. Empty is never.
+    type: raw
+    default: ""
 attributes:
   check_mode:
     description:
@@ -180,11 +192,9 @@ def main() -> None:
         argument_spec={
             "devices": {"type": "list", "elements": "dict", "default": [], "options": DEVICE},
             "bounce_allowed": {"type": "bool", "default": False},
-            "workload_units": {
-                "type": "list",
-                "elements": "str",
-                "default": ["tickwire-engine.service", "tickwire-exchange.service"],
-            },
+            "workload_protection": {"type": "bool", "default": True},
+            "workload_units": {"type": "list", "elements": "str", "default": []},
+            "maintenance_window": {"type": "raw", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -194,7 +204,7 @@ def main() -> None:
             System(Path("/"), run_program),
             wanted["devices"],
             wanted["bounce_allowed"],
-            wanted["workload_units"],
+            wanted,
             module.check_mode,
         )
     except (HostError, OSError, ValueError) as error:
