@@ -33,7 +33,8 @@ options:
     description:
       - V(present) installs, or takes away where nothing is wanted.
       - V(held) only stops the units of the NICs, so that they do not set back what other modules change now. A later
-        V(present), or a boot, starts them again.
+        V(present), or a boot, starts them again. Where neither comes within 30 minutes a timer on the host,
+        C(tickwire-nic-hold.timer), starts them with the document that is there. To hold again begins the time anew.
       - V(absent) takes everything away.
     type: str
     choices: [present, held, absent]

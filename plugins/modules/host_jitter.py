@@ -57,6 +57,13 @@ options:
         measured when one of the same CPUs is there already.
     type: bool
     default: false
+  state:
+    description:
+      - V(present) measures.
+      - V(absent) measures nothing and removes the result that O(keep) kept.
+    type: str
+    choices: [present, absent]
+    default: present
 attributes:
   check_mode:
     description:
@@ -80,6 +87,10 @@ EXAMPLES = r"""
     isolated_cpus: 2-7
     duration_s: 60
   register: jitter
+
+- name: Forget the measurement of before when the host is what it was before
+  tickwire.fabric.host_jitter:
+    state: absent
 """
 
 RETURN = r"""
@@ -194,6 +205,7 @@ def main() -> None:
             "duration_s": {"type": "int", "default": 10},
             "interval_us": {"type": "int", "default": 1000},
             "keep": {"type": "bool", "default": False},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
         supports_check_mode=True,
     )
@@ -201,6 +213,8 @@ def main() -> None:
     wanted = module.params
     settings = jitter.Settings(wanted["tool"], wanted["duration_s"], wanted["interval_us"])
     try:
+        if wanted["state"] == "absent":
+            module.exit_json(changed=jitter.forget_before(system, module.check_mode), result={}, before={})
         settings.check()
         cpus = isolated_cpus(system, wanted) & online_cpus(system)
         before = jitter.read_before(system) or {}

@@ -70,11 +70,6 @@ options:
         asked at this moment, and while something trades on it O(bounce_allowed) counts for nothing.
     type: dict
     default: {}
-  workload_units:
-    description: Units of systemd. While one of them runs, no image is burned and no firmware is reset.
-    type: list
-    elements: str
-    default: [tickwire-engine.service, tickwire-exchange.service]
 attributes:
   check_mode:
     description:
@@ -169,7 +164,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.firmware.apply import apply_firmware
-from ansible_collections.tickwire.fabric.plugins.module_utils.host.maintenance import may_disturb_now
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
@@ -189,11 +183,6 @@ def main() -> None:
             "devices": {"type": "list", "elements": "dict", "default": [], "options": DEVICE},
             "bounce_allowed": {"type": "bool", "default": False},
             "protection": {"type": "dict", "default": {}},
-            "workload_units": {
-                "type": "list",
-                "elements": "str",
-                "default": ["tickwire-engine.service", "tickwire-exchange.service"],
-            },
         },
         supports_check_mode=True,
     )
@@ -202,8 +191,8 @@ def main() -> None:
         result = apply_firmware(
             system,
             wanted["devices"],
-            may_disturb_now(system, wanted["bounce_allowed"], wanted["protection"]),
-            wanted["workload_units"],
+            wanted["bounce_allowed"],
+            wanted["protection"],
             module.check_mode,
         )
     except (HostError, OSError, ValueError) as error:

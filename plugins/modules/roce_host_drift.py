@@ -26,6 +26,13 @@ options:
       - Without it the host's own document is taken, C(/etc/tickwire/host.json), see M(tickwire.fabric.host_agent).
         Where there is none, nothing is compared.
     type: dict
+  boot_trial_timeout_s:
+    description:
+      - Given where a reboot that is needed and possible now will be made by what follows, as one on trial with this
+        limit in seconds, see O(tickwire.fabric.kernel_cmdline#module:trial_timeout_s).
+      - It fails then as well where the boot parameters of O(wanted) need a reboot, the host may be disturbed, and GRUB
+        cannot boot an entry once. Pages of 1 GB that are wanted and not there yet need a reboot by this reckoning.
+    type: int
 attributes:
   check_mode:
     description:
@@ -246,6 +253,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.agent import document
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.parts import boot
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 
@@ -255,6 +263,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "wanted": {"type": "dict"},
+            "boot_trial_timeout_s": {"type": "int"},
         },
         supports_check_mode=True,
     )
@@ -264,6 +273,9 @@ def main() -> None:
         kept = document.read_document(system) if wanted is None else document.intact_document(system)
         wanted = kept or {} if wanted is None else wanted
         report = drift.report(system, wanted)
+        timeout_s = module.params["boot_trial_timeout_s"]
+        if timeout_s is not None and report["may_disturb"]:
+            boot.check_trial(system, wanted, timeout_s)
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, document_differs=wanted != kept, **report)

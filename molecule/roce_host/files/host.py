@@ -183,6 +183,12 @@ def boot() -> None:
     isolated = [word for word in tokens.get("isolcpus", "").split(",") if word[:1].isdigit()]
     (cpu / "isolated").write_text(",".join(isolated) + "\n")
     (cpu / "nohz_full").write_text(tokens.get("nohz_full", "(null)") + "\n")
+    # /run is empty after a boot.
+    for path in Path("/run").glob("tickwire*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     Path("/proc/sys/kernel/random/boot_id").chmod(0o644)
     Path("/proc/sys/kernel/random/boot_id").write_text(f"{uuid.uuid4()}\n")
 
@@ -205,6 +211,7 @@ def keep(name: str) -> None:
         "default_irq": text("/proc/irq/default_smp_affinity").strip(),
         "changed_files": differences("fresh"),
         "left_files": left("fresh"),
+        "until_boot": sorted(map(str, Path("/run").glob("tickwire*.json"))),
     }
     (STATES / f"{name}.json").write_text(json.dumps(state, indent=1))
 

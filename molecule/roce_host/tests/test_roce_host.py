@@ -70,8 +70,14 @@ def test_the_way_back_leaves_no_setting_of_the_role(host: Any) -> None:
     kernel = ("/proc/", "/sys/")
     left = {
         name: [path for path in state(host, name)["left_files"] if not path.startswith(kernel)]
-        for name in ("converged", "rolled_back")
+        for name in ("converged", "pending", "rolled_back")
     }
-    assert "/etc/default/grub.d/zz-tickwire.cfg" in left["converged"], "the picture tells"
-    # What ran before, which a boot on trial without the parameters would go back to.
-    assert left["rolled_back"] == ["/var/lib/tickwire/kernel-cmdline.json"], left["rolled_back"]
+    told = {"/etc/default/grub.d/zz-tickwire.cfg", "/var/lib/tickwire/kernel-cmdline.json"}
+    assert told <= set(left["converged"]), "the picture tells"
+    assert left["pending"] == left["rolled_back"] == [], left
+
+
+def test_what_ran_before_is_known_until_the_boot_that_takes_it_away(host: Any) -> None:
+    """A boot on trial without the parameters would go back to it."""
+    assert state(host, "pending")["until_boot"] == ["/run/tickwire-kernel-cmdline.json"]
+    assert state(host, "rolled_back")["until_boot"] == []

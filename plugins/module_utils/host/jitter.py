@@ -12,7 +12,7 @@ from typing import Any
 from . import jitter_culprits, jitter_cyclictest, jitter_rtla
 from .cpulist import format_cpu_list, parse_cpu_list
 from .errors import HostError
-from .files import write_atomic
+from .files import remove, write_atomic
 from .jitter_histogram import Histogram, figures
 from .system import System
 
@@ -196,3 +196,11 @@ def read_before(system: System) -> dict[str, Any] | None:
 def keep_before(system: System, result: Mapping[str, Any]) -> None:
     """Keep a result as the one of before."""
     write_atomic(system.path(BEFORE), json.dumps(result, indent=1, sort_keys=True) + "\n", 0o600)
+
+
+def forget_before(system: System, check: bool) -> bool:
+    """Remove the result that was kept as the one of before; whether there was one."""
+    there = system.path(BEFORE).exists()
+    if not check:
+        remove(system.path(BEFORE))
+    return there

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot.trial_units import TIMER
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.drift import PARTS
 
 TASKS = Path(__file__).resolve().parents[3] / "roles/roce_host/tasks"
 #: States what is wanted of it, and keeps what it was asked.
@@ -59,12 +60,21 @@ def test_who_trades_is_asked_again_before_every_reboot() -> None:
     assert asked[0] == rebooted[0]
 
 
-def test_the_units_that_a_boot_starts_are_held_before_the_cards_are_set() -> None:
+def test_the_units_that_a_boot_or_a_card_starts_are_held_before_the_cards_are_set() -> None:
     tasks = yaml.safe_load((TASKS / "main.yml").read_text(encoding="utf-8"))
     order = [one["ansible.builtin.import_tasks"] for one in tasks]
-    again = tasks[order.index("reboot.yml") + 1]
-    assert again["ansible.builtin.import_tasks"] == "hold.yml" and again["when"] == "__roce_host_rebooted"
-    assert order.index("hold.yml") < order.index("apply.yml")
+    assert order.count("hold.yml") == 1 and order[order.index("hold.yml") + 1] == "nic.yml"
+    assert order.index("apply.yml") < order.index("reboot.yml") < order.index("hold.yml") < order.index("persist.yml")
+
+
+def test_only_what_the_agent_sets_again_is_set_while_it_is_held() -> None:
+    """Outside of the hold the agent with the document of before would set nothing back."""
+    tasks = yaml.safe_load((TASKS / "main.yml").read_text(encoding="utf-8"))
+    order = [one["ansible.builtin.import_tasks"].removesuffix(".yml") for one in tasks]
+    between = set(order[order.index("hold") + 1 : order.index("persist")])
+    lanes = {"dcb", "roce"}
+    again = {part.name for part in PARTS if part.reapply is not None}
+    assert again == (between - {"lanes"}) | lanes
 
 
 def test_a_boot_on_trial_is_kept_before_another_reboot_would_end_it() -> None:

@@ -40,3 +40,8 @@ def test_lanes_go_before_the_cards() -> None:
     """ice and i40e do not take the pause of the whole link while priorities pause."""
     order = loop()["loop"]
     assert order.index("lanes") < order.index("nic")
+
+
+def test_what_was_measured_before_the_host_was_changed_goes() -> None:
+    [task] = [task for task in read("tasks/rollback.yml") if "tickwire.fabric.host_jitter" in task]
+    assert task["tickwire.fabric.host_jitter"] == {"state": "absent"} and "when" not in task

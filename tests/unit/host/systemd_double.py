@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.agent import units
+
 UNITS = "etc/systemd/system"
 
 
@@ -14,6 +16,7 @@ class Systemctl:
         self.root = root
         self.calls: list[str] = []
         self.fails = ""
+        self.later: list[str] = []
         self.active = {f"sys-subsystem-net-devices-{name}.device" for name in devices}
         (root / "run/systemd/system").mkdir(parents=True)
 
@@ -24,11 +27,15 @@ class Systemctl:
         return self.root / UNITS / f"sys-subsystem-net-devices-{device}.wants" / unit
 
     def run(self, argv: list[str]) -> tuple[int, str, str]:
+        if argv[0] == "systemd-run":
+            return self._start_later(argv[1:])
         assert argv[0] == "systemctl"
         verb, names = argv[1], [word for word in argv[2:] if not word.startswith("--")]
         if verb == "show":
             states = ["active" if name in self.active else "inactive" for name in names]
             return 0, "\n".join(f"ActiveState={state}\n" for state in states), ""
+        if verb == "stop" and names[0] in self._transient() - self.active:
+            return 5, "", f"Failed to stop {names[0]}: Unit {names[0]} not loaded.\n"
         self.calls.append(" ".join([verb, *names]))
         if verb == self.fails:
             return 1, "", f"Failed to {verb}: it is refused\nmore\n"
@@ -47,6 +54,29 @@ class Systemctl:
             if verb == "stop" or (verb == "disable" and "--now" in argv):
                 self.active.discard(name)
         return 0, "", ""
+
+    def _transient(self) -> set[str]:
+        return {units.HOLD}
+
+    def _start_later(self, words: list[str]) -> tuple[int, str, str]:
+        options = dict(word.lstrip("-").partition("=")[::2] for word in words if word.startswith("--"))
+        timer = options["unit"] + ".timer"
+        assert {timer} == self._transient() and int(options["on-active"].rstrip("s")) > 0 and "collect" in options
+        if timer in self.active:
+            return 1, "", f"Failed to start transient timer unit: Unit {timer} was already loaded.\n"
+        self.calls.append(f"systemd-run {timer}")
+        if self.fails == "systemd-run":
+            return 1, "", "Failed to start transient timer unit: it is refused\n"
+        self.active.add(timer)
+        self.later = [word for word in words if word.endswith(".service")]
+        assert words[-len(self.later) - 3 : -len(self.later)] == ["systemctl", "start", "--no-block"]
+        return 0, "", ""
+
+    def time_passes(self) -> None:
+        """The timer of a hold, where there is one, starts what it was told to."""
+        for timer in self._transient() & self.active:
+            self.active.discard(timer)
+            self.active.update(self.later)
 
     def only_reads(self, argv: list[str]) -> tuple[int, str, str]:
         assert argv[1] == "show", f"{argv} was run where nothing may be changed"

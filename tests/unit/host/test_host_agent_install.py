@@ -140,6 +140,57 @@ def test_held_stops_the_units_of_the_nics_and_present_starts_them_again(call: Ca
     assert call()["started"] == ["tickwire-nic@fab0.service"]
 
 
+def test_a_hold_that_nobody_ends_ends_by_itself_with_the_document_of_before(
+    call: Call, host: Host, systemd: Systemctl
+) -> None:
+    call()
+    before = host.tree()
+    held = call(state="held")
+    assert held["stopped"] == ["tickwire-nic@fab0.service"]
+    order = ["systemd-run tickwire-nic-hold.timer", "stop tickwire-nic@fab0.service"]
+    assert systemd.calls[-2:] == order, "cut off in between, the units run or are about to"
+    again = call(state="held")
+    assert not again["changed"] and systemd.calls[-2:] == ["stop tickwire-nic-hold.timer", order[0]], "it begins anew"
+    # The run is lost here.
+    systemd.time_passes()
+    assert "tickwire-nic@fab0.service" in systemd.active and host.tree() == before
+    assert not call()["changed"]
+
+
+def test_a_hold_starts_only_what_is_there(call: Call, systemd: Systemctl) -> None:
+    call({"nics": [{"name": "fab0"}, {"name": "fab9"}], "drift_timer": {"enabled": False}})
+    call(state="held")
+    assert systemd.later == ["tickwire-nic@fab0.service"], "fab9 has its unit started when it comes"
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_what_ends_a_hold_takes_its_timer_away(call: Call, systemd: Systemctl, state: str) -> None:
+    call()
+    call(state="held")
+    foretold = call(state=state, check=True)
+    ended = call(state=state)
+    assert "tickwire-nic-hold.timer" in ended["stopped"] and without_diff(ended) == without_diff(foretold)
+    assert "tickwire-nic-hold.timer" not in systemd.active
+    assert ("tickwire-nic@fab0.service" in systemd.active) is (state == "present")
+    assert not call(state=state)["changed"]
+
+
+def test_a_hold_outlasts_a_document_that_systemd_refuses(call: Call, host: Host, systemd: Systemctl) -> None:
+    call()
+    call(state="held")
+    systemd.fails = "restart"
+    assert call({**WANTED, "maintenance_window": True})["failed"]
+    systemd.time_passes()
+    assert "tickwire-nic@fab0.service" in systemd.active and json.loads(host.read(document.FILE)) == WANTED
+
+
+def test_without_a_timer_nothing_is_held(call: Call, systemd: Systemctl) -> None:
+    call()
+    systemd.fails = "systemd-run"
+    assert "systemd-run --quiet" in call(state="held")["msg"]
+    assert "tickwire-nic@fab0.service" in systemd.active
+
+
 def test_when_systemd_refuses_the_files_are_as_before(call: Call, host: Host, systemd: Systemctl) -> None:
     call()
     before = {name: text for name, (dummy, text, *rest) in host.tree().items()}
@@ -210,6 +261,7 @@ def test_names_of_units_are_those_of_systemd_escape(name: str, escaped: str) -> 
     """Written down from systemd-escape of systemd 257."""
     assert units.escape(name) == escaped
     assert units.instance(name) == f"tickwire-nic@{escaped}.service"
+    assert units.device(name) == f"sys-subsystem-net-devices-{escaped}.device"
 
 
 def test_the_report_judges_by_the_parts_that_are_registered() -> None:

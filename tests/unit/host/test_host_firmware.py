@@ -30,7 +30,7 @@ PARAMETERS = {
     "HOST_CHAINING_DESCRIPTORS": "Array[0..7]",
     "HOST_CHAINING_DESCRIPTORS[3]": "128",
 }
-UNITS = ("tickwire-engine.service",)
+PROTECTED = {"workload_units": ["other-engine.service"], "workload_protection": True}
 
 
 class Cards:
@@ -38,6 +38,7 @@ class Cards:
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self.policy: dict[str, Any] = PROTECTED
         self.file = host.root.parent / "card.json"
         self.running_units: set[str] = set()
         self.state = {
@@ -84,10 +85,16 @@ class Cards:
             self.state = state
 
     def run(self, argv: list[str]) -> tuple[int, str, str]:
-        program = argv[0].rsplit("/", 1)[1]
+        program = argv[0].rsplit("/", 1)[-1]
         if program == "systemctl":
-            return (0 if argv[-1] in self.running_units else 3), "", ""
+            states = {True: "active", False: "inactive"}
+            return 0, "\n".join(f"ActiveState={states[unit in self.running_units]}\n" for unit in argv[4:]), ""
         return *nic_card.run(self.file, program, argv[1:]), ""
+
+    def trade(self, *units: str) -> None:
+        """These units run, and no others."""
+        (self.host.root / "run/systemd/system").mkdir(parents=True, exist_ok=True)
+        self.running_units = set(units)
 
     def ran(self, *words: str) -> list[list[str]]:
         return [call for call in self.state.get("log", []) if set(words) <= set(call)]
@@ -97,7 +104,7 @@ class Cards:
         return System(self.host.root, self.run)
 
     def apply(self, *devices: dict[str, Any], bounce: bool = False, check: bool = False) -> FirmwareResult:
-        return apply_firmware(self.system, devices, bounce, UNITS, check)
+        return apply_firmware(self.system, devices, bounce, self.policy, check)
 
     def image(self, version: str, psid: str = "MT_0000000011") -> dict[str, str]:
         text = json.dumps({"version": version, "psid": psid})
@@ -233,15 +240,19 @@ def test_what_does_not_read_back_is_an_error(cards: Cards) -> None:
         cards.apply(ens4(SRIOV_EN=1))
 
 
-def test_a_firmware_reset_needs_leave_and_no_workload(cards: Cards) -> None:
+def test_a_firmware_reset_needs_leave_and_nobody_who_trades(cards: Cards) -> None:
     cards.change(reset_levels=[3, 4])
     result = cards.apply(ens4(SRIOV_EN=1))
     assert result.cards[0]["loaded_by"] == "firmware reset" and not cards.ran("reset")
-    cards.running_units = set(UNITS)
-    result = cards.apply(ens4(SRIOV_EN=1), bounce=True)
-    assert not result.changed and not cards.ran("reset")
-    assert f"NIC firmware {SLOT}: not reset, as tickwire-engine.service runs" in result.warnings
-    cards.running_units = set()
+    for unit, why in (
+        ("other-engine.service", "other-engine.service is active"),
+        ("tickwire-engine.service", "tickwire-engine.service is active without a process"),
+    ):
+        cards.trade(unit)
+        result = cards.apply(ens4(SRIOV_EN=1), bounce=True)
+        assert not result.changed and not cards.ran("reset")
+        assert f"NIC firmware {SLOT}: not reset: {why}, and no maintenance window is open" in result.warnings
+    cards.trade()
     result = cards.apply(ens4(SRIOV_EN=1), bounce=True)
     assert result.changed and result.cards[0]["result"] == "Applied" and result.warnings == []
     assert not cards.apply(ens4(SRIOV_EN=1), bounce=True).changed
@@ -256,15 +267,35 @@ def test_an_image_is_burned_with_leave_only(cards: Cards) -> None:
     assert not told.changed and "the image is not burned without leave" in told.warnings[0]
     [found] = part.PART.drift(cards.system, {"firmware": [wanted]}, False)
     assert (found.wanted, found.found, found.pending_reboot) == ("16.35.4030", "16.28.2006", False)
-    cards.running_units = set(UNITS)
-    assert not cards.apply(wanted, bounce=True).changed and not cards.ran("burn")
-    cards.running_units = set()
+    cards.trade("other-engine.service")
+    refused = cards.apply(wanted, bounce=True)
+    assert not refused.changed and not cards.ran("burn")
+    assert "the image is not burned: other-engine.service is active" in refused.warnings[0]
+    cards.trade()
     burned = cards.apply(wanted, bounce=True)
     assert burned.changed and burned.reboot_required
     assert (burned.cards[0]["version"], burned.cards[0]["running_version"]) == ("16.35.4030", "16.28.2006")
     assert not cards.apply(wanted, bounce=True).changed and len(cards.ran("burn")) == 1
     cards.boot("boot-2", load=True)
     assert cards.apply(wanted).cards[0]["result"] == "Applied"
+
+
+@pytest.mark.parametrize("policy", [{"maintenance_window": True}, {"workload_protection": False}], ids=str)
+def test_the_rules_of_the_host_are_those_of_its_cards(cards: Cards, policy: dict[str, Any]) -> None:
+    cards.change(reset_levels=[3, 4])
+    cards.policy = {**PROTECTED, **policy}
+    cards.trade("tickwire-engine.service", "other-engine.service")
+    assert cards.apply(ens4(SRIOV_EN=1), bounce=True).cards[0]["result"] == "Applied"
+
+
+def test_a_card_of_which_nothing_is_wanted_any_more_leaves_no_file(cards: Cards) -> None:
+    cards.apply(ens4(SRIOV_EN=1))
+    cards.boot("boot-2", load=True)
+    cards.apply(ens4(SRIOV_EN=1))
+    back = cards.apply()
+    assert back.changed and back.reboot_required and states(back) == {"SRIOV_EN": "pending"}
+    assert not list((cards.host.root / "var/lib/tickwire").iterdir())
+    assert not cards.apply().changed
 
 
 @pytest.mark.parametrize(
@@ -331,7 +362,7 @@ def test_a_host_without_mstflint_or_without_wishes(cards: Cards) -> None:
     with pytest.raises(HostError, match="Install the package mstflint"):
         cards.apply(ens4(SRIOV_EN=1))
     nothing = System(cards.host.root, cards.host.run_nothing)
-    assert not apply_firmware(nothing, [], False, UNITS, False).changed
+    assert not apply_firmware(nothing, [], False, PROTECTED, False).changed
     report = drift.report(nothing, {})
     assert report["running"]["nic_firmware"] == []
 
@@ -358,5 +389,5 @@ def test_the_programs_as_processes(cards: Cards) -> None:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=60)
         return done.returncode, done.stdout, done.stderr
 
-    result = apply_firmware(System(cards.host.root, run), [ens4(SRIOV_EN=1)], False, UNITS, False)
+    result = apply_firmware(System(cards.host.root, run), [ens4(SRIOV_EN=1)], False, PROTECTED, False)
     assert result.changed and states(result) == {"SRIOV_EN": "pending"}

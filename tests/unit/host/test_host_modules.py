@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import jitter
 from tests.unit.host.host_tree import Host
 
 PACKAGE = "ansible_collections.tickwire.fabric.plugins.modules"
@@ -152,6 +153,15 @@ def test_a_jitter_of_before_is_kept_once_and_never_measured_in_check_mode(host: 
     assert not again["changed"] and again["result"] != {} and again["before"] == first["before"]
     other = call("host_jitter", {"isolated_cpus": "", "keep": True})
     assert not other["changed"] and other["result"] == {}
+
+
+def test_a_jitter_of_before_goes_with_what_was_changed(host: Host, call: Call) -> None:
+    host.write(jitter.BEFORE, '{"cpus": "1"}')
+    before = host.tree()
+    assert call("host_jitter", {"state": "absent"}, check=True)["changed"] and host.tree() == before
+    assert call("host_jitter", {"state": "absent"})["changed"] and not (host.root / jitter.BEFORE).exists()
+    again = call("host_jitter", {"state": "absent"})
+    assert not again["changed"] and again["result"] == again["before"] == {} and host.ran == []
 
 
 def test_jitter_of_all_but_the_housekeeping_cpus_that_are_on(host: Host, call: Call) -> None:

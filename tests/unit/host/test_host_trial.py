@@ -22,6 +22,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot.menu imp
 )
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import Token, parse_cmdline
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.parts import boot
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 from tests.unit.host.boot_tree import BLS_HOSTS, DISTRIBUTIONS, BlsHost, BootHost, GrubHost
 
@@ -288,6 +289,73 @@ def test_where_grub_cannot_write_there_is_no_trial(boot_host: BootHost, abstract
     with pytest.raises(HostError, match="so it cannot boot an entry once.*roce_host_boot_trial"):
         attempt(boot_host.system, GOOD, LIMIT_S, check)
     assert traces(boot_host) == []
+
+
+@pytest.mark.parametrize(("abstraction", "fs"), [("lvm", "ext2"), ("diskfilter mdraid1x", "ext2"), ("", "btrfs")])
+def test_a_host_that_cannot_be_tried_is_refused_before_anything_is_written(
+    boot_host: BootHost, abstraction: str, fs: str
+) -> None:
+    boot_host.abstraction, boot_host.fs = abstraction, fs
+    before = boot_host.tree()
+    for wanted, limit_s, why in (
+        (
+            {"kernel_cmdline_extra": ["skew_tick=1"]},
+            LIMIT_S,
+            "so it cannot boot an entry once.*roce_host_boot_trial to",
+        ),
+        ({"kernel_cmdline_extra": ["skew_tick=1"]}, 5, "trial_timeout_s '5'"),
+    ):
+        with pytest.raises(HostError, match=why):
+            boot.check_trial(boot_host.system, wanted, limit_s)
+    boot.check_trial(boot_host.system, {"hugepages": []}, LIMIT_S)
+    assert boot_host.tree() == before and not [argv for argv in boot_host.ran if "-probe" not in argv[0]]
+
+
+def test_taking_away_is_a_reboot_that_has_to_be_tried_too(boot_host: BootHost) -> None:
+    loader.apply_cmdline(boot_host.system, GOOD, check=False)
+    boot_host.boot()
+    boot.check_trial(boot_host.system, {"kernel_cmdline_extra": [str(token) for token in GOOD]}, LIMIT_S)
+    boot.check_trial(boot_host.system, {}, LIMIT_S)
+    boot_host.abstraction = "lvm"
+    boot.check_trial(boot_host.system, {"kernel_cmdline_extra": [str(token) for token in GOOD]}, LIMIT_S)
+    with pytest.raises(HostError, match="so it cannot boot an entry once"):
+        boot.check_trial(boot_host.system, {}, LIMIT_S)
+
+
+def test_what_could_not_be_fallen_back_to_is_told_beforehand(boot_host: BootHost) -> None:
+    boot_host.write("proc/cmdline", "BOOT_IMAGE=/boot/vmlinuz-1.0 root=UUID=5e7b ro\n")
+    with pytest.raises(HostError, match="the running kernel has no"):
+        boot.check_trial(boot_host.system, {"kernel_cmdline_extra": ["skew_tick=1"]}, LIMIT_S)
+
+
+def test_a_trial_that_failed_is_for_the_module_to_settle(boot_host: BootHost) -> None:
+    """Refused beforehand it would never come to putting the former parameters back."""
+    attempt(boot_host.system, BAD, LIMIT_S, check=False)
+    boot_host.boot()
+    boot_host.boot()
+    boot_host.abstraction = "lvm"
+    boot.check_trial(boot_host.system, {"kernel_cmdline_extra": [str(token) for token in BAD]}, LIMIT_S)
+
+
+def test_a_host_that_was_rolled_back_has_no_file_of_ours_after_the_boot(every_host: BootHost) -> None:
+    fresh = {name for name in every_host.tree() if "tickwire" in name}
+    loader.apply_cmdline(every_host.system, GOOD, check=False)
+    every_host.boot()
+    attempt(every_host.system, [], None, check=False)
+    left = {name for name in every_host.tree() if "tickwire" in name and (every_host.root / name).is_file()} - fresh
+    assert left == {record.PASSING} and record.PASSING.startswith("run/")
+    before = every_host.tree()
+    attempt(every_host.system, [], None, check=False)
+    assert every_host.tree() == before
+    # Until then it says what a boot on trial without the parameters would go back to.
+    attempt(every_host.system, [], None, check=False)
+    trial.next_boot(every_host.system, LIMIT_S, check=False)
+    assert (every_host.root / record.RECORD).exists() and not (every_host.root / record.PASSING).exists()
+    every_host.boot()
+    every_host.boot()
+    with pytest.raises(HostError, match="did not come back healthy"):
+        trial.keep(every_host.system, check=False)
+    assert record.tokens_of(record.read_record(every_host.system).tokens) == GOOD
 
 
 def test_a_limit_that_no_boot_can_keep_is_refused(tmp_path: Path) -> None:

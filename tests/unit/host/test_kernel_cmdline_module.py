@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.tickwire.fabric.plugins.modules import kernel_cmdline
+from ansible_collections.tickwire.fabric.plugins.modules import kernel_cmdline, roce_host_drift
 from tests.unit.host.boot_tree import GrubHost
 
 Call = Callable[..., dict[str, Any]]
@@ -73,6 +73,50 @@ def test_what_failed_is_said_and_refused(debian: GrubHost, call: Call) -> None:
 def test_what_is_dangerous_gives_a_warning(call: Call, warned: list[str]) -> None:
     assert call(dangerous=["mitigations_off", "nosmt"])["tokens"] == ["mitigations=off", "nosmt"]
     assert [text.split(":")[0] for text in warned] == ["mitigations_off (mitigations=off)", "nosmt (nosmt)"]
+
+
+@pytest.mark.parametrize(
+    ("fs", "trades", "limit_s", "refused"),
+    [
+        ("ext2", False, 600, False),
+        ("btrfs", False, 600, True),
+        ("btrfs", False, None, False),
+        ("btrfs", True, 600, False),
+    ],
+)
+def test_a_host_that_this_run_would_reboot_and_cannot_try_is_refused_first(
+    debian: GrubHost,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fs: str,
+    trades: bool,
+    limit_s: int | None,
+    refused: bool,
+) -> None:
+    """Without leave for a reboot there is no limit, and who trades is not rebooted: then the line may be written."""
+
+    def run(argv: list[str]) -> tuple[int, str, str]:
+        if argv[:2] == ["systemctl", "show"]:
+            return 0, "\n".join(f"ActiveState={'active' if trades else 'inactive'}\n" for dummy in argv[4:]), ""
+        assert argv[0].endswith("-probe"), f"{argv} was run where nothing may be changed"
+        return debian.run(argv)
+
+    monkeypatch.setattr(roce_host_drift, "Path", lambda dummy: debian.root)
+    monkeypatch.setattr(roce_host_drift, "run_program", run)
+    (debian.root / "run/systemd/system").mkdir(parents=True)
+    debian.fs = fs
+    before = debian.tree()
+    wanted = {"kernel_cmdline_extra": ["skew_tick=1"], "workload_units": ["other.service"]}
+    with patch_module_args({"wanted": wanted, **({"boot_trial_timeout_s": limit_s} if limit_s else {})}):
+        with pytest.raises(SystemExit):
+            roce_host_drift.main()
+    result = json.loads(capsys.readouterr().out)
+    assert debian.tree() == before
+    assert result.get("failed", False) is refused, result
+    if refused:
+        assert "boot on trial '/boot/grub on btrfs'" in result["msg"] and "Set roce_host_boot_trial to" in result["msg"]
+    else:
+        assert result["reboot_required"] and result["may_disturb"] is not trades
 
 
 def test_a_bare_on_of_yaml_is_refused(call: Call) -> None:

@@ -29,12 +29,26 @@ class Result:
     diff: list[dict[str, str]] = field(default_factory=list)
 
 
+#: How long a hold lasts. The cards of a batch are set one host after the other, each with a link that comes back.
+HOLD_S = 1800
+
+
 def hold(system: System, check: bool) -> Result:
-    """Stop the units of the NICs, so that they do not set back what is changed now; apply() starts them again."""
+    """Stop the units of the NICs, so that they do not set back what is changed now; apply() starts them again.
+
+    The hold ends by itself: a timer on the host starts the units, with the document of before, where apply() does not
+    come within HOLD_S. So nothing has to reach the host for it, which no rescue of a play does when the connection or
+    the controller is lost. To hold again begins that time anew.
+    """
     systemd = Systemd(system)
-    stopped = sorted(systemd.active(sorted(systemd.enabled_instances())))
-    if stopped and not check:
-        systemd.call("stop", *stopped)
+    enabled = {unit: units.device_of(unit) for unit in systemd.enabled_instances()}
+    active = systemd.active(sorted({*enabled, *enabled.values(), units.HOLD}))
+    stopped = sorted(active & set(enabled))
+    if not check and (stopped or units.HOLD in active):
+        # In this order: cut off in between, the units run or are about to.
+        systemd.start_later(units.HOLD, HOLD_S, sorted(unit for unit in enabled if enabled[unit] in active))
+        if stopped:
+            systemd.call("stop", *stopped)
     return Result(changed=bool(stopped), stopped=stopped)
 
 
@@ -83,8 +97,8 @@ def _carry_out(
         enabled.add(units.TIMER)
     should = {*wanted_units, *([units.TIMER] if when.enabled else [])}
     result.enabled, result.disabled = sorted(should - enabled), sorted(enabled - should)
-    active = systemd.active(sorted({*enabled, *should, *wanted_units.values()}))
-    result.stopped = sorted(active & set(result.disabled))
+    active = systemd.active(sorted({*enabled, *should, *wanted_units.values(), units.HOLD}))
+    result.stopped = sorted(active & {*result.disabled, units.HOLD})
     # A running agent has read its code and its document when it started.
     stale = {name for name in should & active if set(result.files) & _read_by(name)}
     ready = {name for name in should if name == units.TIMER or wanted_units[name] in active}
@@ -132,6 +146,9 @@ def _write(
             systemd.call("enable", *result.enabled)
         if result.started:
             systemd.call("restart", *result.started)
+        # Last: when something fails before, it starts the units again.
+        if units.HOLD in result.stopped:
+            systemd.forget(units.HOLD)
     except BaseException:
         for name, data in before.items():
             _put(system, name, data)

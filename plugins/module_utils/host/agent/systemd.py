@@ -19,10 +19,28 @@ class Systemd:
 
     def call(self, *words: str) -> str:
         """Run systemctl; HostError with its own words when it fails."""
-        rc, out, err = self._system.run(["systemctl", *words])
+        return self._checked("systemctl", *words)
+
+    def start_later(self, timer: str, delay_s: int, names: Sequence[str]) -> None:
+        """Have these units started after so many seconds, by a timer that a boot forgets; an earlier one is replaced.
+
+        HostError when systemd does not take it.
+        """
+        self.forget(timer)
+        unit = timer[: -len(".timer")]
+        # With --collect nothing of it stays, whatever becomes of the start.
+        order = ["--quiet", "--collect", f"--unit={unit}", f"--on-active={delay_s}s"]
+        self._checked("systemd-run", *order, "systemctl", "start", "--no-block", *names)
+
+    def forget(self, timer: str) -> None:
+        """Take such a timer away; systemd refuses where it is gone already, which is as good."""
+        self._system.run(["systemctl", "stop", timer])
+
+    def _checked(self, *argv: str) -> str:
+        rc, out, err = self._system.run(list(argv))
         if rc != 0:
             lines = (err.strip() or out.strip()).splitlines() or [f"exit status {rc}"]
-            raise HostError(f"systemctl {words[0]}", " ".join(words[1:]), lines[0], "see 'journalctl -xe'")
+            raise HostError(" ".join(argv[:2]), " ".join(argv[2:]), lines[0], "see 'journalctl -xe'")
         return out
 
     def active(self, names: Sequence[str]) -> set[str]:

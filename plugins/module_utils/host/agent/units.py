@@ -9,6 +9,8 @@ DIRECTORY = "etc/systemd/system"
 NIC = "tickwire-nic@.service"
 DRIFT = "tickwire-host-drift.service"
 TIMER = "tickwire-host-drift.timer"
+#: Ends a hold of the units of the NICs. It has no file of ours: systemd-run makes it below /run.
+HOLD = "tickwire-nic-hold.timer"
 BINARY = "usr/local/lib/tickwire/tickwire-host.pyz"
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + ":_.")
@@ -109,7 +111,13 @@ def instance(interface: str) -> str:
 
 def device(interface: str) -> str:
     """The unit that is active while the NIC is there."""
-    return f"sys-subsystem-net-devices-{escape(interface)}.device"
+    return device_of(instance(interface))
+
+
+def device_of(unit: str) -> str:
+    """The same, of the unit of a NIC."""
+    head, tail = NIC.split("@")
+    return f"sys-subsystem-net-devices-{unit[len(head) + 1 : -len(tail)]}.device"
 
 
 def _hardened(housekeeping: str, capabilities: str, writes: str, read_only: str) -> str:

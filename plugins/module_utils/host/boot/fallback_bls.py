@@ -19,9 +19,9 @@ PROBE = "usr/sbin/grub2-probe"
 ENTRY = f"{bls.ENTRIES}/{bls.PREVIOUS}.conf"
 
 
-def check_able(system: System) -> None:
-    """HostError where this host cannot boot an entry once: GRUB does not look into its environment block, or cannot
-    write it."""
+def check_able(system: System, running: Sequence[Token]) -> None:
+    """HostError where this host cannot boot an entry once (GRUB does not look into its environment block, or cannot
+    write it), or has none to fall back to."""
     defaults = re.findall(r'\s*set default="([^"]*)"', read_text(system.path(GRUB_CFG)) or "")
     if "${saved_entry}" not in defaults:
         raise HostError(
@@ -31,6 +31,7 @@ def check_able(system: System) -> None:
             "set GRUB_DEFAULT=saved and run grub2-mkconfig, or set roce_host_boot_trial to false on this host",
         )
     check_writable(system, PROBE, bls.GRUBENV)
+    previous_text(system, bls.read_entries(system.root), running)
 
 
 def arm(system: System, name: str, running: Sequence[Token]) -> None:

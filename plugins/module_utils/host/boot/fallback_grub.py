@@ -27,9 +27,10 @@ _MENUENTRY = re.compile(r"\s*menuentry\s")
 _LINUX = re.compile(r"(\s*linux(?:16|efi)?\s+)(\S+)(.*)")
 
 
-def check_able(system: System) -> None:
-    """HostError where this host cannot boot an entry once."""
+def check_able(system: System, running: Sequence[Token]) -> None:
+    """HostError where this host cannot boot an entry once, or has none to fall back to."""
     check_writable(system, PROBE, GRUBENV)
+    script_text(read_text(system.path(grub.GRUB_CFG)) or "", running)
 
 
 def arm(system: System, name: str, running: Sequence[Token]) -> None:

@@ -14,6 +14,9 @@ from ..files import remove, write_atomic
 from ..system import System
 
 RECORD = "var/lib/tickwire/kernel-cmdline.json"
+#: The record of a host from which all of ours was taken away: what the running kernel still has of it is worth nothing
+#: after the next boot, which takes the file along. Not in /run/tickwire, which is the engine's user's.
+PASSING = "run/tickwire-kernel-cmdline.json"
 FAILED = "var/lib/tickwire/kernel-cmdline-failed.json"
 MODE = 0o600
 
@@ -59,20 +62,23 @@ def tokens_of(kept: Sequence[str]) -> list[Token]:
 
 def read_record(system: System) -> Record:
     """The record, an empty one where there is none; HostError when it is damaged."""
-    found = _read(system, RECORD)
+    name = RECORD if system.path(RECORD).exists() else PASSING
+    found = _read(system, name)
     trial = found.pop("trial", None)
     try:
         return Record(**found, trial=Trial(**trial) if trial else None)
     except TypeError as error:
-        raise _damaged(RECORD, error) from error
+        raise _damaged(name, error) from error
 
 
 def write_record(system: System, record: Record) -> None:
-    """Keep the record; an empty one is no file."""
+    """Keep the record; an empty one is no file, and one that only says what was before lasts until the next boot."""
+    name, other = (PASSING, RECORD) if record == Record(former=record.former) else (RECORD, PASSING)
     if record == Record():
-        remove(system.path(RECORD))
-    elif read_record(system) != record:
-        write_atomic(system.path(RECORD), json.dumps(asdict(record), indent=1) + "\n", MODE)
+        remove(system.path(name))
+    elif read_record(system) != record or not system.path(name).exists():
+        write_atomic(system.path(name), json.dumps(asdict(record), indent=1) + "\n", MODE)
+    remove(system.path(other))
 
 
 def read_failed(system: System) -> tuple[list[str], str] | None:

@@ -50,6 +50,31 @@ def state_of(system: System) -> str:
     return ARMED if system.read(BOOT_ID) == trial.boot_id else FELL_BACK
 
 
+def check_able(system: System, wanted: Sequence[Token], timeout_s: int) -> None:
+    """HostError where these tokens need a reboot and it cannot be one on trial; nothing is written.
+
+    It is asked before anything else is done to the host. One that has a trial already could be tried.
+    """
+    if state_of(system) == NONE and apply_cmdline(system, wanted, check=True).reboot_required:
+        _check_limit(timeout_s)
+        _check_loader(system)
+
+
+def _check_limit(timeout_s: int) -> None:
+    if timeout_s < SHORTEST_TRIAL_S:
+        raise HostError(
+            "trial_timeout_s",
+            timeout_s,
+            f"no host boots within less than {SHORTEST_TRIAL_S} s for sure",
+            "give it more (roce_host_boot_trial_timeout_s)",
+        )
+
+
+def _check_loader(system: System) -> None:
+    loader = fallback_bls if is_bls(system.root) else fallback_grub
+    loader.check_able(system, without_trial(read_running(system.root)))
+
+
 def arm(system: System, timeout_s: int, guard: bytes, check: bool) -> bool:
     """Make the next boot, with what was set for it, one on trial; whether something changed.
 
@@ -57,23 +82,17 @@ def arm(system: System, timeout_s: int, guard: bytes, check: bool) -> bool:
     before.
     """
     record = read_record(system)
-    if timeout_s < SHORTEST_TRIAL_S:
-        raise HostError(
-            "trial_timeout_s",
-            timeout_s,
-            f"no host boots within less than {SHORTEST_TRIAL_S} s for sure",
-            "give it more",
-        )
+    _check_limit(timeout_s)
     if record.trial is not None and state_of(system) == ARMED:
         # The limit or the rules may be others than when it was armed.
         stale = bool(outdated(system, record.trial.name, timeout_s, guard))
         if stale and not check:
             write_units(system, record.trial.name, timeout_s, guard)
         return stale
-    loader = fallback_bls if is_bls(system.root) else fallback_grub
-    loader.check_able(system)
+    _check_loader(system)
     if check:
         return True
+    loader = fallback_bls if is_bls(system.root) else fallback_grub
     running = without_trial(read_running(system.root))
     block = bls.GRUBENV if loader is fallback_bls else fallback_grub.GRUBENV
     record.trial = Trial(

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
+from .. import maintenance
 from ..before import read_before, write_before
 from ..errors import HostError
+from ..part import Wanted
 from ..system import System
 from .cards import Card, find_cards
 from .kept import Kept, boot_id, read_kept, write_kept
@@ -41,15 +44,18 @@ def apply_firmware(
     system: System,
     devices: Sequence[Mapping[str, Any]] | None,
     bounce_allowed: bool,
-    workload_units: Sequence[str],
+    policy: Wanted,
     check: bool,
 ) -> FirmwareResult:
     """Bring every card to what is wanted of it; with ``check`` only questions are asked.
+
+    ``policy`` says when the host may be disturbed, see maintenance.judge().
 
     Settings that are no longer wanted go back to what they were. HostError when a card refuses; what was set of it
     before the refusal is then set back.
     """
     cards = find_cards(system, devices)
+    named = {card.slot for card in cards}
     remembered = read_before(system, OWNER)
     _add_forgotten(system, cards, remembered)
     result = FirmwareResult()
@@ -58,8 +64,9 @@ def apply_firmware(
         tools.check()
     kept = read_kept(system)
     for card in cards:
-        _apply_card(tools, card, kept, bounce_allowed, workload_units, check, result)
-    gone = kept.keys() - {card.slot for card in cards}
+        _apply_card(tools, card, kept, bounce_allowed, policy, check, result)
+    # Whether a boot loads what was set back is nobody's question any more where nothing is wanted of the card.
+    gone = kept.keys() - named
     if gone and not check:
         write_kept(system, {slot: entry for slot, entry in kept.items() if slot not in gone})
     return result
@@ -87,7 +94,7 @@ def _apply_card(
     card: Card,
     kept: dict[str, Kept],
     bounce_allowed: bool,
-    workload_units: Sequence[str],
+    policy: Wanted,
     check: bool,
     result: FirmwareResult,
 ) -> None:
@@ -96,8 +103,8 @@ def _apply_card(
     check_taken(system, state, kept.get(card.slot))
     result.before += _lines(state)
     burn = state.to_burn and bounce_allowed
-    workload = _workload(system, workload_units) if bounce_allowed and (burn or state.to_load) else ""
-    burn = burn and not workload
+    busy = _busy(system, policy) if bounce_allowed and (burn or state.to_load) else ""
+    burn = burn and not busy
     result.after += _lines(state, done=True, burned=burn)
     writing = bool(state.named(TO_SET)) or burn
     result.changed = result.changed or writing
@@ -113,9 +120,9 @@ def _apply_card(
         _forget(system, card, state)
     loaded_by = state.loaded_by(tools) if writing or state.to_load else NOTHING
     if loaded_by == FIRMWARE_RESET and bounce_allowed:
-        workload = workload or _workload(system, workload_units)
-        if workload:
-            result.warnings.append(f"{card}: not reset, as {workload} runs")
+        busy = busy or _busy(system, policy)
+        if busy:
+            result.warnings.append(f"{card}: not reset: {busy}")
         else:
             result.changed = True
             if not check:
@@ -123,7 +130,7 @@ def _apply_card(
                 loaded_by = NOTHING
     if not check and not state.to_load and kept.pop(card.slot, None) is not None:
         write_kept(system, kept)
-    result.warnings += _warnings(state, loaded_by, bounce_allowed, workload)
+    result.warnings += _warnings(state, loaded_by, bounce_allowed, busy)
     result.cards.append(_plain(state, loaded_by))
 
 
@@ -204,13 +211,10 @@ def _forget(system: System, card: Card, state: CardState) -> None:
         write_before(system, OWNER, left)
 
 
-def _workload(system: System, units: Sequence[str]) -> str:
-    """The first of the units that runs, or nothing."""
-    for unit in units:
-        status, dummy, dummy2 = system.run(["/usr/bin/systemctl", "is-active", "--quiet", unit])
-        if status == 0:
-            return unit
-    return ""
+def _busy(system: System, policy: Wanted) -> str:
+    """Why the host may not be disturbed now, or nothing. Asked for each card, since a burn takes minutes."""
+    judgement = maintenance.judge(system, policy, datetime.now(timezone.utc))
+    return "" if judgement.allowed else judgement.reason
 
 
 def _lines(state: CardState, done: bool = False, burned: bool = False) -> list[str]:
@@ -228,15 +232,15 @@ def _lines(state: CardState, done: bool = False, burned: bool = False) -> list[s
     return lines
 
 
-def _warnings(state: CardState, loaded_by: str, bounce_allowed: bool, workload: str) -> list[str]:
+def _warnings(state: CardState, loaded_by: str, bounce_allowed: bool, busy: str) -> list[str]:
     warnings = [
         f"{state.card}: PartiallyApplied, {item.name} is not applied: {item.reason}"
         for item in state.named(NOT_APPLIED)
     ]
     if state.to_burn and not bounce_allowed:
         warnings.append(f"{state.card}: the image is not burned without leave (bounce_allowed)")
-    elif state.to_burn and workload:
-        warnings.append(f"{state.card}: the image is not burned, as {workload} runs")
+    elif state.to_burn and busy:
+        warnings.append(f"{state.card}: the image is not burned: {busy}")
     if loaded_by:
         warnings.append(f"{state.card}: waits for a {loaded_by}")
     return warnings

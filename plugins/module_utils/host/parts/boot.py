@@ -39,6 +39,11 @@ def check(system: System, wanted: Wanted) -> None:
     record.refuse_failed(system, found)
 
 
+def check_trial(system: System, wanted: Wanted, timeout_s: int) -> None:
+    """HostError where a reboot into what is wanted is needed and cannot be one on trial with that limit."""
+    trial.check_able(system, tokens(system, wanted), timeout_s)
+
+
 def drift(system: System, wanted: Wanted, rebooting: bool) -> list[Drift]:
     """Boot parameters, and a boot that nobody has confirmed."""
     found = [
