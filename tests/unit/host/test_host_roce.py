@@ -49,8 +49,8 @@ class Kernel:
         monkeypatch.setattr(Path, "rmdir", lambda path: shutil.rmtree(path))
 
     def run(self, argv: list[str]) -> tuple[int, str, str]:
-        assert argv == ["/usr/sbin/ip", "-j", "-4", "address", "show", "dev", "fab0"], argv
-        entries = [{"family": "inet", "local": address, "prefixlen": 24} for address in self.addresses]
+        assert argv == ["/usr/sbin/ip", "-j", "address", "show", "dev", "fab0"], argv
+        entries = [{"local": address, "prefixlen": 24} for address in self.addresses]
         return 0, json.dumps([{"ifname": "fab0", "addr_info": entries}]) + "\n", ""
 
     def tos(self) -> str:
@@ -137,7 +137,29 @@ def test_missing_device_and_missing_gid_are_told(system: System, kernel: Kernel)
     )
     assert len(part.drift(system, {"roce": WANTED}, False)) == 1
     kernel.addresses = []
-    assert "fab0 has no IPv4 address" in apply_roce(system, WANTED, False).findings[0]
+    assert "fab0 has no IP address" in apply_roce(system, WANTED, False).findings[0]
+
+
+def test_gids_are_those_of_the_addresses_that_the_interface_has(system: System, kernel: Kernel, host: Host) -> None:
+    """The GIDs of IPv6 addresses are as Linux 6.12 made them of rxe0 on fab0."""
+    [v4], v6, local = kernel.addresses, "2001:db8::11", "fe80::5054:ff:fe7c:101"
+    for index, gid in enumerate(["fe80:0000:0000:0000:5054:00ff:fe7c:0101", "2001:0db8:0000:0000:0000:0000:0000:0011"]):
+        host.write(f"sys/class/infiniband/rxe0/ports/1/gids/{7 + index}", gid + "\n")
+        host.write(f"sys/class/infiniband/rxe0/ports/1/gid_attrs/types/{7 + index}", "RoCE v2\n")
+    for addresses, expected in (
+        ([v6, local], {v6: 8}),
+        ([v4, v6, local], {v4: 1, v6: 8}),
+        ([local], {local: 7}),
+        ([v4, local], {v4: 1}),
+    ):
+        kernel.addresses = addresses
+        result = apply_roce(system, WANTED, False)
+        assert result.gids["rxe0/1"] == expected and result.findings == []
+        assert part.drift(system, {"roce": WANTED}, False) == []
+    kernel.addresses = ["2001:db8::12", local]
+    [drift] = part.drift(system, {"roce": WANTED}, False)
+    assert (drift.item, drift.wanted) == ("RoCE v2 GIDs of rxe0/1", "one for each address")
+    assert drift.found.startswith("rxe0/1 has no RoCE v2 GID for 2001:db8::12 of fab0; its GID table: 0: fe80")
 
 
 def card(host: Host, ofed: bool) -> None:
