@@ -41,9 +41,9 @@ class Kernel:
 
         def make(path: Path, *args: Any, **kwargs: Any) -> None:
             mkdir(path, *args, **kwargs)
-            if path == host.root / CONFIGFS / "rxe0":
+            if path.parent == host.root / CONFIGFS:
                 for name, value in self.values.items():
-                    host.write(f"{PORT}/{name}", value + "\n")
+                    host.write(f"{CONFIGFS}/{path.name}/ports/1/{name}", value + "\n")
 
         monkeypatch.setattr(Path, "mkdir", make)
         monkeypatch.setattr(Path, "rmdir", lambda path: shutil.rmtree(path))
@@ -112,6 +112,19 @@ def test_device_that_was_made_anew_is_set_again(system: System, kernel: Kernel, 
     shutil.rmtree(host.root / CONFIGFS / "rxe0")
     assert reapply(system, {"roce": WANTED}, "fab0") == ["roce tos of rxe0/1: 0 -> 106"]
     assert reapply(system, {"roce": WANTED}, "fab1") == []
+
+
+def test_the_directory_of_a_renamed_device_goes_away_as_well(system: System, kernel: Kernel, host: Host) -> None:
+    apply_roce(system, WANTED, False)
+    devices = host.root / "sys/class/infiniband"
+    (devices / "rxe0").rename(devices / "roce9")
+    kernel.values["default_roce_tos"] = "106"  # they are the device's, whatever its name
+    assert reapply(system, {"roce": WANTED}, "fab0") == []
+    assert sorted(path.name for path in (host.root / CONFIGFS).iterdir()) == ["roce9", "rxe0"]
+    (devices / "roce9").rename(devices / "rxe0")
+    apply_roce(system, {}, False)
+    assert list((host.root / CONFIGFS).iterdir()) == []
+    assert not (host.root / "var/lib/tickwire/host-before.json").exists()
 
 
 def test_refused_version_puts_the_rest_back(host: Host, kernel: Kernel) -> None:
