@@ -13,8 +13,8 @@ description:
   - Puts the code with which the modules of this collection work on a host there as one file,
     C(/usr/local/lib/tickwire/tickwire-host.pyz), and what is wanted of the host as C(/etc/tickwire/host.json).
   - A unit per NIC, C(tickwire-nic@NAME.service), applies at boot what does not survive one. Then it listens to the
-    kernel's events of the link, and of rings and channels from Linux 5.6 on, and applies again what they undid. It
-    runs on the housekeeping CPUs and sleeps while nothing happens.
+    kernel's events of the link, of rings and channels from Linux 5.6 on, and of RDMA devices that come later, and
+    applies again what is not as wanted then. It runs on the housekeeping CPUs and sleeps while nothing happens.
   - With isolated CPUs every NIC has such a unit, as drivers set the affinity of interrupts anew when an interface
     comes up. Virtual functions have none unless they are named.
   - A timer looks for drift, tells it in the journal, and writes metrics for node_exporter's textfile collector where a

@@ -22,8 +22,10 @@ description:
 options:
   pages:
     description:
-      - Wanted hugepages. Nodes and sizes that are not named stay as they are, except those which this module had set
-        before. These go to 0.
+      - Wanted hugepages. Nodes and sizes that are not named stay as they are, except those which this module had set.
+        These go back to the number of before its first change. Pages that came from boot parameters of
+        M(tickwire.fabric.kernel_cmdline) do not count as having been there before.
+      - Where the kernel does not give back all that were there before, a warning says so.
     type: list
     elements: dict
     default: []
@@ -214,6 +216,8 @@ def main() -> None:
         )
     except (ValueError, OSError) as error:
         module.fail_json(msg=str(error))
+    for text in result.warnings:
+        module.warn(text)
     diff = mounts.diff()
     module.exit_json(
         changed=result.changed or mounts.changed,

@@ -14,7 +14,8 @@ description:
     (C(/sys/kernel/config/rdma_cm)), and reads it back. When one step is refused, everything goes back.
   - Sets traffic class, DSCP and priority of congestion notifications, and ECN, where a driver has them. These are
     files of NVIDIA's OFED and of the kernel's own mlx5. What a driver has not is reported.
-  - Checks that every IPv4 address of the interface has a GID of that version, and tells its index.
+  - Checks that every address of the interface, IPv4 or IPv6, has a GID of that version, and tells its index. A
+    link-local address counts only where there is no other.
   - The directory of a device stays in configfs while its values are ours, since nobody can read them without it. It
     keeps the module rdma_cm from being unloaded; without interfaces this module removes it.
   - The values are lost with a reboot and with a device that is made anew. The units of role C(roce_host) set them
@@ -87,7 +88,7 @@ changes:
       type: str
       sample: "106"
 gids:
-  description: Index of the GID of each IPv4 address, by RDMA device and port.
+  description: Index of the GID of each address of the interface, by RDMA device and port.
   returned: success
   type: dict
   sample: {"rxe0/1": {"10.110.0.11": 1}}

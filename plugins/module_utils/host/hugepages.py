@@ -4,8 +4,11 @@
 They are kept by tmpfiles.d and not by boot parameters or sysctl: it writes the same per-node file as the running system
 takes, early in every boot, on every kernel and distribution, and changing the number then needs no reboot.
 vm.nr_hugepages has no nodes, and hugepages=NODE:COUNT on the command line needs Linux 5.16 (Ubuntu 22.04 has 5.15).
-Only pages of 1 GB that the running kernel could not give get boot parameters as well: memory in one piece is there at
-boot.
+Only pages of 1 GB that the running kernel could not give get boot parameters as well (hugepages_boot.py): memory in one
+piece is there at boot.
+
+A pool that is no longer wanted goes back to the pages of before its first change (before.py). Pages that came from boot
+parameters of ours were not there before; what somebody else's command line or sysctl gives at boot stays his.
 """
 
 from __future__ import annotations
@@ -17,10 +20,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
-from .cmdline import Token, parse_cmdline
+from .before import read_before, write_before
+from .boot.reservations import booted_sizes_kb
 from .errors import HostError
-from .files import Write, read_text, write_text
-from .part import Wanted
+from .files import Write, read_text
 from .system import System
 from .undo import Undo, replace_file
 
@@ -30,8 +33,7 @@ DROP_IN = "etc/tmpfiles.d/tickwire-hugepages.conf"
 MODE = 0o644
 MARKER = "# Written by tickwire.fabric.hugepages; changes made here are overwritten."
 NODES = "sys/devices/system/node"
-#: First kernel that takes hugepages=NODE:COUNT.
-PER_NODE_SINCE = (5, 16)
+OWNER = "hugepages"
 #: Share of a node's memory that may become hugepages: the kernel and everything else live in the rest.
 LARGEST_SHARE = 0.9
 
@@ -51,6 +53,7 @@ class HugepagesResult:
     kept_before: str = ""
     kept_after: str = ""
     at_boot: dict[Pool, int] = field(default_factory=dict)  # wanted pages that only a boot can give
+    warnings: list[str] = field(default_factory=list)
 
 
 def describe(pool: Pool) -> str:
@@ -145,64 +148,84 @@ def parse_drop_in(text: str) -> dict[Pool, int]:
 
 
 def apply_hugepages(
-    root: Path,
+    system: System,
     wanted: Mapping[Pool, int],
     check: bool,
     timeout_s: float,
     sleep: Callable[[float], None],
-    write: Write = write_text,
     boot_reservation: bool = False,
     undo: Undo | None = None,
 ) -> HugepagesResult:
     """Give every wanted pool its pages now and at every boot; nothing is written when ``check``.
 
-    A pool which our drop-in names and which is no longer wanted goes to 0; pools that never were ours stay as they are.
-    HostError when the kernel does not give all pages within ``timeout_s``: all pools have their former numbers then.
+    A pool which was ours and is no longer wanted goes back to what it was before; others stay as they are. HostError
+    when the kernel does not give all wanted pages within ``timeout_s``: all pools have their former numbers then.
     With ``boot_reservation`` pages of 1 GB that cannot be had now are no error: boot_tokens() asks for them at boot.
     """
-    check_pools(root, wanted)
-    found = read_pools(root)
-    drop_in = root / DROP_IN
-    result = HugepagesResult(kept_before=read_text(drop_in) or "", kept_after=render_drop_in(wanted))
-    target = {pool: 0 for pool in parse_drop_in(result.kept_before) if pool in found}
+    check_pools(system.root, wanted)
+    found = read_pools(system.root)
+    kept = read_before(system, OWNER)
+    result = HugepagesResult(kept_before=read_text(system.path(DROP_IN)) or "", kept_after=render_drop_in(wanted))
+    ours = {pool for pool in found if pool in parse_drop_in(result.kept_before) or describe(pool) in kept}
+    target = {pool: int(kept.get(describe(pool), 0)) for pool in ours - {*wanted}}
     target.update(wanted)
     result.before = {pool: found[pool] for pool in sorted(target)}
     result.after = dict(sorted(target.items()))
-    if not check:
-        with Undo() as own:
-            _resize_all(root, result, boot_reservation, timeout_s, sleep, write, undo or own)
-            replace_file(System(root, _no_program), DROP_IN, result.kept_after, MODE, undo or own)
+    result.changed = result.kept_before != result.kept_after or result.before != result.after
+    if check:
+        return result
+    remembered = {**kept, **_first_seen(system, {pool: found[pool] for pool in wanted if pool not in ours})}
+    with Undo() as own:
+        back = undo or own
+        back.add(lambda: write_before(system, OWNER, kept))
+        write_before(system, OWNER, remembered)
+        _resize_all(system, result, wanted, boot_reservation, timeout_s, sleep, back)
+        replace_file(system, DROP_IN, result.kept_after, MODE, back)
+        names = {describe(pool) for pool in wanted}
+        write_before(system, OWNER, {name: count for name, count in remembered.items() if name in names})
     result.changed = result.kept_before != result.kept_after or result.before != result.after
     return result
 
 
-def _no_program(argv: list[str]) -> tuple[int, str, str]:
-    raise HostError("program", " ".join(argv), "hugepages need none")
+def _first_seen(system: System, found: Mapping[Pool, int]) -> dict[str, str]:
+    """What to keep of pools before the first change of them."""
+    sizes_kb = booted_sizes_kb(system) if found else set()
+    return {
+        describe(pool): "0" if SIZES_KB[pool[1]] in sizes_kb else str(count) for pool, count in sorted(found.items())
+    }
 
 
 def _resize_all(
-    root: Path,
+    system: System,
     result: HugepagesResult,
+    wanted: Mapping[Pool, int],
     boot_reservation: bool,
     timeout_s: float,
     sleep: Callable[[float], None],
-    write: Write,
     undo: Undo,
 ) -> None:
-    target = result.after
+    target = dict(result.after)
     # Fewer first: a pool that shrinks frees the memory that another one grows into.
     for pool in sorted(target, key=lambda pool: target[pool] - result.before[pool]):
         before, count = result.before[pool], target[pool]
         if before == count:
             continue
+        grows_back = count > before and pool not in wanted
         at_boot = boot_reservation and pool[1] == "1G" and count > before
-        path = pool_path(root, pool)
-        undo.add(partial(write, path, f"{before}\n"))
+        path = pool_path(system.root, pool)
+        undo.add(partial(system.write, path, f"{before}\n"))
         # Waiting frees pages, but joins none to pieces of 1 GB.
-        got = _resize(path, before, count, 0 if at_boot else timeout_s, sleep, write)
+        got = _resize(path, before, count, 0 if at_boot or grows_back else timeout_s, sleep, system.write)
         if got == count:
             continue
-        write(path, f"{before}\n")
+        if grows_back:
+            result.after[pool] = got
+            result.warnings.append(
+                f"{describe(pool)}: there were {count} before, and the kernel gave {got} of them back. Next: where "
+                "a sysctl or the command line of this host asks for them, reboot it"
+            )
+            continue
+        system.write(path, f"{before}\n")
         if not at_boot:
             raise HostError(
                 describe(pool),
@@ -235,46 +258,6 @@ def _resize(path: Path, before: int, count: int, timeout_s: float, sleep: Callab
         if got == count:
             break
     return got
-
-
-def boot_tokens(system: System, wanted: Wanted) -> list[Token]:
-    """Boot parameters that reserve the wanted pages of 1 GB which the running kernel could not give.
-
-    HostError where the host has no such node or size. They stay wanted as long as the running kernel was booted with
-    them: the pages are there because of them. Whoever names ``hugepagesz=1G`` in kernel_cmdline_extra reserves them
-    himself. They come last on the command line, since ``hugepages=`` without a size before it means the default size.
-    """
-    pools = parse_pages(wanted.get("hugepages"))
-    large = {node: count for (node, size), count in sorted(pools.items()) if size == "1G" and count}
-    own = parse_cmdline(" ".join(wanted.get("kernel_cmdline_extra") or []))
-    if not large or _names_large(own):
-        return []
-    found = read_pools(system.root)
-    if any((node, "1G") not in found for node in large):
-        check_pools(system.root, pools)
-    missing = any(found.get((node, "1G"), 0) < count for node, count in large.items())
-    if not missing and not _names_large(parse_cmdline(system.read("proc/cmdline") or "")):
-        return []
-    return [Token("hugepagesz", "1G"), Token("hugepages", _per_node(system, large))]
-
-
-def _names_large(tokens: Sequence[Token]) -> bool:
-    return any(token.name == "hugepagesz" and token.value == "1G" for token in tokens)
-
-
-def _per_node(system: System, large: Mapping[int, int]) -> str:
-    """``0:4,1:8`` from Linux 5.16 on.
-
-    An older kernel spreads one number evenly: then every node gets as many as the neediest, and the drop-in gives the
-    surplus of the others back early in the boot.
-    """
-    nodes = [int(path.name[4:]) for path in (system.root / NODES).glob("node[0-9]*")]
-    if nodes == [0]:
-        return str(large[0])
-    release = re.match(r"(\d+)\.(\d+)", system.read("proc/sys/kernel/osrelease") or "")
-    if release and (int(release.group(1)), int(release.group(2))) >= PER_NODE_SINCE:
-        return ",".join(f"{node}:{count}" for node, count in large.items())
-    return str(max(large.values()) * len(nodes))
 
 
 def summary(pools: Mapping[Pool, int], kept: str) -> str:

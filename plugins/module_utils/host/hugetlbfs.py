@@ -293,6 +293,6 @@ def apply_all(
     outcome = Outcome()
     check_mounts(system, mounts)
     with Undo() as undo:
-        result = apply_hugepages(system.root, pages, check, timeout_s, sleep, system.write, boot_reservation, undo)
+        result = apply_hugepages(system, pages, check, timeout_s, sleep, boot_reservation, undo)
         apply_mounts(system, mounts, check, undo, outcome)
     return result, outcome

@@ -10,7 +10,7 @@ from .cmdline import Token, parse_wanted
 from .cpulist import format_cpu_list, parse_cpu_list
 from .cpus import cores, nodes, online_cpus, present_cpus, read_cpu_set, siblings
 from .errors import HostError
-from .hugepages import boot_tokens
+from .hugepages_boot import boot_tokens
 from .isolation_way import BOOT, PARTITION, choose
 from .part import Wanted
 from .system import System

@@ -55,6 +55,7 @@ def test_the_cards_of_the_example_mean_something_and_have_the_mtu_of_the_intent(
     [nic] = parse_nics(read["traders"]["roce_host_nics"])
     assert int(nic.settings["mtu"]) >= read["all"]["fabric"]["mtu"]["host"]
     [feed] = nic.feeds
+    assert read["traders"]["roce_host_irqbalance"] == "stopped", "a host with irqbalance refuses queue_cpus otherwise"
     assert [queue for queue, cpus in nic.queue_cpus.items() if cpus == {feed.cpu}] == [3]
 
 

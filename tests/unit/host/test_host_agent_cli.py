@@ -82,7 +82,7 @@ def test_drift_says_what_is_not_as_wanted_and_writes_the_metrics(
     assert oct(path.stat().st_mode & 0o777) == "0o644", "node_exporter is not root"
     assert cli.main(["drift", "--json"], system) == 1
     assert json.loads(capsys.readouterr().out) == drift.report(system, document.read_document(system) or {})
-    hugepages.apply_hugepages(host.root, {(0, "2M"): 64}, False, 0, lambda dummy: None)
+    hugepages.apply_hugepages(system, {(0, "2M"): 64}, False, 0, lambda dummy: None)
     before = host.tree()
     assert cli.main(["drift"], system) == 0
     assert capsys.readouterr().out == "the host is as wanted\n" and host.tree() == before

@@ -39,6 +39,12 @@ def test_recorded_notifications_of_ethtool(record: dict) -> None:
     assert netlink.parse_ethtool(bytes.fromhex(record["bytes"]), family + 1) == []
 
 
+@pytest.mark.parametrize("record", RECORDED["uevents"], ids=lambda record: record["what"])
+def test_recorded_uevents_of_rdma_devices(record: dict) -> None:
+    found = netlink.parse_uevent(bytes.fromhex(record["bytes"]))
+    assert [[event.kind, event.index, event.name] for event in found] == record["events"]
+
+
 def test_a_family_that_is_not_there_is_the_kernels_error() -> None:
     with pytest.raises(OSError, match="No such file or directory"):
         netlink.parse_family(bytes.fromhex(RECORDED["no_family"]))
@@ -50,6 +56,7 @@ def test_what_is_cut_off_or_garbage_is_no_error(noise: bytes, cut: int) -> None:
     for data in (noise, whole[:cut], whole[:cut] + noise):
         netlink.parse_links(data)
         netlink.parse_ethtool(data, 16)
+        netlink.parse_uevent(data)
 
 
 NAMESPACE = textwrap.dedent("""
@@ -61,6 +68,8 @@ NAMESPACE = textwrap.dedent("""
     index = socket.if_nametoindex("one0")
     ip("set", "one0", "up"); ip("set", "one0", "down")
     ip("set", "one0", "name", "one1"); ip("del", "one1")
+    # The last source has the uevents of the interfaces, which are none of an RDMA device.
+    uevent = "" if any("uevents" in one for one in listener.missing) else listener.sockets[-1].recv(65536).decode()
     found = []
     for ready in select.select(listener.sockets, [], [], 10)[0]:
         found += [[event.kind, event.index, event.name] for event in listener.receive(ready)]
@@ -70,7 +79,7 @@ NAMESPACE = textwrap.dedent("""
     batch = "link set two0 mtu 1400\\nlink set two0 mtu 1500\\n" * 60
     subprocess.run(["ip", "-batch", "-"], input=batch.encode(), check=True, timeout=30)
     lost = [event.kind for event in listener.receive(listener.sockets[0])]
-    print(json.dumps([index, found, lost, listener.ethtool]))
+    print(json.dumps([index, found, lost, listener.missing, uevent]))
 """)
 
 
@@ -79,12 +88,13 @@ def test_the_kernels_events_in_a_network_namespace() -> None:
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / ".venv/collections")}
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, env=environment)
     assert done.returncode == 0, done.stderr
-    index, found, lost, ethtool = json.loads(done.stdout)
+    index, found, lost, missing, uevent = json.loads(done.stdout)
     kinds = [(kind, name) for kind, number, name in found if number == index]
     assert kinds[0] == ("link", "one0") and ("link", "one1") in kinds and kinds[-1] == ("gone", "one1")
     assert {name for dummy, number, name in found if number != index} == {"other0"}
     assert "lost" in lost
-    assert ethtool == "" or "no events of ethtool" in ethtool
+    assert all(one.startswith(("no events of ethtool (", "no uevents (")) for one in missing)
+    assert any("no uevents" in one for one in missing) or "SUBSYSTEM=net" in uevent.split("\0")
 
 
 class Script:
@@ -155,6 +165,28 @@ def test_a_nic_that_comes_later_goes_and_comes_again_is_followed() -> None:
     assert not follower.concerns([Event("link", 9, "was_fab0")]) and follower.index == 0
     assert not follower.concerns([END])
     assert log == ["fab0 is here", "fab0 is gone", "fab0 is here", "fab0 was renamed to was_fab0 and is not followed"]
+
+
+def test_an_rdma_device_that_comes_has_all_applied_again_where_the_nic_is_here() -> None:
+    follower = watch.Follower("fab0", {"fab0": 7}.__getitem__, lambda dummy: None)
+    assert follower.concerns([Event("rdma", 0, "rxe0")]) and follower.index == 7
+    assert not follower.concerns([Event("gone", 7, "fab0"), Event("rdma", 0, "rxe0")])
+
+
+def test_a_container_without_uevents_still_has_the_events_of_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = socket.socket
+
+    def refuse(family: int, kind: int, protocol: int) -> socket.socket:
+        if protocol == 15:
+            raise PermissionError(1, "Operation not permitted")
+        return opened(family, kind, protocol)
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    listener = netlink.Listener()
+    try:
+        assert listener.sockets and listener.missing[-1].startswith("no uevents ([Errno 1] Operation not permitted)")
+    finally:
+        listener.close()
 
 
 def test_dropped_events_have_all_applied_again_with_the_index_of_now() -> None:

@@ -41,16 +41,16 @@ class Kernel:
 
         def make(path: Path, *args: Any, **kwargs: Any) -> None:
             mkdir(path, *args, **kwargs)
-            if path == host.root / CONFIGFS / "rxe0":
+            if path.parent == host.root / CONFIGFS:
                 for name, value in self.values.items():
-                    host.write(f"{PORT}/{name}", value + "\n")
+                    host.write(f"{CONFIGFS}/{path.name}/ports/1/{name}", value + "\n")
 
         monkeypatch.setattr(Path, "mkdir", make)
         monkeypatch.setattr(Path, "rmdir", lambda path: shutil.rmtree(path))
 
     def run(self, argv: list[str]) -> tuple[int, str, str]:
-        assert argv == ["/usr/sbin/ip", "-j", "-4", "address", "show", "dev", "fab0"], argv
-        entries = [{"family": "inet", "local": address, "prefixlen": 24} for address in self.addresses]
+        assert argv == ["/usr/sbin/ip", "-j", "address", "show", "dev", "fab0"], argv
+        entries = [{"local": address, "prefixlen": 24} for address in self.addresses]
         return 0, json.dumps([{"ifname": "fab0", "addr_info": entries}]) + "\n", ""
 
     def tos(self) -> str:
@@ -114,6 +114,19 @@ def test_device_that_was_made_anew_is_set_again(system: System, kernel: Kernel, 
     assert reapply(system, {"roce": WANTED}, "fab1") == []
 
 
+def test_the_directory_of_a_renamed_device_goes_away_as_well(system: System, kernel: Kernel, host: Host) -> None:
+    apply_roce(system, WANTED, False)
+    devices = host.root / "sys/class/infiniband"
+    (devices / "rxe0").rename(devices / "roce9")
+    kernel.values["default_roce_tos"] = "106"  # they are the device's, whatever its name
+    assert reapply(system, {"roce": WANTED}, "fab0") == []
+    assert sorted(path.name for path in (host.root / CONFIGFS).iterdir()) == ["roce9", "rxe0"]
+    (devices / "roce9").rename(devices / "rxe0")
+    apply_roce(system, {}, False)
+    assert list((host.root / CONFIGFS).iterdir()) == []
+    assert not (host.root / "var/lib/tickwire/host-before.json").exists()
+
+
 def test_refused_version_puts_the_rest_back(host: Host, kernel: Kernel) -> None:
     def write(path: Path, text: str) -> None:
         if text == "IB/RoCE v1":  # rxe has version 2 only, and says EINVAL
@@ -137,7 +150,29 @@ def test_missing_device_and_missing_gid_are_told(system: System, kernel: Kernel)
     )
     assert len(part.drift(system, {"roce": WANTED}, False)) == 1
     kernel.addresses = []
-    assert "fab0 has no IPv4 address" in apply_roce(system, WANTED, False).findings[0]
+    assert "fab0 has no IP address" in apply_roce(system, WANTED, False).findings[0]
+
+
+def test_gids_are_those_of_the_addresses_that_the_interface_has(system: System, kernel: Kernel, host: Host) -> None:
+    """The GIDs of IPv6 addresses are as Linux 6.12 made them of rxe0 on fab0."""
+    [v4], v6, local = kernel.addresses, "2001:db8::11", "fe80::5054:ff:fe7c:101"
+    for index, gid in enumerate(["fe80:0000:0000:0000:5054:00ff:fe7c:0101", "2001:0db8:0000:0000:0000:0000:0000:0011"]):
+        host.write(f"sys/class/infiniband/rxe0/ports/1/gids/{7 + index}", gid + "\n")
+        host.write(f"sys/class/infiniband/rxe0/ports/1/gid_attrs/types/{7 + index}", "RoCE v2\n")
+    for addresses, expected in (
+        ([v6, local], {v6: 8}),
+        ([v4, v6, local], {v4: 1, v6: 8}),
+        ([local], {local: 7}),
+        ([v4, local], {v4: 1}),
+    ):
+        kernel.addresses = addresses
+        result = apply_roce(system, WANTED, False)
+        assert result.gids["rxe0/1"] == expected and result.findings == []
+        assert part.drift(system, {"roce": WANTED}, False) == []
+    kernel.addresses = ["2001:db8::12", local]
+    [drift] = part.drift(system, {"roce": WANTED}, False)
+    assert (drift.item, drift.wanted) == ("RoCE v2 GIDs of rxe0/1", "one for each address")
+    assert drift.found.startswith("rxe0/1 has no RoCE v2 GID for 2001:db8::12 of fab0; its GID table: 0: fe80")
 
 
 def card(host: Host, ofed: bool) -> None:

@@ -84,8 +84,8 @@ def _apply(system: System, interface: str) -> int:
 def _watch(system: System, interface: str) -> int:
     listener = Listener()
     try:
-        if listener.ethtool:
-            _log(f"{interface}: {listener.ethtool}; rings and channels are looked at when the link changes")
+        for said in listener.missing:
+            _log(f"{interface}: {said}")
         watch(interface, listener, lambda: reapply(system, interface, _log)[0], _log)
     finally:
         listener.close()

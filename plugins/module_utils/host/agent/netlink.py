@@ -1,5 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Link events of the kernel: rtnetlink for interfaces, ethtool's generic netlink for their rings, channels and so on.
+"""Events of the kernel: rtnetlink for interfaces, ethtool's generic netlink for their rings, channels and so on, and
+uevents for RDMA devices, which may come long after their interface (drivers/infiniband/core/device.c sends them when
+the device can be used).
 
 Layouts: include/uapi/linux/{netlink,rtnetlink,if_link,genetlink,ethtool_netlink}.h of the kernel, in host byte order.
 """
@@ -10,13 +12,15 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+_NETLINK_KOBJECT_UEVENT = 15
 _NETLINK_GENERIC = 16
 _SOL_NETLINK = 270
 _NETLINK_ADD_MEMBERSHIP = 1
 _RTMGRP_LINK = 1
+_UEVENTS_OF_THE_KERNEL = 1  # what udev makes of them is in group 2
 
 _NLMSG_ERROR = 2
 _RTM_NEWLINK = 16
@@ -47,8 +51,9 @@ _BUFFER_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Event:
-    """Something happened to an interface. ``kind``: ``link``, ``gone``, ``settings``, or ``lost`` when the kernel had
-    to drop events (index 0 and no name then)."""
+    """Something happened to an interface. ``kind``: ``link``, ``gone``, ``settings``; ``rdma`` when an RDMA device came
+    or got another name, which is the name then; or ``lost`` when the kernel had to drop events (no name then). The last
+    two have index 0."""
 
     kind: str
     index: int = 0
@@ -110,6 +115,17 @@ def parse_ethtool(data: bytes, family: int) -> list[Event]:
     return found
 
 
+def parse_uevent(data: bytes) -> list[Event]:
+    """An RDMA device that came, or was renamed, as udev does; other uevents are none.
+
+    Layout: ``ACTION@DEVPATH`` and then ``KEY=VALUE`` texts with a zero byte after each (lib/kobject_uevent.c).
+    """
+    said = dict(_text(field).partition("=")[::2] for field in data.split(b"\0")[1:])
+    if said.get("SUBSYSTEM") != "infiniband" or said.get("ACTION") not in ("add", "move"):
+        return []
+    return [Event("rdma", 0, said.get("DEVPATH", "").rpartition("/")[2])]
+
+
 def family_request(name: str) -> bytes:
     """The question for a generic netlink family."""
     value = name.encode("ascii") + b"\0"
@@ -137,28 +153,41 @@ def parse_family(data: bytes) -> tuple[int, dict[str, int]]:
 
 
 class Listener:
-    """Both sources of events. ``ethtool`` is why the second one is missing, or empty (Linux has it from 5.6 on)."""
+    """All sources of events. ``missing`` says why one is not there, and what that means: Linux has ethtool's from 5.6
+    on, and a container may have neither its nor uevents."""
 
     def __init__(self) -> None:
-        self._links = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        self._links.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-        self._links.bind((0, _RTMGRP_LINK))
-        self.sockets = [self._links]
-        self._family = 0
-        self.ethtool = ""
+        self.sockets: list[socket.socket] = []
+        self.missing: list[str] = []
+        self._parse: dict[socket.socket, Callable[[bytes], list[Event]]] = {}
+        links = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        links.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        links.bind((0, _RTMGRP_LINK))
+        self._add(links, parse_links)
         settings = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_GENERIC)
         try:
             settings.bind((0, 0))
             settings.settimeout(5)
             settings.send(family_request("ethtool"))
-            self._family, groups = parse_family(settings.recv(_BUFFER_BYTES))
+            family, groups = parse_family(settings.recv(_BUFFER_BYTES))
             settings.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, groups["monitor"])
-            self.sockets.append(settings)
+            self._add(settings, lambda data: parse_ethtool(data, family))
         except (OSError, KeyError) as error:
             settings.close()
-            self.ethtool = f"no events of ethtool ({error})"
-        for one in self.sockets:
-            one.setblocking(False)
+            self.missing.append(
+                f"no events of ethtool ({error}); rings and channels are looked at when the link changes"
+            )
+        try:
+            uevents = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_KOBJECT_UEVENT)
+            uevents.bind((0, _UEVENTS_OF_THE_KERNEL))
+            self._add(uevents, parse_uevent)
+        except OSError as error:
+            self.missing.append(f"no uevents ({error}); an RDMA device that comes later is seen when the link changes")
+
+    def _add(self, source: socket.socket, parse: Callable[[bytes], list[Event]]) -> None:
+        source.setblocking(False)
+        self.sockets.append(source)
+        self._parse[source] = parse
 
     def receive(self, ready: socket.socket) -> list[Event]:
         """The events that wait in one of the sockets; ``lost`` where the kernel had no room for all of them."""
@@ -173,7 +202,7 @@ class Listener:
                     raise
                 found.append(Event("lost"))
                 continue
-            found += parse_links(data) if ready is self._links else parse_ethtool(data, self._family)
+            found += self._parse[ready](data)
 
     def close(self) -> None:
         """Give the sockets back."""

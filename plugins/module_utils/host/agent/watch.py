@@ -57,6 +57,9 @@ class Follower:
                 self.index, wanted = 0, False
             elif event.kind == "settings" and event.index == self.index and self.index:
                 wanted = True
+            elif event.kind == "rdma" and self.index:
+                # Whose it is, is seen when it is applied: not every driver says it in the device's path.
+                wanted = True
         return wanted
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import hugepages, hugetlbfs
+from ..hugepages_boot import boot_tokens
 from ..part import Drift, Part, Wanted
 from ..system import System
 
@@ -18,7 +19,7 @@ def check(system: System, wanted: Wanted) -> None:
 def drift(system: System, wanted: Wanted, rebooting: bool) -> list[Drift]:
     pools = hugepages.parse_pages(wanted.get("hugepages"))
     found = hugepages.read_pools(system.root)
-    at_boot = rebooting and bool(hugepages.boot_tokens(system, wanted))
+    at_boot = rebooting and bool(boot_tokens(system, wanted))
     drifts = [
         Drift(hugepages.describe(pool), str(count), str(found.get(pool, 0)), at_boot and pool[1] == "1G")
         for pool, count in pools.items()

@@ -30,8 +30,7 @@ def drift(system: System, wanted: Wanted, dummy: bool) -> list[Drift]:
                     found.append(Drift(f"roce {setting.name} of {port}", setting.value, unread if now is None else now))
             version = given.get("version", 2)
             found += [
-                Drift(f"RoCE v{version} GIDs of {port}", "one for each IPv4 address", said)
-                for said in state.gids["missing"]
+                Drift(f"RoCE v{version} GIDs of {port}", "one for each address", said) for said in state.gids["missing"]
             ]
     return found
 

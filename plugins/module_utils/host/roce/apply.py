@@ -8,7 +8,7 @@ calls reapply() then.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,17 +135,29 @@ class _Work:
             self.result.unsupported[str(port)] = state.unsupported
         self.result.gids[str(port)] = state.gids["gids"]
         self.result.findings += state.gids["missing"]
-        if cma_settings(port, wanted) and not self.check:
-            self._make_directory(port)
+        made = bool(cma_settings(port, wanted)) and not self.check and self._make_directory(port)
         for setting in state.settings:
             self.write(str(port), setting)
+        if made:
+            self._remember_directory(cma_settings(port, wanted))
         return {setting.file for setting in state.settings}
 
-    def _make_directory(self, port: RdmaPort) -> None:
-        """The device's directory in configfs, which the kernel fills with its values."""
+    def _remember_directory(self, settings: Iterable[Setting]) -> None:
+        """A directory of ours goes away again by what is kept, also where no value had to be written.
+
+        That is so after the device was renamed, since the values are the device's.
+        """
+        kept = {setting.file: setting.value for setting in settings}
+        kept.update(self.kept)
+        if kept != self.kept:
+            self.kept = kept
+            self.write_kept(kept)
+
+    def _make_directory(self, port: RdmaPort) -> bool:
+        """The device's directory in configfs, which the kernel fills with its values; whether it was not there."""
         directory = self.system.path(f"{CONFIGFS}/{port.device}")
         if directory.is_dir():
-            return
+            return False
         if not directory.parent.is_dir():
             modprobe = find_program(self.system, "modprobe")
             if modprobe:
@@ -159,6 +171,7 @@ class _Work:
                 str(error),
                 "look whether configfs is mounted and rdma_cm loaded",
             ) from error
+        return True
 
     def write(self, port: str, setting: Setting) -> None:
         """Write one value when it differs, and read it back."""

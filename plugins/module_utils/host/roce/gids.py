@@ -1,5 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The GIDs under which an interface's IPv4 addresses are reached over RoCE."""
+"""The GIDs under which an interface's addresses are reached over RoCE.
+
+A RoCE GID is an address of the interface: an IPv6 address as it is, an IPv4 address mapped into IPv6
+(InfiniBand Architecture Specification, annex A17).
+"""
 
 from __future__ import annotations
 
@@ -14,26 +18,30 @@ from .devices import CLASS, RdmaPort
 
 
 def addresses(system: System, interface: str) -> list[str] | None:
-    """IPv4 addresses of an interface; None where ``ip`` does not tell."""
+    """Addresses of an interface by which others reach it; None where ``ip`` does not tell.
+
+    A link-local address counts only where there is no other: it does not tell one interface from the next.
+    """
     program = find_program(system, "ip")
     if program is None:
         return None
-    rc, out, dummy = system.run([program, "-j", "-4", "address", "show", "dev", interface])
+    rc, out, dummy = system.run([program, "-j", "address", "show", "dev", interface])
     try:
         shown = json.loads(out or "[]") if rc == 0 else None
     except ValueError:
         return None
     if shown is None:
         return None
-    return [entry["local"] for link in shown for entry in link.get("addr_info", []) if "local" in entry]
+    found = [entry["local"] for link in shown for entry in link.get("addr_info", []) if "local" in entry]
+    return [address for address in found if not ipaddress.ip_address(address).is_link_local] or found
 
 
 def gid_table(system: System, port: RdmaPort, version: int) -> dict[str, Any]:
-    """``gids``: index by IPv4 address; ``missing``: what is wrong, in words, empty when every address has its GID."""
+    """``gids``: index by address; ``missing``: what is wrong, in words, empty when every address has its GID."""
     known = addresses(system, port.interface)
     if known == []:
-        return {"gids": {}, "missing": [f"{port.interface} has no IPv4 address, so {port} has no GID for one"]}
-    wanted = {gid_of_address(ipaddress.IPv4Address(address).packed): address for address in known or []}
+        return {"gids": {}, "missing": [f"{port.interface} has no IP address, so {port} has no GID for one"]}
+    wanted = {gid_of_address(ipaddress.ip_address(address).packed): address for address in known or []}
     found: dict[str, int] = {}
     table = []
     for entry in gid_entries(system.path(f"{CLASS}/{port.device}/ports/{port.port}")) if wanted else ():
