@@ -80,7 +80,7 @@ LANES: dict[str, Any] = {
     "roce_host_throttle": 1,
     "roce_host_roce": {},
     "roce_host_nics": [],
-    "__roce_host_may_disturb": True,
+    "__roce_host_policy": {},
 }
 
 

@@ -158,7 +158,7 @@ class Reached(OSError):
 
 @pytest.mark.parametrize(
     ("name", "does", "place"),
-    [("nic_settings", "apply_nics", 3), ("nic_firmware", "apply_firmware", 2), ("dcb", "apply_dcb", 4)],
+    [("nic_settings", "apply_nics", 3), ("dcb", "apply_dcb", 4)],
 )
 @pytest.mark.parametrize("window", ["", True])
 @pytest.mark.parametrize("trades", [False, True])
@@ -188,6 +188,23 @@ def test_a_module_takes_no_link_down_while_something_trades(
         with pytest.raises(SystemExit):
             module.main()
     assert seen == [allowed and (not trades or window is True)]
+
+
+def test_the_firmware_module_hands_on_by_what_it_asks_for_each_card(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module(f"{reboot_guard.__name__.rpartition('.')[0]}.nic_firmware")
+    seen: list[object] = []
+
+    def reached(*args: object) -> None:
+        seen.extend(args[2:4])
+        raise Reached
+
+    monkeypatch.setattr(module, "Path", lambda dummy: running.host.root)
+    monkeypatch.setattr(module, "apply_firmware", reached)
+    with patch_module_args({"bounce_allowed": True, "protection": RULES}), pytest.raises(SystemExit):
+        module.main()
+    assert seen == [True, RULES]
 
 
 class TrialHost(GrubHost):

@@ -349,7 +349,7 @@ def test_a_host_that_was_rolled_back_has_no_file_of_ours_after_the_boot(every_ho
     assert every_host.tree() == before
     # Until then it says what a boot on trial without the parameters would go back to.
     attempt(every_host.system, [], None, check=False)
-    trial.next_boot(every_host.system, LIMIT_S, check=False)
+    trial.next_boot(every_host.system, LIMIT_S, GUARD, check=False)
     assert (every_host.root / record.RECORD).exists() and not (every_host.root / record.PASSING).exists()
     every_host.boot()
     every_host.boot()
