@@ -235,7 +235,7 @@ int main(int count, char **arguments)
     if (!engine_init(&engine, &settings, &failure) || !engine_attach(&engine, &failure))
         bench_fail("%s", failure.text);
     double start_ms = (double)(clock_now() - began) / 1e6;
-    engine.transport = (struct transport){.send = keep, .receive_orders = nothing, .collect_stamps = no_stamps};
+    engine.transport = (struct transport){.orders = {.send = keep, .receive = nothing, .collect_stamps = no_stamps}};
     orders_open_unasked(engine.orders);
     engine.trading = true;
     struct packets packets = lay_out(&file);

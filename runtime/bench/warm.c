@@ -192,7 +192,7 @@ static void start(uint64_t messages)
     settings.feed.policy.keep_packets = 16;
     if (!engine_init(&engine, &settings, &failure) || !engine_attach(&engine, &failure))
         bench_fail("%s", failure.text);
-    engine.transport = (struct transport){.send = send_order, .receive_orders = nothing, .collect_stamps = collect};
+    engine.transport = (struct transport){.orders = {.send = send_order, .receive = nothing, .collect_stamps = collect}};
     orders_open_unasked(engine.orders);
     engine.trading = true;
     put16(named + ITCH_R_stock_locate, LOCATE);
@@ -220,7 +220,7 @@ int main(int count, char **arguments)
         enum kind kind = i % KINDS;
         feed_market(apart);
         uint64_t began = bench_now();
-        engine.transport.warm = kind == WARM ? warm_with_twin : warm_with_nothing;
+        engine.transport.orders.warm = kind == WARM ? warm_with_twin : warm_with_nothing;
         if (kind == ORDER)
             order();
         else if (kind != COLD)

@@ -137,7 +137,7 @@ static void end_feed_session(struct engine *engine)
 static void collect(struct engine *engine)
 {
     engine->orders_unread = 0;
-    engine->transport.collect_stamps(engine->transport.self, engine->stamps);
+    engine->transport.orders.collect_stamps(engine->transport.orders.self, engine->stamps);
 }
 
 /* What an operator may have changed. */
@@ -157,11 +157,11 @@ static void look_at_orders(struct engine *engine, bool login, uint64_t now)
 {
     struct transport *transport = &engine->transport;
     struct orders *orders = engine->orders;
-    if (login && UNLIKELY(orders_are_closed(orders)) && transport->take_connection(transport->self)) {
+    if (login && UNLIKELY(orders_are_closed(orders)) && transport->orders.take(transport->orders.self)) {
         stamps_flush(engine->stamps); /* of the connection before */
-        orders_login(orders, transport, now);
+        orders_login(orders, &transport->orders, now);
     }
-    orders_receive(orders, transport, now);
+    orders_receive(orders, &transport->orders, now);
     engine->trading = orders->state == ORDERS_LIVE && !engine->closing;
     if (UNLIKELY(engine->untold_count > 0) && engine->trading)
         engine_tell_recovered(engine);
@@ -169,7 +169,7 @@ static void look_at_orders(struct engine *engine, bool login, uint64_t now)
 
 static void look_at_feed(struct engine *engine, uint64_t now)
 {
-    if (feed_tick(engine->feed, &engine->transport, now))
+    if (feed_tick(engine->feed, &engine->transport.feed, now))
         BLOCK_SET(engine->block, stale, 1);
     if (feed_has_kept(engine->feed))
         engine_take_kept(engine);
@@ -183,7 +183,7 @@ static void tick(struct engine *engine, bool login, uint64_t now)
     engine_show(engine);
     if (login) {
         collect(engine); /* logins and heartbeats are stamped too; unread, they would fill the socket's buffer */
-        orders_tick(engine->orders, &engine->transport, now);
+        orders_tick(engine->orders, &engine->transport.orders, now);
     }
     if (UNLIKELY(engine->killed || engine->closing) && engine->orders->state == ORDERS_LIVE && engine->ledger.open_orders > 0)
         engine_cancel_all(engine);
@@ -240,7 +240,7 @@ static bool has_closed(struct engine *engine, uint64_t now)
     if (live && engine->ledger.open_orders > 0 && now < engine->closing_deadline_ns)
         return false;
     if (live)
-        orders_logout(engine->orders, &engine->transport);
+        orders_logout(engine->orders, &engine->transport.orders);
     return true;
 }
 
@@ -260,7 +260,7 @@ static void finish(struct engine *engine, enum engine_reason reason)
 enum engine_reason engine_run(struct engine *engine, bool login, struct failure *failure)
 {
     enum engine_reason reason = ENGINE_STOPPED;
-    struct transport *transport = &engine->transport;
+    const struct feed_transport *feed = &engine->transport.feed;
     uint32_t orders_per_collect = login ? ORDERS_PER_COLLECT : 1; /* replay: the same answers at the same place every time */
     uint32_t polls = 0;
     uint64_t now = clock_now();
@@ -272,7 +272,7 @@ enum engine_reason engine_run(struct engine *engine, bool login, struct failure 
     look_around(engine, login, false, now); /* limits and the kill switch before the first packet */
     for (;;) {
         struct transport_packet packet;
-        int got = transport->receive(transport->self, &packet);
+        int got = feed->receive(feed->self, &packet);
         if (LIKELY(got == TRANSPORT_PACKET)) {
             engine_packet(engine, &packet);
             if (UNLIKELY(engine->orders_unread >= orders_per_collect)) {

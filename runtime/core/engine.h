@@ -29,6 +29,7 @@
 #include "strategy.h"
 
 struct feed_settings {
+    enum transport_kind transport;
     char group[64];
     char interface[64];
     char source[64];       /* "": packets of the group from any sender */

@@ -42,7 +42,7 @@ void engine_cancel_all(struct engine *engine)
         if (reference == 0)
             return; /* the journal is full: the exchange's own means are left, see docs/bad-days.md */
         uint32_t length = ouch_cancel(&engine->staged[0], reference);
-        if (engine->transport.send(engine->transport.self, engine->staged[0].cancel, length, &last_byte) != 0) {
+        if (engine->transport.orders.send(engine->transport.orders.self, engine->staged[0].cancel, length, &last_byte) != 0) {
             ledger_unsent(&engine->ledger, reference, TW_CANCEL);
             BLOCK_COUNT(engine->block, orders_unsent, 1);
             return;

@@ -24,7 +24,7 @@ static void name_instrument(struct engine *engine, uint16_t locate, const uint8_
 static void begin_feed_session(struct engine *engine)
 {
     if (stamps_waiting(engine->stamps) > 0) {
-        engine->transport.collect_stamps(engine->transport.self, engine->stamps);
+        engine->transport.orders.collect_stamps(engine->transport.orders.self, engine->stamps);
         stamps_flush(engine->stamps);
     }
     book_clear(&engine->book);

@@ -177,7 +177,7 @@ static inline void prepare_next(struct engine *engine)
 
 ALWAYS_INLINE int transmit(struct engine *engine, const uint8_t *bytes, uint32_t length, uint32_t *last_byte)
 {
-    return engine->transport.send(engine->transport.self, bytes, length, last_byte);
+    return engine->transport.orders.send(engine->transport.orders.self, bytes, length, last_byte);
 }
 
 /* A peer that does not read, or is gone: the order session finds out which. */
@@ -371,6 +371,6 @@ void engine_warm(struct engine *engine)
     uint32_t length = ouch_enter(&engine->staged[0], verdict, order.side, order.shares, engine->book.stocks[locate],
                                  order.price, TW_IOC);
     prepare_next(engine);
-    if (engine->transport.warm != NULL)
-        engine->transport.warm(engine->transport.self, engine->staged[0].enter, length);
+    if (engine->transport.orders.warm != NULL)
+        engine->transport.orders.warm(engine->transport.orders.self, engine->staged[0].enter, length);
 }

@@ -364,7 +364,7 @@ enum feed_verdict feed_kept(struct feed *feed, struct transport_packet *packet, 
 
 /* --- beside the path --- */
 
-static void request(struct feed *feed, const struct transport *transport)
+static void request(struct feed *feed, const struct feed_transport *transport)
 {
     uint8_t packet[MOLD_HEADER];
     uint64_t missing = hole_end(feed) - feed->mold.next_sequence;
@@ -374,7 +374,7 @@ static void request(struct feed *feed, const struct transport *transport)
         feed->counts.requests++;
 }
 
-bool feed_tick(struct feed *feed, const struct transport *transport, uint64_t now_ns)
+bool feed_tick(struct feed *feed, const struct feed_transport *transport, uint64_t now_ns)
 {
     if (feed->heard_ns == 0) /* nothing yet: silence counts from here */
         feed->heard_ns = now_ns;

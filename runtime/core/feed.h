@@ -73,7 +73,7 @@ bool feed_has_kept(const struct feed *feed); /* cheap: look before calling feed_
 
 /* Every few milliseconds and whenever a gap is open: re-requests through `transport->request` (NULL: none), time-outs. True when a
  * gap was declared: the feed is stale from here. `now_ns` is of the monotonic clock, here and above. */
-bool feed_tick(struct feed *feed, const struct transport *transport, uint64_t now_ns);
+bool feed_tick(struct feed *feed, const struct feed_transport *transport, uint64_t now_ns);
 
 bool feed_is_stale(const struct feed *feed);
 bool feed_is_silent(const struct feed *feed);

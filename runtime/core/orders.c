@@ -23,7 +23,7 @@ static void set_state(struct orders *orders, enum orders_state state)
     atomic_store_explicit(&orders->state, state, memory_order_release);
 }
 
-__attribute__((format(printf, 4, 5))) static void lose(struct orders *orders, struct transport *transport, int code,
+__attribute__((format(printf, 4, 5))) static void lose(struct orders *orders, struct order_transport *transport, int code,
                                                        const char *format, ...)
 {
     va_list arguments;
@@ -31,8 +31,8 @@ __attribute__((format(printf, 4, 5))) static void lose(struct orders *orders, st
     orders->failure.code = code;
     vsnprintf(orders->failure.text, sizeof orders->failure.text, format, arguments);
     va_end(arguments);
-    if (transport->drop_connection != NULL)
-        transport->drop_connection(transport->self);
+    if (transport->drop != NULL)
+        transport->drop(transport->self);
     set_state(orders, ORDERS_CLOSED);
 }
 
@@ -44,7 +44,7 @@ static uint64_t asked(const struct orders *orders)
 
 /* The connection is gone, by `how`. An exchange that closes it on the first request, without an answer, most likely has the account
  * down for another version of OUCH: it says so in its own log only. */
-static void lose_connection(struct orders *orders, struct transport *transport, int code, const char *how)
+static void lose_connection(struct orders *orders, struct order_transport *transport, int code, const char *how)
 {
     const struct orders_settings *settings = orders->settings;
     bool logged_in = orders->state == ORDERS_SETTLING || orders->state == ORDERS_LIVE;
@@ -58,14 +58,14 @@ static void lose_connection(struct orders *orders, struct transport *transport, 
         lose(orders, transport, code, "the order connection %s", how);
 }
 
-static void lose_broken(struct orders *orders, struct transport *transport, int code)
+static void lose_broken(struct orders *orders, struct order_transport *transport, int code)
 {
     char how[96];
     snprintf(how, sizeof how, "broke: %s", strerror(code));
     lose_connection(orders, transport, code, how);
 }
 
-static void send_control(struct orders *orders, struct transport *transport, const uint8_t *bytes, uint32_t length)
+static void send_control(struct orders *orders, struct order_transport *transport, const uint8_t *bytes, uint32_t length)
 {
     uint32_t last_byte;
     int result = transport->send(transport->self, bytes, length, &last_byte);
@@ -76,7 +76,7 @@ static void send_control(struct orders *orders, struct transport *transport, con
 
 /* --- login --- */
 
-void orders_login(struct orders *orders, struct transport *transport, uint64_t now_ns)
+void orders_login(struct orders *orders, struct order_transport *transport, uint64_t now_ns)
 {
     const struct orders_settings *settings = orders->settings;
     const struct ledger *ledger = orders->ledger;
@@ -103,7 +103,7 @@ void orders_open_unasked(struct orders *orders)
     set_state(orders, ORDERS_LIVE);
 }
 
-static void reject(struct orders *orders, struct transport *transport, const struct soup_packet *packet)
+static void reject(struct orders *orders, struct order_transport *transport, const struct soup_packet *packet)
 {
     const struct orders_settings *settings = orders->settings;
     char reason = packet->length > 0 ? (char)packet->payload[0] : '?';
@@ -126,18 +126,18 @@ static void reject(struct orders *orders, struct transport *transport, const str
 }
 
 /* Known now: where the session ends. What comes before that takes another login. */
-static void connect_again(struct orders *orders, struct transport *transport)
+static void connect_again(struct orders *orders, struct order_transport *transport)
 {
     uint8_t goodbye[3];
     send_control(orders, transport, goodbye, soup_empty(goodbye, SOUP_LOGOUT_REQUEST));
     if (orders->state == ORDERS_CLOSED) /* it broke before */
         return;
-    if (transport->drop_connection != NULL)
-        transport->drop_connection(transport->self);
+    if (transport->drop != NULL)
+        transport->drop(transport->self);
     set_state(orders, ORDERS_AGAIN);
 }
 
-static void accept(struct orders *orders, struct transport *transport, const struct soup_packet *packet)
+static void accept(struct orders *orders, struct order_transport *transport, const struct soup_packet *packet)
 {
     static const uint8_t queries[] = {0, 2, SOUP_UNSEQUENCED, 'Q', 0, 2, SOUP_UNSEQUENCED, 'Q'};
     char session[SOUP_SESSION + 1];
@@ -246,7 +246,7 @@ static void on_heartbeat(struct orders *orders)
         settle(orders);
 }
 
-static void on_packet(struct orders *orders, struct transport *transport, const struct soup_packet *packet)
+static void on_packet(struct orders *orders, struct order_transport *transport, const struct soup_packet *packet)
 {
     switch (packet->type) {
     case SOUP_LOGIN_ACCEPTED:
@@ -276,11 +276,11 @@ static bool is_open(const struct orders *orders)
     return orders->state != ORDERS_CLOSED && orders->state != ORDERS_REJECTED && orders->state != ORDERS_AGAIN;
 }
 
-void orders_receive(struct orders *orders, struct transport *transport, uint64_t now_ns)
+void orders_receive(struct orders *orders, struct order_transport *transport, uint64_t now_ns)
 {
     if (!is_open(orders))
         return;
-    int got = transport->receive_orders(transport->self, orders->buffer + orders->held,
+    int got = transport->receive(transport->self, orders->buffer + orders->held,
                                         (uint32_t)sizeof orders->buffer - orders->held);
     if (got == 0)
         return;
@@ -311,7 +311,7 @@ void orders_receive(struct orders *orders, struct transport *transport, uint64_t
     memmove(orders->buffer, orders->buffer + at, orders->held);
 }
 
-void orders_tick(struct orders *orders, struct transport *transport, uint64_t now_ns)
+void orders_tick(struct orders *orders, struct order_transport *transport, uint64_t now_ns)
 {
     const struct orders_settings *settings = orders->settings;
     if (!is_open(orders))
@@ -337,7 +337,7 @@ void orders_tick(struct orders *orders, struct transport *transport, uint64_t no
     }
 }
 
-void orders_logout(struct orders *orders, struct transport *transport)
+void orders_logout(struct orders *orders, struct order_transport *transport)
 {
     uint8_t goodbye[3];
     if (!is_open(orders))

@@ -28,6 +28,7 @@
 #define ORDERS_QUIET_HEARTBEATS 2 /* an exchange that leaves the Account Query unanswered for so many is taken as settled */
 
 struct orders_settings {
+    enum transport_kind transport;
     char host[256];
     uint16_t port;
     char username[SOUP_USERNAME + 1];
@@ -78,7 +79,7 @@ void orders_init(struct orders *orders, const struct orders_settings *settings, 
                  void (*on_update)(void *context, const struct tw_update *update), void *context);
 
 /* The connection has just been made: send the login request. */
-void orders_login(struct orders *orders, struct transport *transport, uint64_t now_ns);
+void orders_login(struct orders *orders, struct order_transport *transport, uint64_t now_ns);
 
 /* Replay: a transport that answers without a login. */
 void orders_open_unasked(struct orders *orders);
@@ -90,12 +91,12 @@ static inline bool orders_are_closed(const struct orders *orders)
 }
 
 /* Read what has come, pass answers on, change state. */
-void orders_receive(struct orders *orders, struct transport *transport, uint64_t now_ns);
+void orders_receive(struct orders *orders, struct order_transport *transport, uint64_t now_ns);
 
 /* Every few milliseconds: heartbeats out, a silent exchange, a login without an answer. */
-void orders_tick(struct orders *orders, struct transport *transport, uint64_t now_ns);
+void orders_tick(struct orders *orders, struct order_transport *transport, uint64_t now_ns);
 
 /* Say goodbye and close. */
-void orders_logout(struct orders *orders, struct transport *transport);
+void orders_logout(struct orders *orders, struct order_transport *transport);
 
 #endif

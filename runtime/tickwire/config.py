@@ -76,6 +76,7 @@ ENGINE: Schema = {
         "warm_send": Key("bool", True),
     },
     "feed": {
+        "transport": Key("str", "socket", choices=("socket",)),
         "group": Key("str", rule=_address),
         "port": _port(26400),
         "interface": Key("str", rule=_address),
@@ -93,6 +94,7 @@ ENGINE: Schema = {
         "busy_poll_us": Key("int", 50, 0, 1000),
     },
     "orders": {
+        "transport": Key("str", "socket", choices=("socket",)),
         "host": Key("str", rule=_address),
         "port": _port(26401),
         "version": Key("str", "5.0", choices=("5.0", "4.2")),

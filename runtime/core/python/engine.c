@@ -7,12 +7,12 @@
 
 #include "../clock.h"
 #include "../transport/replay.h"
-#include "../transport/socket.h"
+#include "../transport/transports.h"
 
 struct engine_object {
     PyObject_HEAD
     struct engine engine;
-    struct socket_transport transport;
+    struct transports transports;
     bool busy; /* in open or run, on some thread */
     bool opened, ran;
 };
@@ -31,7 +31,7 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     struct engine_object *self = (struct engine_object *)new_instance(type);
     if (self == NULL)
         return NULL;
-    socket_transport_init(&self->transport);
+    transports_init(&self->transports);
     bool good;
     Py_BEGIN_ALLOW_THREADS
     good = engine_init(&self->engine, &settings, &failure);
@@ -46,7 +46,7 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *arguments, PyObject *k
 static void engine_dealloc(PyObject *object)
 {
     struct engine_object *self = (struct engine_object *)object;
-    socket_transport_release(&self->transport);
+    transports_release(&self->transports);
     engine_release(&self->engine);
     free_instance(object);
 }
@@ -75,14 +75,14 @@ static PyObject *py_open(PyObject *object, PyObject *unused)
         return NULL;
     Py_BEGIN_ALLOW_THREADS
     good = (engine->block != NULL || engine_attach(engine, &failure)) &&
-           socket_transport_open(&self->transport, &engine->settings, engine->receive_buffer, &failure);
+           transports_open(&self->transports, &engine->settings, engine->receive_buffer, &failure);
     Py_END_ALLOW_THREADS
     self->busy = false;
     self->opened = good;
     if (!good)
         return raise_failure(&failure);
-    engine->transport = socket_transport_interface(&self->transport);
-    BLOCK_SET(engine->block, timestamp_source, self->transport.feed.stamped ? BLOCK_SOFTWARE : BLOCK_UNSTAMPED);
+    engine->transport = self->transports.chosen;
+    BLOCK_SET(engine->block, timestamp_source, transports_stamps(&self->transports));
     BLOCK_SET(engine->block, state, BLOCK_LOGIN);
     Py_RETURN_NONE;
 }
@@ -98,7 +98,7 @@ static PyObject *py_connect(PyObject *object, PyObject *unused)
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
-    good = socket_transport_connect(&self->transport, &self->engine.settings.orders, &failure);
+    good = transports_connect(&self->transports, &self->engine.settings.orders, &failure);
     Py_END_ALLOW_THREADS
     return good ? Py_NewRef(Py_None) : raise_failure(&failure);
 }
@@ -110,7 +110,7 @@ static PyObject *py_session(PyObject *object, PyObject *unused)
     struct engine_object *self = (struct engine_object *)object;
     const struct orders *orders = self->engine.orders;
     /* Connected, and the engine has not looked yet: the state is of the connection before. */
-    if (atomic_load_explicit(&orders->logins, memory_order_acquire) != atomic_load(&self->transport.orders.made))
+    if (atomic_load_explicit(&orders->logins, memory_order_acquire) != transports_connections(&self->transports))
         return Py_BuildValue("(ss)", "login", "");
     uint32_t state = atomic_load_explicit(&orders->state, memory_order_acquire);
     return Py_BuildValue("(ss)", states[state % 6], state == ORDERS_CLOSED || state == ORDERS_REJECTED ? orders->failure.text : "");
@@ -178,7 +178,7 @@ static PyObject *py_run(PyObject *object, PyObject *unused)
     reason = run_pinned(&self->engine, &failure);
     Py_END_ALLOW_THREADS
     BLOCK_SET(self->engine.block, state, BLOCK_STOPPED);
-    socket_transport_close(&self->transport);
+    transports_close(&self->transports);
     self->opened = self->busy = false;
     self->ran = true;
     if (reason == ENGINE_FAILED)
@@ -200,7 +200,7 @@ static PyObject *py_stop(PyObject *object, PyObject *unused)
     (void)unused;
     struct engine_object *self = (struct engine_object *)object;
     atomic_store(&self->engine.stop, true);
-    socket_transport_wake(&self->transport);
+    transports_wake(&self->transports);
     Py_RETURN_NONE;
 }
 

@@ -137,7 +137,7 @@ static PyObject *tick(PyObject *object, PyObject *argument)
     PyObject *list = PyErr_Occurred() == NULL ? PyList_New(0) : NULL;
     if (list == NULL)
         return NULL;
-    struct transport transport = {.self = list, .request = keep_request};
+    struct feed_transport transport = {.self = list, .request = keep_request};
     feed_tick(((struct feed_object *)object)->feed, &transport, now_ns);
     if (PyErr_Occurred() != NULL)
         Py_CLEAR(list);

@@ -113,6 +113,22 @@ static bool get_number(const struct section *section, const char *key, double mi
     return good;
 }
 
+/* `known`: how many of the kinds, from the first on, this side has. */
+static bool get_transport(const struct section *section, uint32_t known, enum transport_kind *out)
+{
+    static const char *const names[] = {"socket", "xdp", "verbs"}; /* by enum transport_kind */
+    char name[8];
+    if (!get_text(section, "transport", "socket", name, sizeof name))
+        return false;
+    for (uint32_t i = 0; i < known; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = (enum transport_kind)i;
+            return true;
+        }
+    PyErr_Format(PyExc_ValueError, "%s.transport: \"%s\" is none that this side has", section->name, name);
+    return false;
+}
+
 static bool read_engine(const struct section *s, struct engine_settings *to)
 {
     int64_t cpu, idle_ms, orders, instruments, samples, records;
@@ -140,7 +156,7 @@ static bool read_feed(const struct section *s, bool network, struct feed_setting
 {
     const char *missing = network ? NULL : "";
     int64_t port, port_b, request_port, busy_poll_us, request_ms, gap_ms, silent_ms, keep;
-    if (!get_text(s, "group", missing, to->group, sizeof to->group) ||
+    if (!get_transport(s, 1, &to->transport) || !get_text(s, "group", missing, to->group, sizeof to->group) ||
         !get_text(s, "interface", missing, to->interface, sizeof to->interface) ||
         !get_text(s, "source", "", to->source, sizeof to->source) ||
         !get_text(s, "group_b", "", to->group_b, sizeof to->group_b) ||
@@ -172,7 +188,7 @@ static bool read_orders(const struct section *s, bool network, struct orders_set
     const char *missing = network ? NULL : "";
     char version[8];
     int64_t port, heartbeat_ms, tos;
-    if (!get_text(s, "host", missing, to->host, sizeof to->host) ||
+    if (!get_transport(s, 1, &to->transport) || !get_text(s, "host", missing, to->host, sizeof to->host) ||
         !get_text(s, "username", missing, to->username, sizeof to->username) ||
         !get_text(s, "password", missing, to->password, sizeof to->password) ||
         !get_text(s, "session", "", to->session, sizeof to->session) || !get_text(s, "firm", "", to->firm, sizeof to->firm) ||

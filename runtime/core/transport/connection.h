@@ -30,7 +30,7 @@ void connection_close(struct connection *self);
 /* Connect, switch on time stamps, hand over. Gives up when `wake` becomes readable (ECANCELED). From any one thread. */
 bool connection_open(struct connection *self, const struct orders_settings *settings, int wake, struct failure *failure);
 
-/* As struct transport says. */
+/* As struct order_transport says. */
 bool connection_take(struct connection *self);
 void connection_drop(struct connection *self);
 int connection_send(struct connection *self, const uint8_t *bytes, uint32_t length, uint32_t *last_byte);

@@ -192,3 +192,27 @@ int lines_request(struct lines *lines, const uint8_t *bytes, uint32_t length)
     lines->await = LINES_AWAIT;
     return 0;
 }
+
+static int receive(void *opaque, struct transport_packet *packet)
+{
+    return lines_receive(opaque, packet);
+}
+
+static int request(void *opaque, const uint8_t *bytes, uint32_t length)
+{
+    return lines_request(opaque, bytes, length);
+}
+
+static uint32_t line_fds(void *opaque, int fds[])
+{
+    memcpy(fds, ((struct lines *)opaque)->fds, LINES * sizeof *fds);
+    return LINES;
+}
+
+struct feed_transport lines_interface(struct lines *lines)
+{
+    return (struct feed_transport){.self = lines,
+                                   .receive = receive,
+                                   .request = lines->fds[TRANSPORT_LINE_REQUESTED] >= 0 ? request : NULL,
+                                   .fds = line_fds};
+}

@@ -38,8 +38,9 @@ void lines_init(struct lines *lines);
 bool lines_open(struct lines *lines, const struct feed_settings *feed, uint8_t *buffer, struct failure *failure);
 void lines_close(struct lines *lines);
 
-/* As transport->receive and transport->request. */
+/* As struct feed_transport says. */
 int lines_receive(struct lines *lines, struct transport_packet *packet);
 int lines_request(struct lines *lines, const uint8_t *bytes, uint32_t length);
+struct feed_transport lines_interface(struct lines *lines);
 
 #endif

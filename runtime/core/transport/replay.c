@@ -264,12 +264,11 @@ static void no_wait(void *self, int timeout_ms)
 
 struct transport replay_transport_interface(struct replay_transport *self)
 {
-    return (struct transport){.self = self,
-                              .receive = receive,
-                              .send = keep_order,
-                              .receive_orders = give_answers,
-                              .collect_stamps = no_stamps,
-                              .wait = no_wait};
+    return (struct transport){
+        .feed = {.self = self, .receive = receive},
+        .orders = {.self = self, .send = keep_order, .receive = give_answers, .collect_stamps = no_stamps},
+        .self = self,
+        .wait = no_wait};
 }
 
 void replay_transport_free(struct replay_transport *self)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the engine asks of a transport. Chosen at start, called through pointers; only here may the hot path make a system call. */
+ * What the engine asks of a transport. Its two sides, market data in and orders out, are chosen at start each for itself
+ * (transports.h) and called through pointers; only here may the hot path make a system call. */
 #ifndef TICKWIRE_TRANSPORT_H
 #define TICKWIRE_TRANSPORT_H
 
@@ -13,6 +14,11 @@ enum transport_result {
     /* negative: -errno */
 };
 
+/* What a side is made of; feed.transport and orders.transport name them so. */
+enum transport_kind { TRANSPORT_SOCKET, TRANSPORT_XDP, TRANSPORT_VERBS };
+
+#define TRANSPORT_FDS 8u /* at most, of one side */
+
 enum transport_line { TRANSPORT_LINE_A, TRANSPORT_LINE_B, TRANSPORT_LINE_REQUESTED };
 
 struct transport_packet {
@@ -22,26 +28,42 @@ struct transport_packet {
     uint64_t receive_ns; /* since the epoch; 0: the packet came without a stamp */
 };
 
-struct transport {
+/* The sockets, rings or queues market data comes on. */
+struct feed_transport {
     void *self;
     /* The next market-data packet, never waiting. Valid until the next call. */
     int (*receive)(void *self, struct transport_packet *packet);
-    /* Send all of `bytes` on the order connection, or nothing: 0, or -EAGAIN when the peer does not read, or -errno.
-     * `last_byte` is set to the stream offset of the last byte. */
-    int (*send)(void *self, const uint8_t *bytes, uint32_t length, uint32_t *last_byte);
-    /* What the order connection has received: bytes, 0 for nothing yet, -errno; -ECONNRESET when the peer has closed. */
-    int (*receive_orders)(void *self, uint8_t *bytes, uint32_t capacity);
-    /* Pass the transmit stamps that have come back to stamps_transmitted. */
-    void (*collect_stamps)(void *self, struct stamps *stamps);
     /* Send a MoldUDP64 request packet to the re-request server; what it answers comes from `receive`. 0 or -errno; NULL: there is
      * none. */
     int (*request)(void *self, const uint8_t *bytes, uint32_t length);
-    /* The order connection: true once when a new one is there, in place of the one before. */
-    bool (*take_connection)(void *self);
+    /* Before a wait: what becomes readable when a packet comes, `fds` having room for TRANSPORT_FDS. How many. */
+    uint32_t (*fds)(void *self, int fds[]);
+};
+
+/* The connection orders leave by. */
+struct order_transport {
+    void *self;
+    /* Send all of `bytes`, or nothing: 0, or -EAGAIN when the peer does not read, or -errno. `last_byte` is set to the stream
+     * offset of the last byte. */
+    int (*send)(void *self, const uint8_t *bytes, uint32_t length, uint32_t *last_byte);
+    /* What has been received: bytes, 0 for nothing yet, -errno; -ECONNRESET when the peer has closed. */
+    int (*receive)(void *self, uint8_t *bytes, uint32_t capacity);
+    /* Pass the transmit stamps that have come back to stamps_transmitted. */
+    void (*collect_stamps)(void *self, struct stamps *stamps);
+    /* True once when a new connection is there, in place of the one before. */
+    bool (*take)(void *self);
     /* Close it; what it still had to send or receive is lost. */
-    void (*drop_connection)(void *self);
+    void (*drop)(void *self);
     /* Run what `send` runs as far as that goes without a byte leaving this machine; NULL: nothing to warm. */
     void (*warm)(void *self, const uint8_t *bytes, uint32_t length);
+    /* As the feed's. */
+    uint32_t (*fds)(void *self, int fds[]);
+};
+
+struct transport {
+    struct feed_transport feed;
+    struct order_transport orders;
+    void *self;
     /* Sleep until something arrives, at most `timeout_ms`. */
     void (*wait)(void *self, int timeout_ms);
 };

@@ -134,7 +134,7 @@ static void ask(const struct tw_order *orders, uint32_t count)
 
 static void hear(void)
 {
-    orders_receive(engine.orders, &engine.transport, 1);
+    orders_receive(engine.orders, &engine.transport.orders, 1);
 }
 
 static struct tw_order enter(uint16_t locate, uint32_t shares, uint32_t tag, uint8_t flags)
@@ -168,8 +168,8 @@ static void start(const char *journal)
     snprintf(s.journal_name, sizeof s.journal_name, "test");
     CHECK(engine_init(&engine, &s, &failure) && engine_attach(&engine, &failure));
     engine.transport = replay_transport_interface(&replay);
-    replay_send = engine.transport.send;
-    engine.transport.send = send_some;
+    replay_send = engine.transport.orders.send;
+    engine.transport.orders.send = send_some;
     orders_open_unasked(engine.orders);
 }
 

@@ -117,7 +117,7 @@ static int take_request(void *self, const uint8_t *bytes, uint32_t length)
 
 static bool tick(uint64_t after_ns)
 {
-    struct transport transport = {.request = take_request};
+    struct feed_transport transport = {.request = take_request};
     now_ns += after_ns;
     return feed_tick(feed, &transport, now_ns);
 }

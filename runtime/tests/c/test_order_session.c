@@ -56,7 +56,7 @@ static void nobody_hears(void *context, const struct tw_update *update)
     (void)update;
 }
 
-static struct transport transport = {.send = send_some, .receive_orders = receive_some, .drop_connection = drop};
+static struct order_transport transport = {.send = send_some, .receive = receive_some, .drop = drop};
 static const struct orders_settings settings = {.username = "T", .password = "p", .version = OUCH_42, .heartbeat_ms = 200};
 static const struct orders_settings settings50 = {.username = "T", .password = "p", .version = OUCH_50, .heartbeat_ms = 200};
 static const struct ledger_settings small = {.max_open_orders = 8, .max_instruments = 4, .max_tags = 8};
