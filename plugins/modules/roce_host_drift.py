@@ -238,6 +238,12 @@ trading:
   type: list
   elements: str
   sample: ["tickwire-engine.service is active and it has a session at the exchange"]
+kept:
+  description: Parts whose module has something to do or to take back even where nothing is wanted of them.
+  returned: success
+  type: list
+  elements: str
+  sample: [boot, isolation, irq, hugepages, memory, noise, nic, agent]
 reboot_required:
   description:
     - Whether the running kernel lacks or contradicts a wanted boot parameter, or still has one that was taken away.

@@ -64,4 +64,5 @@ def report(system: System, wanted: Wanted) -> dict[str, Any]:
         "may_disturb": judgement.allowed,
         "may_disturb_reason": judgement.reason,
         "trading": list(judgement.trading),
+        "kept": [part.name for part in PARTS if part.keeps is None or part.keeps(system)],
     }

@@ -35,6 +35,8 @@ class Part:
     reapply: for what does not survive a boot or a link event of an interface: sets it again and returns in words what
     it changed, nothing when all was right. The agent calls it, with ``bounce_allowed`` in Wanted as the judgement of
     this moment: True when the role allows that a link goes down for it and nothing trades, or a window is open.
+    keeps: whether former values are kept on this host, so that the module has work even where nothing is wanted any
+    more. A part without it always has.
     """
 
     name: str
@@ -42,3 +44,4 @@ class Part:
     drift: Callable[[System, Wanted, bool], list[Drift]]
     running: Callable[[System, Wanted], dict[str, Any]]
     reapply: Callable[[System, Wanted, str], list[str]] | None = None
+    keeps: Callable[[System], bool] | None = None

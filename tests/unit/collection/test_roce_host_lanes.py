@@ -69,7 +69,8 @@ def play(tmp_path: Path, name: str, variables: dict[str, Any], *words: str) -> l
         timeout=240,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return [tuple(json.loads(line)) for line in log.read_text(encoding="ascii").splitlines()]
+    lines = log.read_text(encoding="ascii").splitlines() if log.exists() else []
+    return [tuple(json.loads(line)) for line in lines]
 
 
 LANES: dict[str, Any] = {
@@ -81,6 +82,7 @@ LANES: dict[str, Any] = {
     "roce_host_roce": {},
     "roce_host_nics": [],
     "__roce_host_policy": {},
+    "__roce_host_kept": ["nic", "dcb", "roce"],
 }
 
 
@@ -122,3 +124,32 @@ def test_preflight_asks_for_a_trial_only_where_one_may_follow(
     }
     [(name, given)] = play(tmp_path, "preflight.yml", variables)
     assert name == "roce_host_drift" and (str(given.get("boot_trial_timeout_s")) == "300") is told
+
+
+@pytest.mark.parametrize(
+    ("file", "variable", "part", "module"),
+    [
+        ("nic.yml", "roce_host_nics", "nic", "nic_settings"),
+        ("lanes.yml", "roce_host_dcb", "dcb", "dcb"),
+        ("lanes.yml", "roce_host_roce", "roce", "roce_cm"),
+        ("apply.yml", "roce_host_firmware", "firmware", "nic_firmware"),
+    ],
+)
+def test_a_module_runs_where_something_is_wanted_or_kept(
+    tmp_path: Path, file: str, variable: str, part: str, module: str
+) -> None:
+    defaults = yaml.safe_load((TASKS.parent / "defaults/main.yml").read_text(encoding="utf-8"))
+    for wanted in (False, True):
+        for kept in (False, True):
+            given = {
+                **defaults,
+                **LANES,
+                "__roce_host_may_disturb": True,
+                "__roce_host_kept": ["boot", *([part] if kept else [])],
+            }
+            if wanted:
+                given[variable] = {"ens4": {}} if isinstance(given[variable], dict) else [{"name": "ens4"}]
+            here = tmp_path / f"{wanted}-{kept}"
+            here.mkdir()
+            called = [name for name, dummy in play(here, file, given, "--tags", "roce_host_apply")]
+            assert (module in called) is (wanted or kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift, grub, hugepages
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.before import write_before
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
 from tests.unit.host.host_tree import Host
@@ -106,3 +107,22 @@ def test_a_host_that_cannot_be_as_wanted_is_refused(host: Host) -> None:
     with pytest.raises(HostError, match="/usr/sbin/update-grub"):
         report(host, isolated_cpus="1")
     assert report(host, isolated_cpus="")["drift"] == []
+
+
+@pytest.mark.parametrize(
+    ("owner", "part"),
+    [("nic", "nic"), ("dcb", "dcb"), ("dcb firmware agents", "dcb"), ("roce", "roce"), ("nic_firmware", "firmware")],
+)
+def test_a_part_of_which_something_is_kept_is_named(host: Host, owner: str, part: str) -> None:
+    assert part not in report(host)["kept"]
+    write_before(System(host.root, host.run_nothing), owner, {"a": "1"})
+    assert part in report(host)["kept"]
+
+
+def test_what_was_set_of_firmware_on_this_boot_is_something_kept(host: Host) -> None:
+    host.write("var/lib/tickwire/nic-firmware.json", '{"0000:3b:00.0": {"boot_id": "b", "settings": {}}}')
+    assert "firmware" in report(host)["kept"]
+
+
+def test_the_other_parts_are_always_asked(host: Host) -> None:
+    assert report(host)["kept"] == ["boot", "isolation", "irq", "hugepages", "memory", "noise", "agent"]

@@ -6,7 +6,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..dcb.apply import check_interfaces, read_wanted, reapply
+from ..before import read_before
+from ..dcb.agents import OWNER as AGENTS
+from ..dcb.apply import OWNER, check_interfaces, read_wanted, reapply
 from ..dcb.rivals import global_pause, host_findings, interface_findings
 from ..dcb.running import Running, Tool, different
 from ..dcb.wanted import GROUPS, NEEDED, parse_interfaces
@@ -83,4 +85,8 @@ def running(system: System, wanted: Wanted) -> dict[str, Any]:
     return {"dcb": found, "dcb_findings": [str(finding) for finding in findings]}
 
 
-PART = Part("dcb", check, drift, running, reapply)
+def keeps(system: System) -> bool:
+    return bool(read_before(system, OWNER) or read_before(system, AGENTS))
+
+
+PART = Part("dcb", check, drift, running, reapply, keeps)

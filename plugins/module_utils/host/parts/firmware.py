@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..firmware.apply import plain_setting
+from ..before import read_before
+from ..firmware.apply import OWNER, plain_setting
 from ..firmware.cards import find_cards
 from ..firmware.kept import not_taken, read_kept
 from ..firmware.settings import NOT_APPLIED, PENDING, TO_SET
@@ -63,4 +64,8 @@ def running(system: System, wanted: Wanted) -> dict[str, Any]:
     }
 
 
-PART = Part("firmware", check, drift, running)
+def keeps(system: System) -> bool:
+    return bool(read_before(system, OWNER) or read_kept(system))
+
+
+PART = Part("firmware", check, drift, running, keeps=keeps)

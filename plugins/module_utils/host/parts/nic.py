@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..nic.apply import plan_nics, reapply
+from ..before import read_before
+from ..nic.apply import OWNER, plan_nics, reapply
 from ..nic.card import Card
 from ..nic.mtu import find_owner
 from ..nic.plan import CardPlan
@@ -55,4 +56,8 @@ def running(system: System, wanted: Wanted) -> dict[str, Any]:
     return {"nics": found}
 
 
-PART = Part("nic", check, drift, running, reapply)
+def keeps(system: System) -> bool:
+    return bool(read_before(system, OWNER))
+
+
+PART = Part("nic", check, drift, running, reapply, keeps)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..before import read_before
 from ..part import Drift, Part, Wanted
-from ..roce.apply import port_state, reapply
+from ..roce.apply import OWNER, port_state, reapply
 from ..roce.devices import check_wanted, ports_of
 from ..system import System
 
@@ -49,4 +50,8 @@ def running(system: System, wanted: Wanted) -> dict[str, Any]:
     return {"roce": found} if found else {}
 
 
-PART = Part("roce", check, drift, running, reapply)
+def keeps(system: System) -> bool:
+    return bool(read_before(system, OWNER))
+
+
+PART = Part("roce", check, drift, running, reapply, keeps)
