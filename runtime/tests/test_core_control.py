@@ -47,7 +47,7 @@ def test_it_begins_with_what_the_configuration_says(path: str) -> None:
 NAMES = ("max_size", "collar_bps", "max_position", "max_open_orders", "max_orders_per_s", "duplicate_ms")
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.fixed_dictionaries(
         {}, optional={**dict.fromkeys(NAMES, st.integers(0, U32)), "max_notional": st.integers(0, 2**64 - 1)}

@@ -348,6 +348,4 @@ class FeedAndModel(RuleBasedStateMachine):
 
 
 TestFeedAndModel = FeedAndModel.TestCase
-TestFeedAndModel.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestFeedAndModel.settings = settings(max_examples=150, stateful_step_count=40, suppress_health_check=list(HealthCheck))

@@ -331,4 +331,4 @@ class Trading(RuleBasedStateMachine):
 
 
 TestTrading = Trading.TestCase
-TestTrading.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestTrading.settings = settings(max_examples=80, stateful_step_count=40)

@@ -88,7 +88,7 @@ VIEWS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(LIMITS, ORDERS, VIEWS, numbers(U32))
 def test_any_order_is_judged_as_the_model_does(
     limits: dict[str, int], order: dict[str, Any], view: dict[str, Any], nth: int
@@ -214,7 +214,7 @@ class Rate(RuleBasedStateMachine):
 
 
 TestRate = Rate.TestCase
-TestRate.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestRate.settings = settings(max_examples=40, stateful_step_count=25)
 
 
 class Duplicates(RuleBasedStateMachine):
@@ -268,7 +268,7 @@ class Duplicates(RuleBasedStateMachine):
 
 
 TestDuplicates = Duplicates.TestCase
-TestDuplicates.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestDuplicates.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def tick(price: int) -> int:
     skew=st.integers(0, 10_000_000),
     position=st.integers(-2000, 2000),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_the_maker_quotes_where_its_formula_says(bid: int, width: int, edge: int, skew: int, position: int) -> None:
     table = {"name": "market_maker", "symbols": ["T"], "edge_bps": edge / 1000, "skew_bps": skew / 1000, "size": 1}
     maker = _core.Strategy({**table, "max_position": 1000})
@@ -199,7 +199,7 @@ def happen(market: Market, what: tuple[Any, ...]) -> None:
 
 
 @given(st.lists(MOVES, max_size=80), st.integers(1, 3), st.sampled_from([-500, -400, -350, 0, 350, 400, 500]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_maker_is_safe_whatever_happens(moves: list[tuple[Any, ...]], requote_ticks: int, position: int) -> None:
     market = Market(requote_ticks)
     market.position = position
@@ -304,7 +304,7 @@ class Spread:
     most=st.integers(50, 400),
     data=st.data(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_spread_does_what_its_reference_does(weights: list[int], edge: int, most: int, data: st.DataObject) -> None:
     spread = Spread(weights, edge, 100, most)
     for n in range(256 + len(weights)):

@@ -82,7 +82,7 @@ odds = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(odds, odds, st.integers(0, (1 << 64) - 1))
 def test_faults_are_as_counted_and_the_same_again(
     lines: Lines, a: dict[str, float], b: dict[str, float], seed: int

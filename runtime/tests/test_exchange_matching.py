@@ -154,7 +154,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.booleans(), st.lists(STEPS, max_size=60))
 def test_every_step_is_as_the_slow_exchange_has_it(named_first: bool, steps: list[tuple[Any, ...]]) -> None:
     pair = Pair(named_first)

@@ -95,7 +95,7 @@ def test_mix_is_the_published_one(messages, instruments, seed):
     assert set(counts) == set("SRHYAFDUECXPI")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(), instruments=st.integers(1, 30), body=st.integers(1, 3000))
 def test_histories_are_valid(seed, instruments, body):
     reference = Reference()

@@ -141,7 +141,7 @@ SHARES = st.integers(0, 3000) | st.integers(0, 2**60)
     ratio=st.floats(1.0, 1e6) | st.sampled_from([1.0, 2.0, 3.0]),
     tops=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), SHARES, SHARES), max_size=20),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_twin_decides_alike_on_any_top(
     imbalance: strategy.Compiled, ratio: float, tops: list[tuple[int, ...]]
 ) -> None:

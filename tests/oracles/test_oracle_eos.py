@@ -171,7 +171,7 @@ def test_the_sound_intent_of_the_fixtures(asic: str) -> None:
     compare(intent)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(intents())
 def test_any_intent(intent: dict[str, Any]) -> None:
     compare(intent)

@@ -43,7 +43,7 @@ def test_the_judge_refuses_what_nvue_refuses() -> None:
     assert problems({"interface": {"swp1": {"link": {"mtu": {"9000": {}}}}}}, "5.15")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     speed=st.sampled_from([1, 10, 25, 100, 400, 800, 1600]),
     cable=st.floats(0.1, 10_000),

@@ -189,7 +189,7 @@ def disturb(switch: FakeSwitch, data: st.DataObject) -> None:
             switch.links[name].update(up=False, mtu=1500)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), intents(), intents())
 def test_any_switch_converges_in_one_run(data: st.DataObject, before: dict[str, Any], after: dict[str, Any]) -> None:
     former, desired = linux(before), linux(after)
@@ -215,7 +215,7 @@ def test_any_switch_converges_in_one_run(data: st.DataObject, before: dict[str, 
     assert (again["commands"], again["drift"], again["changed"]) == ([], [], False)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), intents(), intents())
 def test_a_refused_queue_line_leaves_that_port_as_it_was(
     data: st.DataObject, before: dict[str, Any], after: dict[str, Any]

@@ -49,7 +49,7 @@ def told(intent: dict[str, Any]) -> list[tuple[str, str, int | None]]:
     return sorted(((one.severity, one.rule, one.link) for one in found), key=str)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(intents())
 def test_every_sound_intent_has_a_plan(intent: dict[str, Any]) -> None:
     plan = make_plan(parse_intent(intent))
@@ -58,7 +58,7 @@ def test_every_sound_intent_has_a_plan(intent: dict[str, Any]) -> None:
     assert summary(plan)[0] in plan_text(plan)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(DEVICES)
 def test_the_ends_of_a_link_may_change_places(devices: dict[str, Any]) -> None:
     intent = differing(devices)
@@ -68,7 +68,7 @@ def test_the_ends_of_a_link_may_change_places(devices: dict[str, Any]) -> None:
     assert told(turned) == told(intent)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(DEVICES)
 def test_a_finding_of_a_link_has_a_difference_behind_it(devices: dict[str, Any]) -> None:
     """Links between devices without overrides have none."""

@@ -91,7 +91,7 @@ def intents(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(intent=intents(), platform=PLATFORMS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_intent_makes_a_configuration_that_yang_takes(intent: dict[str, Any], platform: Platform | None) -> None:
     before = factory_config()
     wanted = desired(parse_intent(intent), "leaf1", platform)
@@ -109,7 +109,7 @@ def test_every_intent_makes_a_configuration_that_yang_takes(intent: dict[str, An
 
 
 @given(intent=intents(), other=intents())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_another_intent_leaves_nothing_of_the_first_and_all_of_others(
     intent: dict[str, Any], other: dict[str, Any]
 ) -> None:
@@ -133,7 +133,7 @@ def test_another_intent_leaves_nothing_of_the_first_and_all_of_others(
 
 
 @given(intent=intents())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_queue_or_group_that_is_not_ours_keeps_its_row_when_a_range_is_split(intent: dict[str, Any]) -> None:
     def numbers(table: dict[str, Any]) -> dict[tuple[str, int], Any]:
         return {
@@ -151,7 +151,7 @@ def test_a_queue_or_group_that_is_not_ours_keeps_its_row_when_a_range_is_split(i
 
 
 @given(intent=intents())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_after_the_change_nothing_of_ours_differs(intent: dict[str, Any]) -> None:
     fabric = parse_intent(intent)
     before = factory_config()
@@ -168,7 +168,7 @@ TABLES = st.dictionaries(
 
 
 @given(TABLES, TABLES)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_patch_leads_from_any_configuration_to_any_other(before: Any, after: Any) -> None:
     operations = patch(before, after)
     assert changed(before, operations) == after == applied(before, operations)

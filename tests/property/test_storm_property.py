@@ -38,7 +38,7 @@ def readings(draw: st.DrawFn) -> PfcCounters:
 
 
 @given(readings(), readings(), st.floats(0.001, 1000))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_finding_has_its_cause_in_the_readings(before: PfcCounters, after: PfcCounters, seconds: float) -> None:
     old, new = before.ports.get("p1", PortCounters()), after.ports.get("p1", PortCounters())
     shares = pause_shares(before, after, seconds)
@@ -68,7 +68,7 @@ def test_a_finding_has_its_cause_in_the_readings(before: PfcCounters, after: Pfc
 
 
 @given(readings(), st.floats(0.001, 1000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_same_reading_twice_is_never_a_drop_nor_a_rise(reading: PfcCounters, seconds: float) -> None:
     found = storm_findings("sw", [WATCH], reading, reading, seconds, shares_before={("p1", "3"): 0.0})
     assert {finding.rule for finding in found} <= {"storm", "headroom-watermark", "watchdog-open", "not-counted"}
@@ -76,7 +76,7 @@ def test_the_same_reading_twice_is_never_a_drop_nor_a_rise(reading: PfcCounters,
 
 
 @given(readings(), readings())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_system_that_tells_nothing_is_accused_of_nothing(before: PfcCounters, after: PfcCounters) -> None:
     silent = dataclasses.replace(after, ports=dict.fromkeys(after.ports, PortCounters()))
     found = {finding.rule for finding in storm_findings("sw", [WATCH], before, silent, 1.0)}

@@ -11,6 +11,7 @@ import errno
 import select
 import socket
 import struct
+import time
 
 # include/uapi/linux/net_tstamp.h; asm-generic/socket.h
 SO_TIMESTAMPING, SO_RCVBUFFORCE = 37, 33
@@ -23,6 +24,7 @@ ORIGIN_TIMESTAMPING = 4
 IP_RECVERR, IPV6_RECVERR = 11, 25
 DATAGRAM_MAX = 2048
 CONTROL_BYTES = 512
+STAMPING_ATTEMPTS, STAMPING_WAIT_MS, STAMPING_IN_A_ROW = 200, 5, 4
 # a program that waits for its CPU must not lose what the network brought
 RECEIVE_BUFFER_BYTES = 4 * 1024**2
 
@@ -44,6 +46,7 @@ class StampedSocket:
         self.socket.bind(where)
         self.sent: dict[int, int] = {}
         self.count = 0
+        _wait_for_stamping()
 
     def fileno(self) -> int:
         return self.socket.fileno()
@@ -90,6 +93,31 @@ class StampedSocket:
         poll.register(self.socket, 0)  # an error queue that is not empty is always told
         while len(self.sent) < self.count and poll.poll(timeout_s * 1000):
             self.collect()
+
+
+def _wait_for_stamping() -> None:
+    """Return when datagrams over loopback come with stamps, or after a second without.
+
+    The kernel begins to stamp what is received a moment after the first socket asks for it (net_enable_timestamp leaves
+    it to a worker), a long moment on a busy host, and a packet until then has none. The same worker may just be about
+    to switch off what the last socket before had asked for; so one stamp alone proves nothing.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, RX_SOFTWARE | SOFTWARE)
+        poll = select.poll()
+        poll.register(probe, select.POLLIN)
+        stamped = 0
+        try:
+            probe.bind(("127.0.0.1", 0))
+            for _attempt in range(STAMPING_ATTEMPTS):
+                probe.sendto(b"", probe.getsockname())
+                came = poll.poll(STAMPING_WAIT_MS)
+                stamped = stamped + 1 if came and _stamp(probe.recvmsg(1, CONTROL_BYTES)[1]) is not None else 0
+                if stamped == STAMPING_IN_A_ROW:
+                    return
+                time.sleep(STAMPING_WAIT_MS / 1000)
+        except OSError:
+            return  # no loopback: whoever measures counts what has no stamp
 
 
 def set_traffic_class(sock: socket.socket, traffic_class: int) -> None:

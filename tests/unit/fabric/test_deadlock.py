@@ -204,7 +204,7 @@ BESIDE = "L0-L2 L2-S2 L2-S0 S0-S1 S1-S2 S1-S2 L0-L1 S0-h0 L0-h1 S2-h2 L1-h3 S1-h
 @example((OWN, ""))
 @example((BELOW, ""))
 @example((BESIDE, ""))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_verdicts_are_those_of_plain_enumeration(links: tuple[str, str]) -> None:
     made = fabric(links[0], not_in_lane=links[1])
     with pytest.MonkeyPatch.context() as patch:
@@ -384,7 +384,7 @@ def given_paths(draw: st.DrawFn) -> tuple[str, tuple[str, ...]]:
 
 
 @given(given_paths())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_verdicts_on_given_paths_are_those_of_a_plain_rebuild(drawn: tuple[str, tuple[str, ...]]) -> None:
     made = fabric(*drawn)
     with pytest.MonkeyPatch.context() as patch:

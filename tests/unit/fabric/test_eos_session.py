@@ -187,7 +187,7 @@ def test_the_buffer_profile_needs_leave() -> None:
     assert not findings(switch, intent)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(intents(), intents())
 def test_any_intent_converges_over_any_other_and_goes_back(first: dict[str, Any], then: dict[str, Any]) -> None:
     switch = EosSwitch(RUNNING)

@@ -68,7 +68,7 @@ def test_both_ends_of_every_link_are_equal(name: str) -> None:
     assert compare_ends(INTENTS[name]) > 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(intents())
 def test_both_ends_of_any_sound_intent_are_equal(intent: dict[str, Any]) -> None:
     if not [found for found in make_plan(parse_intent(intent)).findings if found.severity == "error"]:

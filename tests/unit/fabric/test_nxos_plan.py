@@ -202,7 +202,7 @@ def intents(draw: st.DrawFn) -> dict[str, Any]:
     return found
 
 
-@settings(max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 @given(intents(), intents())
 def test_any_switch_takes_any_change_line_by_line(first: dict[str, Any], second: dict[str, Any]) -> None:
     """The switch refuses a line that comes too early or too late: that it takes them all proves the order."""

@@ -128,7 +128,7 @@ def fabrics(draw: st.DrawFn) -> Fabric:
 
 
 @given(fabrics())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_boxes_of_any_fabric_are_apart_and_inside(fabric: Fabric) -> None:
     places = layout(fabric)
     boxes = [(box.x, box.y, box.width, box.height) for row in places.rows for box in row]

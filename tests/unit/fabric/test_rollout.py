@@ -49,7 +49,7 @@ def test_core_first_and_groups_together() -> None:
     assert rollout_order(found, ["leaf2", "spine2"]) == ["spine2", "leaf2"]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["leaf", "spine", "super_spine"]), st.sampled_from("abc")), min_size=1, max_size=8

@@ -236,7 +236,7 @@ TOKENS = st.lists(st.tuples(KEYS, st.sampled_from(["1", "2-7", "8", "1G"])), max
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(foreign=TOKENS, first=TOKENS, second=TOKENS)
 def test_tokens_come_and_go_and_others_stay(foreign: list, first: list, second: list) -> None:
     """Whatever is set one after the other, the wanted tokens are there and the rest is as it was."""

@@ -114,7 +114,7 @@ KEYS = st.text("abz09._-", min_size=1, max_size=8).filter(lambda text: text != "
 VALUES = st.none() | st.text("abz09,:/=.-+ ;", max_size=12).map(str.strip)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.builds(Token, KEYS, VALUES), max_size=6))
 def test_tokens_survive_being_written_down(tokens: list[Token]) -> None:
     assert parse_cmdline(format_cmdline(tokens)) == tokens

@@ -396,7 +396,7 @@ STATES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STATES, min_size=1, max_size=4), STATES)
 def test_any_way_through_states_ends_where_it_began(
     system: System, dcb: FakeDcb, ways: list[dict[str, Any]], before: dict[str, Any]

@@ -182,7 +182,7 @@ def test_a_size_that_the_kernel_has_not(machine: Machine) -> None:
 PARTS = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=6)
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(st.lists(st.lists(PARTS, min_size=1, max_size=3), min_size=30, max_size=60))
 def test_units_are_named_as_systemd_names_them(paths: list[list[str]]) -> None:
     names = ["/" + "/".join(parts) for parts in paths if not {".", ".."} & set(parts)]

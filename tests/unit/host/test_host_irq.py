@@ -380,7 +380,6 @@ def test_a_nic_that_cannot_be_so_is_refused(nic: Host, item: dict[str, object], 
 CPUS = st.frozensets(st.integers(0, 70))
 
 
-@settings(deadline=None)
 @given(cpus=CPUS, isolated=st.frozensets(st.integers(1, 70)), empty=st.booleans())
 def test_keeping_off_takes_isolated_cpus_only_and_leaves_some(
     cpus: frozenset[int], isolated: frozenset[int], empty: bool
@@ -391,7 +390,7 @@ def test_keeping_off_takes_isolated_cpus_only_and_leaves_some(
     assert kept == cpus - isolated or (not empty and not cpus - isolated and kept == plan.housekeeping)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(masks=st.lists(CPUS, min_size=3, max_size=3), isolated=st.frozensets(st.integers(1, 70)), zeros=st.booleans())
 def test_any_mask_is_free_of_isolated_cpus_after_one_run(
     host: Host, masks: list[frozenset[int]], isolated: frozenset[int], zeros: bool

@@ -100,7 +100,7 @@ def test_nothing_wanted_is_nothing(host: Host) -> None:
     assert isolated(host) == isolated(host, isolated_cpus="", housekeeping_per_node=0) == ""
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     nodes=st.integers(1, 4), cores=st.integers(1, 5), threads=st.integers(1, 3), count=st.integers(1, 3), data=st.data()
 )

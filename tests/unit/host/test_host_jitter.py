@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tickwire.fabric.plugins.module_utils import stats
@@ -295,7 +295,6 @@ def test_the_percentile_is_the_nearest_rank() -> None:
     assert figures([one])["p99_us"] == 99
 
 
-@settings(deadline=None)
 @given(samples=st.lists(st.integers(0, 50), min_size=1, max_size=200), largest=st.integers(1, 60))
 def test_figures_of_a_histogram_are_those_of_its_samples(samples: list[int], largest: int) -> None:
     buckets = {float(value): samples.count(value) for value in samples if value < largest}
