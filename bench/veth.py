@@ -205,7 +205,7 @@ class Rig:
             self.log = log
             self._wait("the engine", block.exists)
             result = json.loads(self.namespaces.run(1, argv, self.messages / self.rate + 60))
-            latencies, _ = t2t.latencies(_core.block_samples(str(block)))
+            latencies = samples.read(_core.block_samples(str(block))).latencies
         finally:
             stop(process)
         figures = {key: float(result[key]) for key in ("min_ns", "median_ns", "p99_ns", "max_ns", "samples")}
