@@ -24,7 +24,7 @@ from pathlib import Path
 
 from bench.contest import BenchError, Metrics, json_line
 from tickwire import _core, itchfile
-from tickwire.bench import stats, t2t
+from tickwire.bench import samples, stats, t2t
 
 EXCHANGE, ENGINE = "10.250.0.1", "10.250.0.2"
 FEED_PORT, ORDERS_PORT, CONTROL_PORT = 26400, 26401, 26402

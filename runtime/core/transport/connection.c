@@ -119,6 +119,7 @@ bool connection_take(struct connection *self)
     self->fd = atomic_exchange(&self->next, -1);
     self->clock = atomic_load(&self->next_clock);
     self->sent_bytes = self->pending = 0;
+    self->stamped = false;
     return true;
 }
 
