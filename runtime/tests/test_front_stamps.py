@@ -187,7 +187,7 @@ def policies(pid: int) -> dict[int, tuple[int, int]]:
 
 
 def real_time(pid: int) -> list[tuple[int, int]]:
-    return [found for found in policies(pid).values() if found[0] != os.SCHED_OTHER]
+    return [found for found in policies(pid).values() if found[0] in (os.SCHED_FIFO, os.SCHED_RR)]
 
 
 def pinned(site: Site, **engine: Any) -> None:
