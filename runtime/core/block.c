@@ -153,6 +153,7 @@ void block_begin_session(struct block *block, const uint8_t session[10])
     BLOCK_SET(block, feed_ended, 0);
     BLOCK_SET(block, samples, 0);
     BLOCK_SET(block, samples_dropped, 0);
+    BLOCK_SET(block, by_kernel, 0);
     BLOCK_SET(block, unstamped, 0);
     BLOCK_SET(block, unstamped_receive, 0);
     BLOCK_SET(block, unstamped_transmit, 0);

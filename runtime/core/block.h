@@ -27,8 +27,8 @@
 #define BLOCK_LEGS 16384u /* spreads of leg groups kept in a feed session */
 #define BLOCK_REJECTS 16  /* the last ones, for the log */
 
-/* Since start, in the order they are shown; samples, samples_dropped, unstamped (which is the sum of unstamped_<reason>) and
- * leg_groups begin anew with each feed session.
+/* Since start, in the order they are shown; samples, samples_dropped, by_kernel (samples of the kernel's stamps where the card's
+ * did not come), unstamped (the sum of unstamped_<reason>) and leg_groups begin anew with each feed session.
  * Orders refused by risk are counted by reason in risk_<reason>, see RISK_REASONS. */
 #define BLOCK_COUNTERS(X)                                                                                        \
     X(packets) X(packets_b) X(packets_requested) X(messages) X(gaps) X(gaps_closed) X(messages_lost)             \
@@ -40,8 +40,8 @@
     X(risk_duplicate) X(risk_restricted) X(risk_killed) X(risk_stale) X(risk_halted) X(risk_band) X(risk_leg)    \
     X(risk_tag) X(risk_full)                                                                                     \
     X(legs_sent) X(leg_groups) X(leg_spread_last_ns) X(leg_spread_max_ns) X(journal_records) X(journal_room)     \
-    X(heartbeats_in) X(heartbeats_out) X(samples) X(samples_dropped) X(unstamped) X(unstamped_receive)                \
-    X(unstamped_transmit) X(unstamped_clocks) X(strategy_failures)
+    X(heartbeats_in) X(heartbeats_out) X(samples) X(samples_dropped) X(by_kernel) X(unstamped)                        \
+    X(unstamped_receive) X(unstamped_transmit) X(unstamped_clocks) X(strategy_failures)
 
 enum block_state { BLOCK_STARTING, BLOCK_LOGIN, BLOCK_LIVE, BLOCK_STOPPED };
 

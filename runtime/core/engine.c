@@ -110,7 +110,7 @@ bool engine_attach(struct engine *engine, struct failure *failure)
         return false;
     note_recovered(engine);
     BLOCK_SET(engine->block, hugepages, engine->arena.hugepages);
-    stamps_init(engine->stamps, engine->block);
+    stamps_init(engine->stamps, engine->block, settings->timestamps == STAMPING_AUTO);
     orders_init(engine->orders, &settings->orders, engine->block, &engine->ledger, on_update, engine);
     engine_show(engine); /* what the journal had, before anything runs */
     return true;

@@ -6,8 +6,9 @@
 _Static_assert((STAMPS_RING & (STAMPS_RING - 1)) == 0, "indices wrap by mask");
 _Static_assert(sizeof(struct stamps_entry) == 32, "none lies across two cache lines");
 
-void stamps_init(struct stamps *stamps, struct block *block)
+void stamps_init(struct stamps *stamps, struct block *block, bool or_kernel)
 {
+    stamps->or_kernel = or_kernel;
     stamps->block = block;
     stamps->head = stamps->tail = stamps->beside = stamps->expiring = 0;
 }
@@ -17,10 +18,24 @@ static struct stamps_entry *entry(struct stamps *stamps, uint32_t at)
     return &stamps->waiting[at & (STAMPS_RING - 1)];
 }
 
-/* --- without a sample --- */
+/* --- without the stamps that were wanted --- */
 
-static void count_unstamped(struct block *block, const struct stamps_entry *given_up)
+static bool sample_by_kernel(const struct stamps *stamps, const struct stamps_entry *order)
 {
+    struct block_sample sample = {.transmit_ns = order->transmit_software_ns, .clock = STAMP_SOFTWARE};
+    sample.receive_ns = order->receive_clock == STAMP_SOFTWARE ? order->receive_ns : order->receive_software_ns;
+    if (!stamps->or_kernel || sample.receive_ns == 0 || sample.transmit_ns == 0)
+        return false;
+    block_add_sample(stamps->block, &sample);
+    BLOCK_COUNT(stamps->block, by_kernel, 1);
+    return true;
+}
+
+static void give_up(struct stamps *stamps, const struct stamps_entry *given_up)
+{
+    struct block *block = stamps->block;
+    if (sample_by_kernel(stamps, given_up))
+        return;
     BLOCK_COUNT(block, unstamped, 1);
     if (given_up->receive_clock == STAMP_NONE)
         BLOCK_COUNT(block, unstamped_receive, 1);
@@ -31,7 +46,7 @@ static void count_unstamped(struct block *block, const struct stamps_entry *give
 static void give_up_before(struct stamps *stamps, uint32_t end)
 {
     for (; (int32_t)(end - stamps->head) > 0; stamps->head++)
-        count_unstamped(stamps->block, entry(stamps, stamps->head));
+        give_up(stamps, entry(stamps, stamps->head));
 }
 
 void stamps_expire(struct stamps *stamps)
@@ -58,16 +73,19 @@ void stamps_sent(struct stamps *stamps, uint32_t last_byte, const struct transpo
 }
 
 /* The two stamps of an order. */
-static void finish(struct block *block, const struct stamps_entry *order, uint64_t transmit_ns, enum stamp_clock clock)
+static void finish(struct stamps *stamps, const struct stamps_entry *order, uint64_t transmit_ns, enum stamp_clock clock)
 {
+    struct block *block = stamps->block;
     struct block_sample sample = {.receive_ns = order->receive_ns, .transmit_ns = transmit_ns, .clock = (uint32_t)clock};
     if (clock == STAMP_NONE || order->again || order->receive_clock == STAMP_NONE) {
-        count_unstamped(block, order);
+        give_up(stamps, order);
         return;
     }
     if (clock == STAMP_SOFTWARE && order->receive_software_ns != 0) { /* the packet has the kernel's stamp beside another */
         sample.receive_ns = order->receive_software_ns;
     } else if (order->receive_clock != clock) {
+        if (sample_by_kernel(stamps, order))
+            return;
         BLOCK_COUNT(block, unstamped, 1);
         BLOCK_COUNT(block, unstamped_clocks, 1);
         return;
@@ -87,10 +105,10 @@ void stamps_transmitted(struct stamps *stamps, uint32_t last_byte, uint64_t tran
             return; /* of something sent before: a login, a heartbeat, a retransmission */
         stamps->head++;
         if (ahead == 0) {
-            finish(stamps->block, first, transmit_ns, clock);
+            finish(stamps, first, transmit_ns, clock);
             return;
         }
-        count_unstamped(stamps->block, first); /* overtaken: its stamp was lost */
+        give_up(stamps, first); /* overtaken: its stamp was lost */
     }
 }
 

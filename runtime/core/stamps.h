@@ -8,7 +8,8 @@
  * card's: the card's ends the wait, the kernel's is kept beside it.
  *
  * Every stamp is of some clock, and only two of the same clock can be subtracted. An order whose stamp never comes, whose packet
- * had none, or whose two stamps are of different clocks, is counted as unstamped, with the reason, never left out in silence. */
+ * had none, or whose two stamps are of different clocks, is counted as unstamped, with the reason, never left out in silence.
+ * Where anything but the card's will do (`or_kernel`), its sample is made of the kernel's two stamps instead, and counted as such. */
 #ifndef TICKWIRE_STAMPS_H
 #define TICKWIRE_STAMPS_H
 
@@ -33,16 +34,17 @@ struct stamps {
     uint32_t head, tail; /* entries head to tail - 1 wait, counted without wrapping */
     uint32_t beside;     /* the entry behind the last one that got a stamp beside */
     uint32_t expiring;   /* entries before this one have waited since before the last stamps_expire */
+    bool or_kernel;
     _Alignas(32) struct stamps_entry {
         uint64_t receive_ns, receive_software_ns; /* as in transport_packet */
-        uint64_t transmit_software_ns;            /* 0: has not come */
+        uint64_t transmit_software_ns;            /* of the first time it was sent; 0: has not come */
         uint32_t last_byte;
         uint8_t receive_clock;
-        bool again; /* TCP has sent it twice: of which time a stamp is cannot be told */
+        bool again; /* TCP has sent it twice: of which time the card's stamp is cannot be told */
     } waiting[STAMPS_RING];
 };
 
-void stamps_init(struct stamps *stamps, struct block *block);
+void stamps_init(struct stamps *stamps, struct block *block, bool or_kernel);
 
 /* An order has been sent, as the answer to `packet`; `last_byte` is the stream offset of its last byte, modulo 2^32 as the kernel
  * counts. */

@@ -11,15 +11,13 @@ import json
 import os
 import re
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from core_samples import CLOCKS, unpack
 from front_shim import ALL, PTP_V2_EVENT, Card, Shim
-from front_site import TIME_LIMIT_S, Processes, Site, tickwire
+from front_site import Processes, Site, tickwire
 
 from tickwire import realtime
 
@@ -31,13 +29,6 @@ def bench(site: Site) -> dict[str, Any]:
     done = site.bench("--messages", "3000", "--rate", "3000", "--json")
     assert done.returncode == 0, done.stderr
     return {**json.loads(done.stdout), "said": done.stderr}
-
-
-def wait_until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIME_LIMIT_S
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("wish", ["auto", "hardware"])
@@ -103,33 +94,47 @@ def test_a_card_that_refuses_to_be_put_back_is_said(make: Any, processes: Proces
     assert code == 0 and "lo: its stamping cannot be put back (hwstamp_ctl -i lo -t 0 -r 0)" in log, log
 
 
-def test_stamps_that_go_missing_are_said_and_counted(make: Any, processes: Processes, shim: Shim) -> None:
+@pytest.mark.parametrize("wish", ["auto", "hardware"])
+def test_stamps_that_go_missing_are_said_and_counted(make: Any, processes: Processes, shim: Shim, wish: str) -> None:
     """Somebody else narrows the filter while the engine runs, as ptp4l does when it starts."""
-    site = make()
+    site = make(engine_engine=f'timestamps = "{wish}"')
     shim.set_card(LO)
     processes.start("exchange", site.exchange)
     engine = processes.start("run", site.engine)
     shim.set_card(shim.card._replace(rx_filter=PTP_V2_EVENT, rx_filters=0b11 | 1 << PTP_V2_EVENT))
     result = bench(site)
-    assert result["samples"] == 0 and result["median_ns"] is None
-    assert result["unstamped"] == result["orders"]["sent"] > 50
-    assert result["unstamped_by"] == {"two stamps of one clock": result["unstamped"]}
-    assert "orders are missing in the figures (without two stamps of one clock" in result["said"]
+    orders = result["orders"]["sent"]
     shown = " ".join(tickwire("status", site.block).stdout.split())
-    assert "unstamped" in shown and "without two stamps of one clock" in shown
+    if wish == "auto":
+        assert (result["samples"], result["unstamped"], result["by_kernel"]) == (orders, 0, orders)
+        assert result["timestamp_source"] == "software" and result["software"] is None and result["min_ns"] > 0
+        assert f"{orders} orders lack its stamps" in result["said"]
+        assert "by the kernel, as the card gave no stamps" in shown
+    else:
+        assert result["samples"] == 0 and result["median_ns"] is None
+        assert result["unstamped"] == orders > 50
+        assert result["unstamped_by"] == {"two stamps of one clock": orders}
+        assert "orders are missing in the figures (without two stamps of one clock" in result["said"]
+        assert "unstamped" in shown and "without two stamps of one clock" in shown
     code, log = processes.stop(engine)
     assert code == 0 and log.count("has somebody else changed the card's filter") == 1, log
     assert shim.card.rx_filter == PTP_V2_EVENT, "what somebody else has set is his"
 
 
-def test_a_card_that_is_switched_on_and_stamps_nothing(make: Any, processes: Processes, shim: Shim) -> None:
-    site = make()
+@pytest.mark.parametrize("wish", ["auto", "hardware"])
+def test_a_card_that_is_switched_on_and_stamps_nothing(make: Any, processes: Processes, shim: Shim, wish: str) -> None:
+    site = make(engine_engine=f'timestamps = "{wish}"')
     shim.set_card(LO._replace(mute=1))
     processes.start("exchange", site.exchange)
     engine = processes.start("run", site.engine)
     result = bench(site)
-    assert result["samples"] == 0 and result["unstamped_by"] == {"transmit stamp": result["orders"]["sent"]}
-    processes.wait_log(engine, "its transmit stamp did not come back")
+    orders = result["orders"]["sent"]
+    if wish == "auto":
+        assert (result["samples"], result["by_kernel"], result["timestamp_source"]) == (orders, orders, "software"), result
+        processes.wait_log(engine, "without the card's stamps, so that its sample is by the kernel's")
+    else:
+        assert result["samples"] == 0 and result["unstamped_by"] == {"transmit stamp": orders}
+        processes.wait_log(engine, "whose transmit stamp did not come back")
 
 
 @pytest.mark.parametrize(
@@ -212,16 +217,22 @@ def test_the_thread_takes_its_priority_once_stamps_have_come(make: Any, processe
     assert site.read()["priority"] == 0
 
 
-def test_with_a_card_the_thread_waits_for_the_cards_stamps(make: Any, processes: Processes, shim: Shim) -> None:
+@pytest.mark.parametrize("wish", ["auto", "hardware"])
+def test_with_a_card_the_thread_waits_for_the_cards_stamps(
+    make: Any, processes: Processes, shim: Shim, wish: str
+) -> None:
+    """By `auto` it has to be seen only that the card gives none; the kernel's will do then."""
     site = make()
-    pinned(site, priority=1)
+    pinned(site, priority=1, timestamps=wish)
     shim.set_card(LO._replace(mute=1))
     processes.start("exchange", site.exchange)
     engine = processes.start("run", site.engine)
+    assert site.read()["priority"] == 0 and not real_time(engine.pid), "no packet has come"
     bench(site)
-    assert site.read()["priority"] == 0 and not real_time(engine.pid)
-    shim.set_card(shim.card._replace(mute=0))
-    bench(site)
+    if wish == "hardware":
+        assert site.read()["priority"] == 0 and not real_time(engine.pid)
+        shim.set_card(shim.card._replace(mute=0))
+        bench(site)
     site.wait("priority", lambda block: block["priority"] == 1)
     assert real_time(engine.pid) == [(os.SCHED_FIFO, 1)]
 

@@ -217,6 +217,8 @@ def _latency(state: Mapping[str, Any], latency: Mapping[str, int] | None) -> lis
     said = f"{state['samples']:,}, {source}"
     lines = [f"{'TICK TO TRADE, us':<30}{names}", f"{said:<30}{values}"]
     missing = [f"{state[name]:,} {name.replace('_', ' ')}" for name in ("unstamped", "samples_dropped") if state[name]]
+    if state["by_kernel"]:
+        missing.append(f"by the kernel, as the card gave no stamps: {state['by_kernel']:,}")
     missing += [f"without {what}: {count:,}" for what, count in unstamped_by(state).items()]
     if state["legs_sent"]:
         spread = f"legs {state['legs_sent']:,}, apart {_microseconds(state['leg_spread_last_ns'])} us"

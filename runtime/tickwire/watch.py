@@ -22,14 +22,17 @@ _REJECTS = 16  # as many as the block keeps
 _LOW_ROOM = 10_000
 _ORDINARY_S = 10.0  # for the first packet and the first answers, after which a thread should have its priority
 
+_FILTER = (
+    "has somebody else changed the card's filter (hwstamp_ctl -i INTERFACE shows it; ptp4l sets it when it starts), or "
+    "did the packet come from the re-request server?"
+)
 _UNSTAMPED = {
-    "receive": "its packet came without a receive stamp; does the kernel stamp (engine.timestamps), and the line it "
-    "came on?",
-    "transmit": "its transmit stamp did not come back; a card that stamps one packet at a time leaves out those of a "
-    "burst",
-    "clocks": "its packet and it were stamped by different clocks; has somebody else changed the card's filter "
-    "(hwstamp_ctl -i INTERFACE shows it; ptp4l sets it when it starts), or did the packet come from the re-request "
-    "server?",
+    "unstamped_receive": "without a receive stamp of its packet: does the kernel stamp at all (engine.timestamps)?",
+    "unstamped_transmit": "whose transmit stamp did not come back: a card that stamps one packet at a time leaves out "
+    "those of a burst",
+    "unstamped_clocks": f"that was stamped by another clock than its packet: {_FILTER}",
+    "by_kernel": "without the card's stamps, so that its sample is by the kernel's: a card that stamps one packet at a "
+    f"time leaves out those of a burst; {_FILTER}",
 }
 
 
@@ -193,13 +196,11 @@ class Watcher:
 
     def _stamps(self, block: dict[str, Any]) -> None:
         """Once in a feed session for each reason; figures that miss orders must not pass for whole."""
-        for reason, next_step in _UNSTAMPED.items():
-            said = (str(block["feed_session"]), reason)
-            if block[f"unstamped_{reason}"] and said not in self.unstamped_said:
-                self.unstamped_said.add(said)
-                log.warning(
-                    "the first order of feed session %s without a sample: %s; others are counted", said[0], next_step
-                )
+        session = str(block["feed_session"])
+        for counter, text in _UNSTAMPED.items():
+            if block[counter] and (session, counter) not in self.unstamped_said:
+                self.unstamped_said.add((session, counter))
+                log.warning("feed session %s, the first order %s; others are counted", session, text)
 
     def _priority(self, block: dict[str, Any]) -> None:
         wanted = self.config["engine"]["priority"]

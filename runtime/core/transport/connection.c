@@ -120,6 +120,7 @@ bool connection_take(struct connection *self)
     self->clock = atomic_load(&self->next_clock);
     self->sent_bytes = self->pending = 0;
     self->stamped = false;
+    self->missing = 0;
     return true;
 }
 
@@ -179,6 +180,7 @@ static void pass_on(struct connection *self, struct stamps *stamps, uint32_t las
     else
         stamps_transmitted(stamps, last_byte, at.software_ns, at.software_ns != 0 ? STAMP_SOFTWARE : STAMP_NONE);
     self->stamped |= self->clock == STAMP_HARDWARE ? at.hardware_ns != 0 : at.software_ns != 0;
+    self->missing = at.hardware_ns != 0 ? 0 : self->missing + 1;
 }
 
 void connection_collect(struct connection *self, struct stamps *stamps)

@@ -22,6 +22,7 @@ struct connection {
     _Atomic uint32_t next_clock; /* stamp_clock of that one's transmit stamps */
     uint32_t clock;    /* of this one's; with STAMP_HARDWARE the kernel stamps as well */
     bool stamped;      /* a transmit stamp of `clock` has come back */
+    uint32_t missing;  /* stamps of the kernel in a row without the card's */
     uint32_t sent_bytes; /* modulo 2^32: the kernel's key of transmit stamps */
     uint32_t pending;
     uint8_t pending_bytes[CONNECTION_PENDING];

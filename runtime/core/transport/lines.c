@@ -108,7 +108,7 @@ bool lines_open(struct lines *lines, const struct feed_settings *feed, uint8_t *
     lines_close(lines);
     lines->io = (struct iovec){.iov_base = buffer, .iov_len = MOLD_PACKET_MAX};
     lines->message = (struct msghdr){.msg_iov = &lines->io, .msg_iovlen = 1, .msg_control = lines->control};
-    lines->busy = lines->stamped = false;
+    lines->busy = lines->stamped = lines->unstamped = false;
     lines->clock = STAMP_NONE;
     lines->turn = LINES - 1; /* so that A is next */
     lines->rounds = lines->await = 0;
@@ -175,7 +175,8 @@ static int receive_on(struct lines *lines, uint8_t line, struct transport_packet
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&lines->message); c != NULL; c = CMSG_NXTHDR(&lines->message, c))
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING)
             put_stamps(packet, stamps_of(c));
-    lines->stamped |= packet->receive_clock != STAMP_NONE && packet->receive_clock == lines->clock;
+    lines->stamped |= packet->receive_clock == lines->clock;
+    lines->unstamped |= packet->receive_clock != lines->clock;
     return TRANSPORT_PACKET;
 }
 

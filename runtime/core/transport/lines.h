@@ -22,6 +22,7 @@
 struct lines {
     int fds[LINES];   /* -1: none */
     bool stamped;     /* a packet has come with a stamp of `clock` */
+    bool unstamped;   /* one has come without */
     uint8_t clock;    /* stamp_clock that was switched on for all of them */
     bool busy;        /* the last call had a packet */
     uint8_t turn;     /* the line looked at last */

@@ -109,6 +109,7 @@ bool stamping_open(struct stamping *self, const struct engine_settings *settings
     struct failure why;
     stamping_close(self);
     stamping_init(self);
+    self->or_kernel = wish == STAMPING_AUTO;
     if (wish == STAMPING_NONE || wish == STAMPING_SOFTWARE) {
         self->clock = wish == STAMPING_NONE ? STAMP_NONE : STAMP_SOFTWARE;
         snprintf(self->why, sizeof self->why, "as engine.timestamps says");

@@ -18,6 +18,7 @@
 
 struct stamping {
     enum stamp_clock clock; /* STAMP_NONE, STAMP_SOFTWARE or STAMP_HARDWARE */
+    bool or_kernel;         /* where the card's stamps do not come the kernel's will do */
     bool works;             /* a packet stamped by the kernel has come back over loopback */
     uint32_t count;
     struct card cards[STAMPING_CARDS]; /* each once; none without STAMP_HARDWARE */

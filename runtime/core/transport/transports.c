@@ -6,6 +6,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define CARD_PATIENCE 8u /* stamps of the kernel, of logins, heartbeats and orders, without the card's: it gives none */
+
 void transports_init(struct transports *self)
 {
     memset(self, 0, sizeof *self);
@@ -106,7 +108,8 @@ static bool switch_on_stamps(struct transports *self, enum stamping_wish wish, s
     return true;
 }
 
-/* Of the kernel a stamp over loopback is enough, as what keeps it from stamping keeps it from all; a card has to show its own. */
+/* Of the kernel a stamp over loopback is enough, as what keeps it from stamping keeps it from all. A card has to show its own, or,
+ * where the kernel's will do instead, that it gives none. */
 static bool stamped(void *opaque)
 {
     const struct transports *self = opaque;
@@ -114,7 +117,8 @@ static bool stamped(void *opaque)
     case STAMP_NONE:
         return true;
     case STAMP_HARDWARE:
-        return self->stamping.works && self->lines.stamped && self->connection.stamped;
+        return self->stamping.works && (self->lines.stamped || (self->stamping.or_kernel && self->lines.unstamped)) &&
+               (self->connection.stamped || (self->stamping.or_kernel && self->connection.missing >= CARD_PATIENCE));
     default:
         return self->stamping.works || self->lines.stamped;
     }

@@ -25,7 +25,7 @@ static void each_stamp_finds_its_order(void)
 {
     struct block_sample got[16];
     struct block *block = block_create("", "t", 16, &failure);
-    stamps_init(&stamps, block);
+    stamps_init(&stamps, block, false);
     sent(100, 1000);
     sent(200, 0);    /* of a packet without a stamp */
     sent(300, 1002);
@@ -54,7 +54,7 @@ static void offsets_wrap_as_the_kernel_counts(void)
 {
     struct block_sample got[16];
     struct block *block = block_create("", "t", 16, &failure);
-    stamps_init(&stamps, block);
+    stamps_init(&stamps, block, false);
     sent(UINT32_MAX - 5, 1);
     sent(40, 2);
     stamps_transmitted(&stamps, UINT32_MAX - 5, 11, STAMP_SOFTWARE);
@@ -76,7 +76,7 @@ static void two_stamps_of_an_order(void)
 {
     struct block_sample got[16];
     struct block *block = block_create("", "t", 16, &failure);
-    stamps_init(&stamps, block);
+    stamps_init(&stamps, block, false);
     stamps.head = stamps.tail = stamps.beside = stamps.expiring = UINT32_MAX - 1; /* the counts wrap on the way */
     for (uint32_t i = 1; i <= 4; i++)
         sent_by_card(100 * i, 1000 * i);
@@ -103,6 +103,28 @@ static void two_stamps_of_an_order(void)
     block_unmap(block);
 }
 
+/* Where the kernel's stamps will do: of an order the card has not stamped, or twice, or whose stamp is given up on. */
+static void the_kernels_in_place_of_the_cards(void)
+{
+    struct block_sample got[16];
+    struct block *block = block_create("", "t", 16, &failure);
+    stamps_init(&stamps, block, true);
+    for (uint32_t i = 1; i <= 4; i++)
+        sent_by_card(100 * i, 1000 * i);
+    for (uint32_t i = 1; i <= 3; i++)
+        stamps_beside(&stamps, 100 * i, 1000 * i + 70);
+    stamps_beside(&stamps, 200, 9999); /* TCP sends it again */
+    stamps_transmitted(&stamps, 200, 9998, STAMP_HARDWARE); /* and that of 100 is lost */
+    stamps_flush(&stamps); /* 300 has the kernel's only, 400 has none */
+    CHECK(samples_of(block, got) == 3 && BLOCK_GET(block, by_kernel) == 3);
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK(got[i].clock == STAMP_SOFTWARE && got[i].receive_ns == 1000 * i + 1005 && got[i].transmit_ns == 1000 * i + 1070);
+    CHECK(BLOCK_GET(block, unstamped) == 1 && BLOCK_GET(block, unstamped_transmit) == 1);
+    block_begin_session(block, (const uint8_t *)"SESSION 02");
+    CHECK(BLOCK_GET(block, by_kernel) == 0);
+    block_unmap(block);
+}
+
 /* Two stamps of different clocks are no sample, whatever the clocks; the kernel's beside another one is of its clock. */
 static void only_stamps_of_one_clock_are_subtracted(void)
 {
@@ -110,7 +132,7 @@ static void only_stamps_of_one_clock_are_subtracted(void)
     struct block *block = block_create("", "t", 16, &failure);
     uint64_t samples = 0, refused = 0, without = 0;
     uint32_t last_byte = 0;
-    stamps_init(&stamps, block);
+    stamps_init(&stamps, block, false);
     for (int receive = STAMP_NONE; receive < STAMP_CLOCKS; receive++)
         for (int transmit = STAMP_SOFTWARE; transmit < STAMP_CLOCKS; transmit++)
             for (uint64_t beside = 0; beside < 2; beside++) {
@@ -138,7 +160,7 @@ static void only_stamps_of_one_clock_are_subtracted(void)
 static void a_full_ring_gives_up_the_oldest(void)
 {
     struct block *block = block_create("", "t", 4, &failure);
-    stamps_init(&stamps, block);
+    stamps_init(&stamps, block, false);
     stamps.head = stamps.tail = UINT32_MAX - 100; /* the counts wrap on the way */
     for (uint32_t i = 0; i < STAMPS_RING + 10; i++)
         sent(i, 1);
@@ -194,6 +216,7 @@ int main(void)
 {
     each_stamp_finds_its_order();
     two_stamps_of_an_order();
+    the_kernels_in_place_of_the_cards();
     only_stamps_of_one_clock_are_subtracted();
     offsets_wrap_as_the_kernel_counts();
     a_full_ring_gives_up_the_oldest();

@@ -46,7 +46,7 @@ static void connect_orders(enum stamp_clock clock)
     close(door);
 }
 
-static void begin(enum stamp_clock receive, enum stamp_clock transmit)
+static void begin(enum stamp_clock receive, enum stamp_clock transmit, bool or_kernel)
 {
     struct failure failure;
     struct feed_settings feed = {.group = "127.0.0.1", .interface = "127.0.0.1"};
@@ -60,7 +60,7 @@ static void begin(enum stamp_clock receive, enum stamp_clock transmit)
     connect_orders(transmit);
     block = block_create("", "t", 64, &failure);
     CHECK(sender >= 0 && block != NULL);
-    stamps_init(&stamps, block);
+    stamps_init(&stamps, block, or_kernel);
 }
 
 static void end(void)
@@ -123,7 +123,7 @@ static struct block_sample sample(uint64_t n)
 
 static void the_card_and_the_kernel(uint32_t late)
 {
-    begin(STAMP_HARDWARE, STAMP_HARDWARE);
+    begin(STAMP_HARDWARE, STAMP_HARDWARE, false);
     card.late = late;
     wait_for_stamps();
     CHECK(!orders.stamped);
@@ -146,7 +146,7 @@ static void the_card_and_the_kernel(uint32_t late)
 
 static void the_kernel_alone(void)
 {
-    begin(STAMP_SOFTWARE, STAMP_SOFTWARE);
+    begin(STAMP_SOFTWARE, STAMP_SOFTWARE, false);
     wait_for_stamps();
     struct transport_packet packet = tick();
     CHECK(packet.receive_clock == STAMP_SOFTWARE && packet.receive_software_ns == 0);
@@ -159,48 +159,59 @@ static void the_kernel_alone(void)
 }
 
 /* Somebody has narrowed the filter: the card's receive stamps are silently gone. */
-static void a_filter_that_was_changed(void)
+static void a_filter_that_was_changed(bool or_kernel)
 {
-    begin(STAMP_HARDWARE, STAMP_HARDWARE);
+    begin(STAMP_HARDWARE, STAMP_HARDWARE, or_kernel);
     wait_for_stamps();
     card.rx_filter = HWTSTAMP_FILTER_PTP_V2_EVENT;
     struct transport_packet packet = tick();
-    CHECK(packet.receive_clock == STAMP_SOFTWARE && packet.receive_ns != 0);
+    CHECK(packet.receive_clock == STAMP_SOFTWARE && packet.receive_ns != 0 && lines.unstamped);
     trade(&packet);
     collect_all();
-    CHECK(BLOCK_GET(block, samples) == 0 && BLOCK_GET(block, unstamped) == 1 && BLOCK_GET(block, unstamped_clocks) == 1);
+    if (or_kernel) {
+        struct block_sample one = sample(0);
+        CHECK(one.clock == STAMP_SOFTWARE && one.receive_ns == packet.receive_ns && one.transmit_ns > one.receive_ns);
+        CHECK(one.receive_software_ns == 0 && BLOCK_GET(block, by_kernel) == 1 && BLOCK_GET(block, unstamped) == 0);
+    } else {
+        CHECK(BLOCK_GET(block, samples) == 0 && BLOCK_GET(block, unstamped_clocks) == 1 && BLOCK_GET(block, unstamped) == 1);
+    }
     end();
 }
 
-/* The card stamps what comes and not what goes: nothing is made of the kernel's stamp in its place. */
-static void a_card_that_skips_orders(void)
+/* The card stamps what comes and not what goes. */
+static void a_card_that_skips_orders(bool or_kernel)
 {
-    begin(STAMP_HARDWARE, STAMP_HARDWARE);
+    begin(STAMP_HARDWARE, STAMP_HARDWARE, or_kernel);
     wait_for_stamps();
     card.tx_type = HWTSTAMP_TX_OFF;
     struct transport_packet packet = tick();
     trade(&packet);
-    for (int i = 0; i < 20; i++) {
+    for (int waited = 0; orders.missing == 0 && waited < PATIENCE_MS; waited++) {
         connection_collect(&orders, &stamps);
         poll(NULL, 0, 1);
     }
-    CHECK(stamps_waiting(&stamps) == 1 && !orders.stamped);
+    CHECK(orders.missing == 1 && stamps_waiting(&stamps) == 1 && !orders.stamped);
     stamps_expire(&stamps);
     CHECK(stamps_waiting(&stamps) == 1); /* it has waited since before this call only */
     stamps_expire(&stamps);
-    CHECK(stamps_waiting(&stamps) == 0 && BLOCK_GET(block, unstamped_transmit) == 1 && BLOCK_GET(block, samples) == 0);
+    CHECK(stamps_waiting(&stamps) == 0 && BLOCK_GET(block, samples) == or_kernel);
+    CHECK(BLOCK_GET(block, unstamped_transmit) == !or_kernel && BLOCK_GET(block, by_kernel) == or_kernel);
+    if (or_kernel) {
+        struct block_sample one = sample(0);
+        CHECK(one.clock == STAMP_SOFTWARE && one.receive_ns == packet.receive_software_ns && one.transmit_ns > one.receive_ns);
+    }
     card.tx_type = HWTSTAMP_TX_ON;
     packet = tick();
     trade(&packet);
     collect_all();
-    CHECK(BLOCK_GET(block, samples) == 1);
+    CHECK(sample(or_kernel).clock == STAMP_HARDWARE && orders.missing == 0);
     end();
 }
 
 /* Feed by the card, orders by another one: the kernel's stamps of both are one clock. */
 static void only_the_feed_by_the_card(void)
 {
-    begin(STAMP_HARDWARE, STAMP_SOFTWARE);
+    begin(STAMP_HARDWARE, STAMP_SOFTWARE, false);
     wait_for_stamps();
     struct transport_packet packet = tick();
     trade(&packet);
@@ -212,7 +223,7 @@ static void only_the_feed_by_the_card(void)
 
 static void without_stamps(void)
 {
-    begin(STAMP_SOFTWARE, STAMP_NONE);
+    begin(STAMP_SOFTWARE, STAMP_NONE, false);
     wait_for_stamps();
     struct transport_packet packet = tick();
     trade(&packet);
@@ -228,8 +239,10 @@ int main(void)
     the_card_and_the_kernel(0);
     the_card_and_the_kernel(3); /* the card is slow: stamps of later orders come in between */
     the_kernel_alone();
-    a_filter_that_was_changed();
-    a_card_that_skips_orders();
+    for (int or_kernel = 0; or_kernel < 2; or_kernel++) {
+        a_filter_that_was_changed(or_kernel);
+        a_card_that_skips_orders(or_kernel);
+    }
     only_the_feed_by_the_card();
     without_stamps();
     return DONE();

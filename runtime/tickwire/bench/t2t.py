@@ -244,6 +244,7 @@ def report(
         "samples": figures.pop("samples"),
         "unstamped": after["unstamped"],
         "unstamped_by": status.unstamped_by(after),
+        "by_kernel": after["by_kernel"],
         "samples_dropped": after["samples_dropped"] + found.negative,
         "timestamp_source": found.clock if found.latencies else after["timestamp_source"],
         "timestamp_reason": after["timestamp_reason"],
@@ -282,13 +283,17 @@ def warnings(result: dict[str, Any]) -> list[str]:
     if result["unstamped"]:
         why = ", ".join(f"without {what} {count}" for what, count in result["unstamped_by"].items())
         found.append(f"{result['unstamped']} orders are missing in the figures ({why}); see docs/timestamps.md")
+    if result["by_kernel"]:
+        found.append(
+            f"the card was switched on and {result['by_kernel']} orders lack its stamps; these samples are by the kernel's"
+        )
     for clock, count in result["other_clocks"].items():
         found.append(f"{count} samples are of another clock ({clock}) and missing in the figures")
     if result["samples_dropped"]:
         found.append(f"{result['samples_dropped']} samples were dropped: raise engine.max_samples")
     if result["feed"]["lost"]:
         found.append(f"{result['feed']['lost']} feed messages were lost")
-    if not result["samples"]:
+    if not result["samples"] and not result["unstamped"]:
         found.append("no sample: the strategy sent no order on this feed; lower strategy.ratio or send more messages")
     return found
 
