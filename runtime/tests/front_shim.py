@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The library `c/shim.c` in tests: what preloaded processes see in place of the machine's clock, disk and network card."""
+"""The library `c/shim.c`: what preloaded processes see in place of the machine's clock, disk and network card."""
 
 from __future__ import annotations
 

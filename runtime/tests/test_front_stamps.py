@@ -130,7 +130,7 @@ def test_a_card_that_is_switched_on_and_stamps_nothing(make: Any, processes: Pro
     result = bench(site)
     orders = result["orders"]["sent"]
     if wish == "auto":
-        assert (result["samples"], result["by_kernel"], result["timestamp_source"]) == (orders, orders, "software"), result
+        assert (result["samples"], result["by_kernel"], result["timestamp_source"]) == (orders, orders, "software")
         processes.wait_log(engine, "without the card's stamps, so that its sample is by the kernel's")
     else:
         assert result["samples"] == 0 and result["unstamped_by"] == {"transmit stamp": orders}
@@ -142,7 +142,10 @@ def test_a_card_that_is_switched_on_and_stamps_nothing(make: Any, processes: Pro
     [
         (Card(), "lo has no PTP hardware clock"),
         (LO._replace(rx_filters=1), "lo does not stamp every received packet"),
-        (LO._replace(set_error=1), "lo: its driver refuses to stamp: Operation not permitted (CAP_NET_ADMIN is needed)"),
+        (
+            LO._replace(set_error=1),
+            "lo: its driver refuses to stamp: Operation not permitted (CAP_NET_ADMIN is needed)",
+        ),
     ],
 )
 def test_without_a_card_the_kernel_stamps_or_nothing_starts(
@@ -261,5 +264,3 @@ def test_what_a_spinning_thread_must_know(tmp_path: Path) -> None:
     realtime.check(config, {0, 3})
     with pytest.raises(realtime.TickwireError, match=r"engine\.priority 50: CPU 3 is the only one"):
         realtime.check(config, {3})
-
-

@@ -36,6 +36,6 @@ def check(config: dict[str, Any], housekeeping: set[int]) -> None:
     cpu, priority = config["engine"]["cpu"], config["engine"]["priority"]
     if priority and housekeeping <= {cpu}:
         raise TickwireError(
-            f"engine.priority {priority}: CPU {cpu} is the only one here ({os.cpu_count()} in the machine), and nothing "
+            f"engine.priority {priority}: CPU {cpu} is the only one here (of {os.cpu_count()}), and nothing "
             "else would ever run beside a thread that spins in real time; leave engine.priority at 0"
         )

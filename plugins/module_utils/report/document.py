@@ -78,7 +78,9 @@ def notes(document: Mapping[str, Any]) -> list[str]:
             why = ", ".join("%d without %s" % (count, what) for what, count in bench["unstamped_by"].items())
             found.append("%s: %d orders had no stamp and are in no figure (%s)." % (name, bench["unstamped"], why))
         for clock, count in (bench.get("other_clocks") or {}).items():
-            found.append("%s: %d orders were stamped by another clock (%s) and are in no figure." % (name, count, clock))
+            found.append(
+                "%s: %d orders were stamped by another clock (%s) and are in no figure." % (name, count, clock)
+            )
     return found
 
 

@@ -40,10 +40,8 @@ def read(raw: bytes) -> Samples:
     if not counts:
         return Samples()
     clock = max(counts, key=lambda number: counts[number])
-    found = Samples(
-        names[clock], others={names[number]: count for number, count in counts.items() if number != clock}
-    )
-    for receive_ns, transmit_ns, receive_software_ns, transmit_software_ns, number, _ in records:
+    found = Samples(names[clock], others={names[number]: count for number, count in counts.items() if number != clock})
+    for receive_ns, transmit_ns, receive_software_ns, transmit_software_ns, number, _reserved in records:
         if number != clock:
             continue
         if transmit_ns < receive_ns:

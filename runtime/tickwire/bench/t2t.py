@@ -285,7 +285,8 @@ def warnings(result: dict[str, Any]) -> list[str]:
         found.append(f"{result['unstamped']} orders are missing in the figures ({why}); see docs/timestamps.md")
     if result["by_kernel"]:
         found.append(
-            f"the card was switched on and {result['by_kernel']} orders lack its stamps; these samples are by the kernel's"
+            f"the card was switched on and {result['by_kernel']} orders lack its stamps; these samples are by the "
+            "kernel's; see docs/timestamps.md"
         )
     for clock, count in result["other_clocks"].items():
         found.append(f"{count} samples are of another clock ({clock}) and missing in the figures")

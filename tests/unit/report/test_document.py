@@ -24,7 +24,10 @@ def test_a_healthy_fabric():
     assert json.loads(json.dumps(made)) == made, "it is JSON"
     text = "\n".join(made["summary"])
     assert "tick-to-trade median 3.20 us, p99 4.00 us, p99.9 21.0 us, max 45.0 us" in text
-    assert "hardware stamps); by the kernel's stamps median 2.50 us, p99 3.30 us" in text and "RDMA half round trip to exch1 median 1.90 us" in text
+    assert (
+        "hardware stamps); by the kernel's stamps median 2.50 us, p99 3.30 us" in text
+        and "RDMA half round trip to exch1 median 1.90 us" in text
+    )
 
 
 def test_a_failed_gate_names_gate_host_value_and_budget():
