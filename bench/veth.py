@@ -24,7 +24,7 @@ from pathlib import Path
 
 from bench.contest import BenchError, Metrics, json_line
 from tickwire import _core, itchfile
-from tickwire.bench import stats, t2t
+from tickwire.bench import samples, stats, t2t
 
 EXCHANGE, ENGINE = "10.250.0.1", "10.250.0.2"
 FEED_PORT, ORDERS_PORT, CONTROL_PORT = 26400, 26401, 26402
@@ -205,7 +205,7 @@ class Rig:
             self.log = log
             self._wait("the engine", block.exists)
             result = json.loads(self.namespaces.run(1, argv, self.messages / self.rate + 60))
-            latencies, _ = t2t.latencies(_core.block_samples(str(block)))
+            latencies = samples.read(_core.block_samples(str(block))).latencies
         finally:
             stop(process)
         figures = {key: float(result[key]) for key in ("min_ns", "median_ns", "p99_ns", "max_ns", "samples")}

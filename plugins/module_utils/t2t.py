@@ -15,8 +15,13 @@ FIGURES = ("min_ns", "mean_ns", "median_ns", "p99_ns", "p99_9_ns", "max_ns", "st
 REQUIRED = (
     "samples",
     "unstamped",
+    "unstamped_by",
+    "by_kernel",
     "samples_dropped",
     "timestamp_source",
+    "timestamp_reason",
+    "other_clocks",
+    "software",
     "jitter",
     "histogram",
     "feed",

@@ -72,11 +72,36 @@ samples_dropped:
   description: Samples that did not fit the engine's block.
   returned: success
   type: int
+unstamped_by:
+  description: The same by what they lack; C(receive stamp), C(transmit stamp), C(two stamps of one clock).
+  returned: success
+  type: dict
+by_kernel:
+  description: Orders whose sample is by the kernel's stamps although the network card was to stamp, as it gave none.
+  returned: success
+  type: int
 timestamp_source:
-  description: Where the stamps were taken.
+  description:
+    - Whose clock both stamps of an order are of. V(software) is the kernel, V(hardware) the network card, V(device) the
+      RDMA device, V(application) the engine.
   returned: success
   type: str
   sample: software
+timestamp_reason:
+  description: Why it was that one, as the engine said when it started.
+  returned: success
+  type: str
+  sample: "feed.interface 10.110.0.11: ens4 has no PTP hardware clock, says its driver (ethtool -T ens4)"
+other_clocks:
+  description: Samples by any other clock, which are in no figure.
+  returned: success
+  type: dict
+software:
+  description:
+    - Figures of the same orders by the kernel's stamps, where both stamped; C(samples), C(min_ns), C(mean_ns),
+      C(median_ns), C(p99_ns), C(p99_9_ns), C(max_ns), C(stddev_ns). Null otherwise.
+  returned: success
+  type: dict
 min_ns:
   description: Smallest, in nanoseconds; null without a sample, as all of the figures.
   returned: success

@@ -155,7 +155,7 @@ static uint64_t run_each(const struct packets *packets, const char *session, boo
     put_headers(packets, session);
     look = !ready;
     for (uint64_t i = 0; i < packets->count; i++, packet = after(packet)) {
-        struct transport_packet in = {.bytes = packet, .length = length_of(packet), .receive_ns = 1};
+        struct transport_packet in = {.bytes = packet, .length = length_of(packet), .receive_clock = STAMP_SOFTWARE, .receive_ns = 1};
         uint64_t before = engine.block->orders_sent, start = ticks();
         engine_packet(&engine, &in);
         uint64_t stop = ready ? ticks() : looked;
@@ -177,7 +177,8 @@ static uint64_t run_batches(const struct packets *packets, const char *session, 
     look = false;
     for (uint64_t i = 0; i < batches; i++) {
         for (uint32_t j = 0; j < BATCH; j++, packet = after(packet))
-            in[j] = (struct transport_packet){.bytes = packet, .length = length_of(packet), .receive_ns = 1};
+            in[j] = (struct transport_packet){
+                .bytes = packet, .length = length_of(packet), .receive_clock = STAMP_SOFTWARE, .receive_ns = 1};
         uint64_t start = ticks();
         for (uint32_t j = 0; j < BATCH; j++)
             engine_packet(&engine, &in[j]);

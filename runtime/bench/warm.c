@@ -84,10 +84,10 @@ static void connect_orders(void)
         bench_fail("loopback: %s", strerror(errno));
     settings.port = ntohs(at.sin_port);
     connection_init(&orders);
-    if (!connection_open(&orders, &settings, -1, &failure))
+    if (!connection_open(&orders, &settings, &(struct stamping){.clock = STAMP_SOFTWARE}, -1, &failure))
         bench_fail("%s", failure.text);
     exchange = accept(door, NULL, NULL);
-    if (exchange < 0 || !connection_take(&orders) || !atomic_load(&orders.stamped))
+    if (exchange < 0 || !connection_take(&orders) || orders.clock != STAMP_SOFTWARE)
         bench_fail("loopback: no connection with time stamps");
     close(door);
     twin_init(&twin);
@@ -106,7 +106,10 @@ static void feed(const uint8_t *message, uint16_t length, uint64_t receive_ns)
     put16(packet + MOLD_HEADER, length);
     memcpy(packet + MOLD_HEADER + 2, message, length);
     engine_packet(&engine, &(struct transport_packet){
-                               .bytes = packet, .length = MOLD_HEADER + 2u + length, .receive_ns = receive_ns});
+                               .bytes = packet,
+                               .length = MOLD_HEADER + 2u + length,
+                               .receive_clock = STAMP_SOFTWARE, /* its clock, read here where the packet begins */
+                               .receive_ns = receive_ns});
 }
 
 static void feed_market(uint64_t count)

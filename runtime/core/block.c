@@ -112,14 +112,14 @@ uint64_t block_copy_legs(const struct block *block, uint64_t *spreads, uint64_t 
     return count;
 }
 
-void block_add_sample(struct block *block, uint64_t receive_ns, uint64_t transmit_ns)
+void block_add_sample(struct block *block, const struct block_sample *sample)
 {
     uint64_t count = BLOCK_GET(block, samples);
     if (UNLIKELY(count >= block->max_samples)) {
         BLOCK_COUNT(block, samples_dropped, 1);
         return;
     }
-    samples_of(block)[count] = (struct block_sample){receive_ns, transmit_ns};
+    samples_of(block)[count] = *sample;
     BLOCK_SET(block, samples, count + 1);
 }
 
@@ -153,7 +153,11 @@ void block_begin_session(struct block *block, const uint8_t session[10])
     BLOCK_SET(block, feed_ended, 0);
     BLOCK_SET(block, samples, 0);
     BLOCK_SET(block, samples_dropped, 0);
+    BLOCK_SET(block, by_kernel, 0);
     BLOCK_SET(block, unstamped, 0);
+    BLOCK_SET(block, unstamped_receive, 0);
+    BLOCK_SET(block, unstamped_transmit, 0);
+    BLOCK_SET(block, unstamped_clocks, 0);
     BLOCK_SET(block, leg_groups, 0);
     BLOCK_SET(block, leg_spread_max_ns, 0);
     BLOCK_COUNT(block, feed_epoch, 1);

@@ -17,16 +17,18 @@
 #include "wire.h"
 
 #define BLOCK_MAGIC "TICKWIRE"
-#define BLOCK_VERSION 3u
+#define BLOCK_VERSION 4u
 #define BLOCK_NAME 32
 #define BLOCK_STRATEGY 64
+#define BLOCK_STAMPING 384 /* as much as a failure says */
 #define BLOCK_TOPS 8
 #define BLOCK_POSITIONS 16
 #define BLOCK_SAMPLES_LIMIT (1u << 26)
 #define BLOCK_LEGS 16384u /* spreads of leg groups kept in a feed session */
 #define BLOCK_REJECTS 16  /* the last ones, for the log */
 
-/* Since start, in the order they are shown; samples, samples_dropped, unstamped and leg_groups begin anew with each feed session.
+/* Since start, in the order they are shown; samples, samples_dropped, by_kernel (samples of the kernel's stamps where the card's
+ * did not come), unstamped (the sum of unstamped_<reason>) and leg_groups begin anew with each feed session.
  * Orders refused by risk are counted by reason in risk_<reason>, see RISK_REASONS. */
 #define BLOCK_COUNTERS(X)                                                                                        \
     X(packets) X(packets_b) X(packets_requested) X(messages) X(gaps) X(gaps_closed) X(messages_lost)             \
@@ -38,10 +40,10 @@
     X(risk_duplicate) X(risk_restricted) X(risk_killed) X(risk_stale) X(risk_halted) X(risk_band) X(risk_leg)    \
     X(risk_tag) X(risk_full)                                                                                     \
     X(legs_sent) X(leg_groups) X(leg_spread_last_ns) X(leg_spread_max_ns) X(journal_records) X(journal_room)     \
-    X(heartbeats_in) X(heartbeats_out) X(samples) X(samples_dropped) X(unstamped) X(strategy_failures)
+    X(heartbeats_in) X(heartbeats_out) X(samples) X(samples_dropped) X(by_kernel) X(unstamped)                        \
+    X(unstamped_receive) X(unstamped_transmit) X(unstamped_clocks) X(strategy_failures)
 
 enum block_state { BLOCK_STARTING, BLOCK_LOGIN, BLOCK_LIVE, BLOCK_STOPPED };
-enum block_source { BLOCK_UNSTAMPED, BLOCK_SOFTWARE, BLOCK_HARDWARE };
 
 struct block_top {
     uint64_t bid_shares, ask_shares;
@@ -59,7 +61,10 @@ struct block_position {
 };
 
 struct block_sample {
-    uint64_t receive_ns, transmit_ns; /* of the packet that triggered the order, and of the order; since the epoch */
+    uint64_t receive_ns, transmit_ns; /* of the packet that triggered the order, and of the order; both of `clock` */
+    uint64_t receive_software_ns, transmit_software_ns; /* of the kernel beside them, where `clock` is another; 0: none */
+    uint32_t clock; /* enum stamp_clock */
+    uint32_t reserved;
 };
 
 struct block_reject {
@@ -80,7 +85,7 @@ struct block {
     char name[BLOCK_NAME];
     char strategy[BLOCK_STRATEGY]; /* the name of a built-in, or of a user's file without its directory */
     _Atomic uint32_t state;
-    _Atomic uint32_t timestamp_source;
+    _Atomic uint32_t timestamp_source; /* enum stamp_clock: what was switched on at start */
     _Atomic uint32_t hugepages;
     _Atomic uint32_t feed_ended;
     _Atomic uint32_t stale;    /* the books miss messages */
@@ -88,7 +93,8 @@ struct block {
     _Atomic uint32_t killed;
     _Atomic uint32_t limits_version;
     _Atomic uint32_t full;     /* journal or ledger: no room for a new order */
-    uint32_t reserved;
+    _Atomic uint32_t priority; /* of the engine's thread: SCHED_FIFO, 0: ordinary */
+    char stamping[BLOCK_STAMPING]; /* why timestamp_source is what it is, for people; written before the state leaves STARTING */
     _Atomic uint64_t feed_epoch;
     _Atomic uint64_t next_sequence;
     _Atomic uint64_t shown_ns; /* when the engine last wrote here, by the monotonic clock: it does every few milliseconds */
@@ -125,7 +131,7 @@ void block_snapshot(const struct block *block, struct block *copy);
 /* Copy up to `limit` samples of the current feed session; returns how many. */
 uint64_t block_copy_samples(const struct block *block, struct block_sample *samples, uint64_t limit);
 
-void block_add_sample(struct block *block, uint64_t receive_ns, uint64_t transmit_ns);
+void block_add_sample(struct block *block, const struct block_sample *sample);
 
 /* Nanoseconds between the first and the last leg of a group. */
 void block_add_legs(struct block *block, uint64_t spread_ns);

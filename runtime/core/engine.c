@@ -2,6 +2,7 @@
 #include "engine.h"
 
 #include <errno.h>
+#include <sched.h>
 
 #include "clock.h"
 
@@ -15,6 +16,7 @@
 #define LEAST_OPEN_ORDERS 1024u
 #define MOST_OPEN_ORDERS (1u << 21)
 #define WAIT_MAX_MS 50
+#define EXPIRE_NS NS_PER_S /* a transmit stamp that has not come in one to two of these never will */
 
 /* --- memory --- */
 
@@ -108,7 +110,7 @@ bool engine_attach(struct engine *engine, struct failure *failure)
         return false;
     note_recovered(engine);
     BLOCK_SET(engine->block, hugepages, engine->arena.hugepages);
-    stamps_init(engine->stamps, engine->block);
+    stamps_init(engine->stamps, engine->block, settings->timestamps == STAMPING_AUTO);
     orders_init(engine->orders, &settings->orders, engine->block, &engine->ledger, on_update, engine);
     engine_show(engine); /* what the journal had, before anything runs */
     return true;
@@ -175,6 +177,27 @@ static void look_at_feed(struct engine *engine, uint64_t now)
         engine_take_kept(engine);
 }
 
+static void expire_stamps(struct engine *engine, uint64_t now)
+{
+    if (now < engine->next_expire_ns)
+        return;
+    engine->next_expire_ns = now + EXPIRE_NS;
+    stamps_expire(engine->stamps);
+}
+
+/* Only once stamps have been seen: where a thread spins in real time, the kernel's own thread that switches stamping on for it
+ * never runs. engine_run's caller has tried whether it is allowed. */
+static void go_real_time(struct engine *engine)
+{
+    const struct transport *transport = &engine->transport;
+    struct sched_param priority = {.sched_priority = (int)engine->settings.priority};
+    if (transport->stamped != NULL && !transport->stamped(transport->self))
+        return;
+    engine->real_time = true;
+    if (sched_setscheduler(0, SCHED_FIFO, &priority) == 0)
+        BLOCK_SET(engine->block, priority, engine->settings.priority);
+}
+
 static void tick(struct engine *engine, bool login, uint64_t now)
 {
     if (LIKELY(!engine->feed_clock))
@@ -183,7 +206,10 @@ static void tick(struct engine *engine, bool login, uint64_t now)
     engine_show(engine);
     if (login) {
         collect(engine); /* logins and heartbeats are stamped too; unread, they would fill the socket's buffer */
+        expire_stamps(engine, now);
         orders_tick(engine->orders, &engine->transport.orders, now);
+        if (UNLIKELY(engine->settings.priority != 0 && !engine->real_time))
+            go_real_time(engine);
     }
     if (UNLIKELY(engine->killed || engine->closing) && engine->orders->state == ORDERS_LIVE && engine->ledger.open_orders > 0)
         engine_cancel_all(engine);
@@ -270,8 +296,8 @@ enum engine_reason engine_run(struct engine *engine, bool login, struct failure 
     if (!login)
         orders_open_unasked(engine->orders);
     look_around(engine, login, false, now); /* limits and the kill switch before the first packet */
+    struct transport_packet packet = {0};
     for (;;) {
-        struct transport_packet packet;
         int got = feed->receive(feed->self, &packet);
         if (LIKELY(got == TRANSPORT_PACKET)) {
             engine_packet(engine, &packet);

@@ -44,6 +44,14 @@ struct feed_settings {
     struct feed_policy policy;
 };
 
+/* engine.timestamps */
+enum stamping_wish {
+    STAMPING_AUTO,     /* by the card where it can, else by the kernel, else none */
+    STAMPING_HARDWARE, /* by the card, or no start */
+    STAMPING_SOFTWARE, /* by the kernel, or no start */
+    STAMPING_NONE,
+};
+
 struct engine_settings {
     char name[BLOCK_NAME];
     char strategy_name[BLOCK_STRATEGY]; /* for people */
@@ -52,6 +60,8 @@ struct engine_settings {
     char journal_name[32];   /* user and day */
     uint32_t journal_records;
     int32_t cpu; /* -1: not pinned */
+    uint32_t priority; /* of its thread, by SCHED_FIFO; 0: an ordinary one */
+    enum stamping_wish timestamps;
     uint64_t idle_after_ns; /* 0: spin always */
     uint32_t max_orders;
     uint32_t max_instruments;
@@ -104,10 +114,12 @@ struct engine {
     uint64_t control_seen;
     bool closing;            /* stop was asked for: open orders are being cancelled */
     bool killed;             /* as the loop last saw it */
+    bool real_time;          /* the priority of the settings was asked for */
     uint64_t closing_deadline_ns;
     uint64_t end_deadline_ns;
     uint64_t next_tick_ns;
     uint64_t next_warm_ns;
+    uint64_t next_expire_ns;
     uint64_t last_packet_ns;
     uint32_t shown_count;    /* instruments with a position or an order of ours, as the block shows them */
     uint32_t shown[BLOCK_POSITIONS]; /* positions of the ledger */
@@ -146,9 +158,8 @@ void engine_packet(struct engine *engine, const struct transport_packet *packet)
 /* Packets kept behind a gap that is closed or declared now. */
 void engine_take_kept(struct engine *engine);
 
-/* What a strategy asked for. `receive_ns`: stamp of the packet it answers; ENGINE_NO_PACKET: it answers none. */
-#define ENGINE_NO_PACKET UINT64_MAX
-void engine_ask(struct engine *engine, const struct tw_order *orders, uint32_t count, uint64_t receive_ns);
+/* What a strategy asked for, as the answer to `packet`; NULL: to none, so that there is no time from tick to trade. */
+void engine_ask(struct engine *engine, const struct tw_order *orders, uint32_t count, const struct transport_packet *packet);
 
 /* Walk the path to the send without sending anything to the exchange, so that it is in the caches when it is needed. */
 void engine_warm(struct engine *engine);

@@ -9,7 +9,7 @@ void engine_tell(struct engine *engine, const struct tw_update *update)
         return;
     uint32_t count = strategy->on_update(engine->strategy_state, update, orders);
     if (count > 0)
-        engine_ask(engine, orders, count, ENGINE_NO_PACKET);
+        engine_ask(engine, orders, count, NULL);
 }
 
 void engine_tell_recovered(struct engine *engine)

@@ -61,7 +61,7 @@ static uint32_t level_count(const void *books, uint32_t locate, uint32_t side)
     return book_level_count(books, locate, side);
 }
 
-ALWAYS_INLINE void decide(struct engine *engine, uint16_t locate, uint64_t receive_ns)
+ALWAYS_INLINE void decide(struct engine *engine, uint16_t locate, const struct transport_packet *packet)
 {
     struct tw_order orders[TW_STRATEGY_ORDERS];
     const struct book_instrument *instrument = &engine->book.instruments[locate];
@@ -82,12 +82,13 @@ ALWAYS_INLINE void decide(struct engine *engine, uint16_t locate, uint64_t recei
     memset(event.reserved, 0, sizeof event.reserved);
     uint32_t count = engine->settings.strategy->on_top(engine->strategy_state, &event, orders);
     if (count > 0)
-        engine_ask(engine, orders, count, receive_ns);
+        engine_ask(engine, orders, count, packet);
     else
         prefetch_order_way(engine, locate);
 }
 
-ALWAYS_INLINE void applied(struct engine *engine, const uint8_t *message, int32_t changed, uint64_t receive_ns)
+ALWAYS_INLINE void applied(struct engine *engine, const uint8_t *message, int32_t changed,
+                           const struct transport_packet *packet)
 {
     struct book *book = &engine->book;
     if (UNLIKELY(book->news != 0)) {
@@ -98,7 +99,7 @@ ALWAYS_INLINE void applied(struct engine *engine, const uint8_t *message, int32_
     if (changed < 0 || engine->instruments[changed] != ENGINE_WATCHED || UNLIKELY(!engine->trading))
         return;
     engine->time_ns = get48(message + ITCH_A_timestamp);
-    decide(engine, (uint16_t)changed, receive_ns);
+    decide(engine, (uint16_t)changed, packet);
 }
 
 ALWAYS_INLINE void look(const struct engine *engine, const uint8_t *message)
@@ -110,20 +111,21 @@ ALWAYS_INLINE void look(const struct engine *engine, const uint8_t *message)
 }
 
 /* A message alone has nothing to look ahead to, but the lines it needs can be on their way together. */
-ALWAYS_INLINE void apply_alone(struct engine *engine, const uint8_t *message, uint64_t receive_ns)
+ALWAYS_INLINE void apply_alone(struct engine *engine, const uint8_t *message, const struct transport_packet *packet)
 {
     look(engine, message);
     book_look_at_best(&engine->book, message);
-    applied(engine, message, book_apply(&engine->book, message), receive_ns);
+    applied(engine, message, book_apply(&engine->book, message), packet);
 }
 
-static void apply_all(struct engine *engine, const uint8_t *const messages[], uint32_t count, uint64_t receive_ns)
+static void apply_all(struct engine *engine, const uint8_t *const messages[], uint32_t count,
+                      const struct transport_packet *packet)
 {
     struct book_walk walk;
     book_walk_begin(&walk, &engine->book, messages, count);
     while (walk.at < count) {
         const uint8_t *message = messages[walk.at];
-        applied(engine, message, book_walk_next(&walk), receive_ns);
+        applied(engine, message, book_walk_next(&walk), packet);
     }
 }
 
@@ -149,7 +151,7 @@ ALWAYS_INLINE uint32_t walk_one(struct engine *engine, const struct transport_pa
     if (UNLIKELY(packet->length < MOLD_HEADER + 2u || packet->length - MOLD_HEADER - 2u < get16(at)))
         return 0;
     if (is_whole(engine, at + 2, get16(at)))
-        apply_alone(engine, at + 2, packet->receive_ns);
+        apply_alone(engine, at + 2, packet);
     return 1;
 }
 
@@ -170,14 +172,14 @@ __attribute__((noinline)) static uint32_t walk(struct engine *engine, const stru
                 messages[held++] = at + 2;
             }
             if (UNLIKELY(held == BOOK_HAND)) {
-                apply_all(engine, messages, held, packet->receive_ns);
+                apply_all(engine, messages, held, packet);
                 held = 0;
             }
         }
         at += 2 + length;
     }
     if (LIKELY(held > 0))
-        apply_all(engine, messages, held, packet->receive_ns);
+        apply_all(engine, messages, held, packet);
     return taken;
 }
 

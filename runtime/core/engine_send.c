@@ -189,10 +189,11 @@ __attribute__((cold, noinline)) static void take_back(struct engine *engine, con
 }
 
 /* The order is on its way: what is to be kept of it. */
-ALWAYS_INLINE void keep_sent(struct engine *engine, const struct tw_order *order, uint32_t last_byte, uint64_t receive_ns)
+ALWAYS_INLINE void keep_sent(struct engine *engine, const struct tw_order *order, uint32_t last_byte,
+                             const struct transport_packet *packet)
 {
-    if (LIKELY(receive_ns != ENGINE_NO_PACKET))
-        stamps_sent(engine->stamps, last_byte, receive_ns);
+    if (LIKELY(packet != NULL))
+        stamps_sent(engine->stamps, last_byte, packet);
     risk_count(engine->risk, order, engine->time_ns);
     count_sent(engine, order->action);
     engine->orders->sent = true;
@@ -201,14 +202,14 @@ ALWAYS_INLINE void keep_sent(struct engine *engine, const struct tw_order *order
     prepare_next(engine);
 }
 
-ALWAYS_INLINE bool send_request(struct engine *engine, const struct request *request, uint64_t receive_ns)
+ALWAYS_INLINE bool send_request(struct engine *engine, const struct request *request, const struct transport_packet *packet)
 {
     uint32_t last_byte;
     if (UNLIKELY(transmit(engine, request->bytes, request->length, &last_byte) != 0)) {
         take_back(engine, request->order, request->reference);
         return false;
     }
-    keep_sent(engine, request->order, last_byte, receive_ns);
+    keep_sent(engine, request->order, last_byte, packet);
     return true;
 }
 
@@ -217,7 +218,7 @@ static inline bool is_plain(const struct tw_order *order)
     return order->action == TW_ENTER && order->tag == TW_NO_TAG && (order->flags & TW_LEG) == 0;
 }
 
-ALWAYS_INLINE void send_plain(struct engine *engine, const struct tw_order *wish, uint64_t receive_ns)
+ALWAYS_INLINE void send_plain(struct engine *engine, const struct tw_order *wish, const struct transport_packet *packet)
 {
     /* Field by field into registers: they were stored one by one just now, and a wider load would wait for them. */
     const struct tw_order order = {.price = wish->price,
@@ -244,12 +245,13 @@ ALWAYS_INLINE void send_plain(struct engine *engine, const struct tw_order *wish
     int result = transmit(engine, staged->enter, length, &last_byte);
     ledger_enter_book(&engine->ledger, &order, reference);
     if (LIKELY(result == 0))
-        keep_sent(engine, &order, last_byte, receive_ns);
+        keep_sent(engine, &order, last_byte, packet);
     else
         take_back(engine, wish, reference);
 }
 
-__attribute__((noinline)) static void send_single(struct engine *engine, const struct tw_order *wish, uint64_t receive_ns)
+__attribute__((noinline)) static void send_single(struct engine *engine, const struct tw_order *wish,
+                                                  const struct transport_packet *packet)
 {
     struct request request;
     request.verdict = look_up(engine, wish, &request);
@@ -261,7 +263,7 @@ __attribute__((noinline)) static void send_single(struct engine *engine, const s
         request.verdict = RISK_full;
     }
     if (request.verdict == RISK_PASSED)
-        send_request(engine, &request, receive_ns);
+        send_request(engine, &request, packet);
     else
         refuse(engine, request.order, request.verdict);
 }
@@ -282,7 +284,7 @@ static bool repeats(const struct engine *engine, const struct tw_order *order, c
 
 /* All or none: every leg has passed risk and is journalled and staged before the first one is sent. */
 __attribute__((noinline)) static void send_group(struct engine *engine, const struct tw_order *wishes, uint32_t count,
-                                                 uint64_t receive_ns)
+                                                 const struct transport_packet *packet)
 {
     struct request legs[TW_STRATEGY_ORDERS];
     bool passed = ledger_has_room(&engine->ledger, count);
@@ -318,7 +320,7 @@ __attribute__((noinline)) static void send_group(struct engine *engine, const st
     uint64_t first = 0, last = 0;
     uint32_t sent = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (!send_request(engine, &legs[i], receive_ns))
+        if (!send_request(engine, &legs[i], packet))
             continue;
         sent++;
         BLOCK_COUNT(engine->block, legs_sent, 1);
@@ -331,7 +333,7 @@ __attribute__((noinline)) static void send_group(struct engine *engine, const st
 }
 
 __attribute__((noinline)) static void ask_any(struct engine *engine, const struct tw_order *orders, uint32_t count,
-                                              uint64_t receive_ns)
+                                              const struct transport_packet *packet)
 {
     struct tw_order group[TW_STRATEGY_ORDERS];
     uint32_t legs = 0;
@@ -344,21 +346,21 @@ __attribute__((noinline)) static void ask_any(struct engine *engine, const struc
         } else if (UNLIKELY(orders[i].flags & TW_LEG)) {
             group[legs++] = orders[i];
         } else {
-            send_single(engine, &orders[i], receive_ns);
+            send_single(engine, &orders[i], packet);
         }
     }
     if (UNLIKELY(legs > 0))
-        send_group(engine, group, legs, receive_ns);
+        send_group(engine, group, legs, packet);
 }
 
-void engine_ask(struct engine *engine, const struct tw_order *orders, uint32_t count, uint64_t receive_ns)
+void engine_ask(struct engine *engine, const struct tw_order *orders, uint32_t count, const struct transport_packet *packet)
 {
     if (UNLIKELY(engine->feed_clock))
         risk_tick(engine->risk, engine->time_ns);
     if (LIKELY(count == 1 && engine->trading && is_plain(orders)))
-        send_plain(engine, orders, receive_ns);
+        send_plain(engine, orders, packet);
     else
-        ask_any(engine, orders, count, receive_ns);
+        ask_any(engine, orders, count, packet);
 }
 
 void engine_warm(struct engine *engine)

@@ -65,7 +65,12 @@ static uint32_t put_piece(struct kept_ring *ring, const struct transport_packet 
 uint32_t kept_put(struct kept_ring *ring, const struct transport_packet *packet, uint64_t sequence, uint16_t whole,
                   uint64_t now_ns)
 {
-    struct kept piece = {.sequence = sequence, .since_ns = now_ns, .receive_ns = packet->receive_ns, .line = packet->line};
+    struct kept piece = {.sequence = sequence,
+                         .since_ns = now_ns,
+                         .receive_ns = packet->receive_ns,
+                         .receive_software_ns = packet->receive_software_ns,
+                         .line = packet->line,
+                         .receive_clock = packet->receive_clock};
     const uint8_t *at = packet->bytes + MOLD_HEADER;
     uint32_t known = 0;
     for (uint32_t left = whole; left > 0;) {
@@ -95,7 +100,9 @@ void kept_take(struct kept_ring *ring, struct transport_packet *packet)
     *packet = (struct transport_packet){.bytes = ring->bytes + (size_t)slot * KEPT_BYTES,
                                         .length = kept->length,
                                         .line = kept->line,
-                                        .receive_ns = kept->receive_ns};
+                                        .receive_clock = kept->receive_clock,
+                                        .receive_ns = kept->receive_ns,
+                                        .receive_software_ns = kept->receive_software_ns};
     ring->first = ring->first + 1 < ring->slots ? ring->first + 1 : 0;
     ring->used--;
 }

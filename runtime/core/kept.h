@@ -18,10 +18,11 @@
 struct kept {
     uint64_t sequence;   /* of its first message */
     uint64_t since_ns;   /* when it was put here */
-    uint64_t receive_ns; /* as in transport_packet */
+    uint64_t receive_ns, receive_software_ns; /* as in transport_packet */
     uint32_t length;
     uint16_t count;      /* whole messages, at least one */
     uint8_t line;
+    uint8_t receive_clock;
 };
 
 struct kept_ring {

@@ -1,45 +1,131 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stamps.h"
 
+#include "transport/transport.h"
+
 _Static_assert((STAMPS_RING & (STAMPS_RING - 1)) == 0, "indices wrap by mask");
+_Static_assert(sizeof(struct stamps_entry) == 32, "none lies across two cache lines");
 
-void stamps_init(struct stamps *stamps, struct block *block)
+void stamps_init(struct stamps *stamps, struct block *block, bool or_kernel)
 {
+    stamps->or_kernel = or_kernel;
     stamps->block = block;
-    stamps->head = stamps->tail = 0;
+    stamps->head = stamps->tail = stamps->beside = stamps->expiring = 0;
 }
 
-void stamps_sent(struct stamps *stamps, uint32_t last_byte, uint64_t receive_ns)
+static struct stamps_entry *entry(struct stamps *stamps, uint32_t at)
 {
-    if (UNLIKELY(stamps_waiting(stamps) == STAMPS_RING)) {
-        BLOCK_COUNT(stamps->block, unstamped, 1);
-        stamps->head++;
-    }
-    uint32_t at = stamps->tail++ & (STAMPS_RING - 1);
-    stamps->waiting[at].receive_ns = receive_ns;
-    stamps->waiting[at].last_byte = last_byte;
+    return &stamps->waiting[at & (STAMPS_RING - 1)];
 }
 
-void stamps_transmitted(struct stamps *stamps, uint32_t last_byte, uint64_t transmit_ns)
+/* --- without the stamps that were wanted --- */
+
+static bool sample_by_kernel(const struct stamps *stamps, const struct stamps_entry *order)
 {
-    while (stamps->head != stamps->tail) {
-        uint32_t at = stamps->head & (STAMPS_RING - 1);
-        int32_t ahead = (int32_t)(last_byte - stamps->waiting[at].last_byte);
-        if (ahead < 0)
-            return; /* of something sent before: a login, a heartbeat, a retransmission */
-        stamps->head++;
-        if (ahead == 0 && stamps->waiting[at].receive_ns != 0 && transmit_ns != 0) {
-            block_add_sample(stamps->block, stamps->waiting[at].receive_ns, transmit_ns);
-            return;
-        }
-        BLOCK_COUNT(stamps->block, unstamped, 1); /* overtaken: its stamp was lost */
-        if (ahead == 0)
-            return;
-    }
+    struct block_sample sample = {.transmit_ns = order->transmit_software_ns, .clock = STAMP_SOFTWARE};
+    sample.receive_ns = order->receive_clock == STAMP_SOFTWARE ? order->receive_ns : order->receive_software_ns;
+    if (!stamps->or_kernel || sample.receive_ns == 0 || sample.transmit_ns == 0)
+        return false;
+    block_add_sample(stamps->block, &sample);
+    BLOCK_COUNT(stamps->block, by_kernel, 1);
+    return true;
+}
+
+static void give_up(struct stamps *stamps, const struct stamps_entry *given_up)
+{
+    struct block *block = stamps->block;
+    if (sample_by_kernel(stamps, given_up))
+        return;
+    BLOCK_COUNT(block, unstamped, 1);
+    if (given_up->receive_clock == STAMP_NONE)
+        BLOCK_COUNT(block, unstamped_receive, 1);
+    else
+        BLOCK_COUNT(block, unstamped_transmit, 1);
+}
+
+static void give_up_before(struct stamps *stamps, uint32_t end)
+{
+    for (; (int32_t)(end - stamps->head) > 0; stamps->head++)
+        give_up(stamps, entry(stamps, stamps->head));
+}
+
+void stamps_expire(struct stamps *stamps)
+{
+    give_up_before(stamps, stamps->expiring);
+    stamps->expiring = stamps->tail;
 }
 
 void stamps_flush(struct stamps *stamps)
 {
-    BLOCK_COUNT(stamps->block, unstamped, stamps_waiting(stamps));
-    stamps->head = stamps->tail;
+    give_up_before(stamps, stamps->tail);
+}
+
+/* --- from send to sample --- */
+
+void stamps_sent(struct stamps *stamps, uint32_t last_byte, const struct transport_packet *packet)
+{
+    if (UNLIKELY(stamps_waiting(stamps) == STAMPS_RING))
+        give_up_before(stamps, stamps->head + 1);
+    *entry(stamps, stamps->tail++) = (struct stamps_entry){.receive_ns = packet->receive_ns,
+                                                           .receive_software_ns = packet->receive_software_ns,
+                                                           .last_byte = last_byte,
+                                                           .receive_clock = packet->receive_clock};
+}
+
+/* The two stamps of an order. */
+static void finish(struct stamps *stamps, const struct stamps_entry *order, uint64_t transmit_ns, enum stamp_clock clock)
+{
+    struct block *block = stamps->block;
+    struct block_sample sample = {.receive_ns = order->receive_ns, .transmit_ns = transmit_ns, .clock = (uint32_t)clock};
+    if (clock == STAMP_NONE || order->again || order->receive_clock == STAMP_NONE) {
+        give_up(stamps, order);
+        return;
+    }
+    if (clock == STAMP_SOFTWARE && order->receive_software_ns != 0) { /* the packet has the kernel's stamp beside another */
+        sample.receive_ns = order->receive_software_ns;
+    } else if (order->receive_clock != clock) {
+        if (sample_by_kernel(stamps, order))
+            return;
+        BLOCK_COUNT(block, unstamped, 1);
+        BLOCK_COUNT(block, unstamped_clocks, 1);
+        return;
+    } else if (order->receive_software_ns != 0 && order->transmit_software_ns != 0) {
+        sample.receive_software_ns = order->receive_software_ns;
+        sample.transmit_software_ns = order->transmit_software_ns;
+    }
+    block_add_sample(block, &sample);
+}
+
+void stamps_transmitted(struct stamps *stamps, uint32_t last_byte, uint64_t transmit_ns, enum stamp_clock clock)
+{
+    while (stamps->head != stamps->tail) {
+        const struct stamps_entry *first = entry(stamps, stamps->head);
+        int32_t ahead = (int32_t)(last_byte - first->last_byte);
+        if (ahead < 0)
+            return; /* of something sent before: a login, a heartbeat, a retransmission */
+        stamps->head++;
+        if (ahead == 0) {
+            finish(stamps, first, transmit_ns, clock);
+            return;
+        }
+        give_up(stamps, first); /* overtaken: its stamp was lost */
+    }
+}
+
+void stamps_beside(struct stamps *stamps, uint32_t last_byte, uint64_t transmit_ns)
+{
+    uint32_t at = stamps->head;
+    if ((int32_t)(stamps->beside - at) > 0 && (int32_t)(last_byte - entry(stamps, stamps->beside - 1)->last_byte) > 0)
+        at = stamps->beside; /* they come in order, so the search goes on where the last one ended */
+    for (; at != stamps->tail; at++) {
+        struct stamps_entry *order = entry(stamps, at);
+        if ((int32_t)(last_byte - order->last_byte) > 0)
+            continue;
+        if (last_byte == order->last_byte) {
+            order->again = order->transmit_software_ns != 0;
+            order->transmit_software_ns = order->again ? order->transmit_software_ns : transmit_ns;
+            stamps->beside = at + 1;
+        }
+        return;
+    }
 }

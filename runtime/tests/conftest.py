@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from front_shim import Shim
 from front_site import FREE, MAKER, Processes, Site, tickwire
 
 
@@ -34,6 +35,14 @@ def processes(tmp_path):
     started = Processes(tmp_path)
     yield started
     started.close()
+
+
+@pytest.fixture
+def shim(tmp_path, processes):
+    """A Shim that every process is started with."""
+    made = Shim(tmp_path)
+    processes.env = made.env
+    return made
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import core_samples
 import pytest
 from core_exchange import Exchange, accept_order, soup
 from core_messages import add, imbalance
@@ -70,7 +71,7 @@ class Running:
         return self.read()
 
     def samples(self) -> list[tuple[int, int]]:
-        return list(struct.iter_unpack("=QQ", _core.block_samples(self.block)))
+        return [sample[:2] for sample in core_samples.unpack(self.block)]
 
     def finish(self) -> str | Exception | None:
         self.thread.join(PATIENCE_S)
@@ -109,7 +110,8 @@ def test_orders_are_sent_accepted_and_stamped(exchange: Exchange, running: Runni
 
     assert (block["feed_session"], block["gaps"], block["messages_lost"]) == ("DAY1", 0, 0)
     assert (block["orders_sent"], block["orders_unsent"], block["orders_rejected"]) == (20, 0, 0)
-    assert block["timestamp_source"] == "software"
+    assert (block["timestamp_source"], block["priority"]) == ("software", 0)
+    assert "lo has no PTP hardware clock, says its driver (ethtool -T lo)" in block["timestamp_reason"]
     assert block["top"] == [
         {
             "locate": 1, "stock": "TICK", "bid": 10000, "bid_size": 100, "ask": 10010, "ask_size": 100,

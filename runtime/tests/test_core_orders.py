@@ -135,6 +135,7 @@ def test_extreme_prices_do_not_overflow_the_collar() -> None:
 def test_unstamped_orders_are_counted_as_such() -> None:
     result = process(imbalance(1, 5))
     assert (result["samples"], result["unstamped"], result["timestamp_source"]) == (0, 5, "none")
+    assert (result["unstamped_receive"], result["unstamped_transmit"], result["unstamped_clocks"]) == (5, 0, 0)
 
 
 @pytest.mark.parametrize(("apart_ns", "sent"), [(0, 2), (10**9 // 8, 5), (10**9 // 2, 16), (10**9, 16)])

@@ -161,21 +161,37 @@ def test_status_of_a_file_that_is_neither(tmp_path, capsys):
 def test_warnings_say_what_the_figures_hide():
     result = {
         "timestamp_source": "none",
+        "timestamp_reason": "the kernel does not stamp",
         "unstamped": 3,
+        "unstamped_by": {"receive stamp": 2, "two stamps of one clock": 1},
+        "by_kernel": 4,
+        "other_clocks": {"software": 4},
         "samples_dropped": 2,
         "samples": 0,
         "feed": {"lost": 7},
     }
     said = "\n".join(t2t.warnings(result))
     for part in (
-        "no time stamps",
-        "3 orders have no transmit stamp",
+        "no time stamps are taken at all: the kernel does not stamp",
+        "3 orders are missing in the figures (without receive stamp 2, without two stamps of one clock 1)",
+        "4 orders lack its stamps",
+        "4 samples are of another clock (software)",
         "2 samples were dropped",
         "7 feed messages",
-        "no sample",
     ):
         assert part in said
-    fine = {"timestamp_source": "software", "unstamped": 0, "samples_dropped": 0, "samples": 9, "feed": {"lost": 0}}
+    assert "no sample" not in said, "there were orders"
+    result |= {"unstamped": 0, "by_kernel": 0}
+    assert "no sample: the strategy sent no order" in "\n".join(t2t.warnings(result))
+    fine = {
+        "timestamp_source": "software",
+        "unstamped": 0,
+        "by_kernel": 0,
+        "other_clocks": {},
+        "samples_dropped": 0,
+        "samples": 9,
+        "feed": {"lost": 0},
+    }
     assert t2t.warnings(fine) == []
 
 

@@ -5,53 +5,21 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import struct
-import subprocess
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import core_samples
 import pytest
 from front_copy import compare
+from front_shim import Shim
 from front_site import FREE, MAKER, Processes, Site
 
 from tickwire import _core, engine
 
 HOUR_S, DAY_S = 3600, 86400
-
-
-class Shim:
-    """What the preloaded processes see in place of the machine's clock and disk."""
-
-    def __init__(self, directory: Path) -> None:
-        compiler = os.environ.get("CC") or shutil.which("cc")
-        if compiler is None:
-            pytest.skip("no C compiler for the preloaded library")
-        self.library, self.file = directory / "shim.so", directory / "shim.orders"
-        source = Path(__file__).parent / "c" / "shim.c"
-        flags = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-        subprocess.run([*compiler.split(), *flags, "-o", str(self.library), str(source), "-ldl"], check=True)
-        self.set()
-
-    @property
-    def env(self) -> dict[str, str]:
-        return {"LD_PRELOAD": str(self.library), "TICKWIRE_SHIM": str(self.file)}
-
-    def set(self, shift_s: int = 0, disk_error: int = 0) -> None:
-        if not self.file.exists():
-            self.file.write_bytes(bytes(16))
-        with self.file.open("r+b", buffering=0) as file:  # in place: it is mapped
-            file.write(struct.pack("=qq", shift_s, disk_error))
-
-
-@pytest.fixture
-def shim(tmp_path: Path, processes: Processes) -> Shim:
-    made = Shim(tmp_path)
-    processes.env = made.env
-    return made
 
 
 def more_orders(site: Site, count: int = 30) -> dict[str, Any]:
@@ -90,11 +58,12 @@ def test_a_wall_clock_that_steps_changes_nothing(quoting: Any, processes: Proces
         assert block[counter] == 0, counter
 
     # Both stamps of a sample are the kernel's, which no step of the clock of these processes moves.
-    pairs = list(struct.iter_unpack("=QQ", _core.block_samples(site.block)))
-    assert len(pairs) == block["samples"] > 60 and block["samples_dropped"] == 0
+    samples = list(core_samples.unpack(site.block))
+    assert len(samples) == block["samples"] > 60 and block["samples_dropped"] == 0
     now_ns = time.time_ns()
-    for receive_ns, transmit_ns in pairs:
-        assert receive_ns < transmit_ns < now_ns and transmit_ns - receive_ns < HOUR_S * 10**9 / 2
+    for sample in samples:
+        assert sample.receive_ns < sample.transmit_ns < now_ns
+        assert sample.transmit_ns - sample.receive_ns < HOUR_S * 10**9 / 2
 
     copy = compare(site, copy_path)
     assert len(copy.entered) > 60

@@ -3,13 +3,14 @@
 
 import math
 import statistics
-from array import array
 
 import pytest
+from core_samples import CLOCKS, Sample, pack
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickwire.bench import stats, t2t
+from tickwire.bench import samples as stamped
+from tickwire.bench import stats
 
 samples = st.lists(st.integers(0, 10**10), min_size=1, max_size=300)
 
@@ -94,9 +95,40 @@ def test_nothing_measured_is_said_and_not_made_up():
 
 @given(st.lists(st.tuples(st.integers(0, 2**63), st.integers(0, 10**9)), max_size=50))
 def test_latencies_of_stamp_pairs(pairs):
-    stamps = array("Q", [stamp for rx, delta in pairs for stamp in (rx, rx + delta)])
-    assert t2t.latencies(stamps.tobytes()) == ([delta for _, delta in pairs], 0)
+    found = stamped.read(pack(Sample(rx, rx + delta) for rx, delta in pairs))
+    assert found.latencies == [delta for _, delta in pairs]
+    assert (found.negative, found.others, found.software) == (0, {}, [])
+    assert found.clock == ("software" if pairs else "none")
 
 
 def test_a_transmit_before_its_receive_is_not_a_latency():
-    assert t2t.latencies(array("Q", [100, 90, 100, 107]).tobytes()) == ([7], 1)
+    found = stamped.read(pack([Sample(100, 90), Sample(100, 107)]))
+    assert (found.latencies, found.negative) == ([7], 1)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(sorted(CLOCKS)[1:]), st.integers(0, 10**6), st.one_of(st.none(), st.integers(0, 9))),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_clocks_are_never_mixed_in_one_figure(orders):
+    """Latencies of one clock, the other clocks' samples counted, the kernel's beside those of the chosen clock."""
+    raw = pack(
+        Sample(5, 5 + took, 7 if more is not None else 0, 7 + took + more if more is not None else 0, CLOCKS[clock])
+        for clock, took, more in orders
+    )
+    found = stamped.read(raw)
+    mine = [(took, more) for clock, took, more in orders if clock == found.clock]
+    assert found.latencies == [took for took, _ in mine]
+    assert found.software == [took + more for took, more in mine if more is not None]
+    assert len(mine) + sum(found.others.values()) == len(orders) and found.clock not in found.others
+    assert all(len(mine) >= count for count in found.others.values())
+
+
+def test_the_kernels_figures_beside_the_cards():
+    found = stamped.read(pack(Sample(0, n, 10, 10 + 2 * n, CLOCKS["hardware"]) for n in (1, 2, 3)))
+    beside = stamped.beside(found)
+    assert beside is not None and (beside["samples"], beside["median_ns"], beside["max_ns"]) == (3, 4, 6)
+    assert stamped.beside(stamped.read(pack([Sample(1, 2)]))) is None

@@ -14,17 +14,17 @@ import signal
 import socket
 import subprocess
 import sys
-from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import core_samples
 import pytest
 from core_messages import imbalance
 from front_trader import PATIENCE_S, Trader, until
 
 from tickwire import _core, cli, live, status
-from tickwire.bench import stats, t2t
+from tickwire.bench import samples, stats
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def latency_row(text: str) -> list[str]:
 
 def latency_of(block: Path) -> list[str]:
     """The same from the samples in the block, by the statistics of the bench."""
-    figures = stats.summary(t2t.latencies(_core.block_samples(str(block)))[0])
+    figures = stats.summary(samples.read(_core.block_samples(str(block))).latencies)
     shown = [figures[f"{name}_ns"] / 1000 for name in ("min", "median", "p99", "p99_9", "max")]
     return [f"{us:.3f}" if us < 10_000 else f"{us:,.0f}" for us in shown]  # a busy machine needs milliseconds
 
@@ -121,8 +121,8 @@ def test_counters_that_go_back_have_no_rate(trader: Trader, block: Path, monkeyp
 
 def test_percentiles_are_those_of_the_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
     latencies = [(7919 * n) % 100_003 for n in range(2500)]
-    pairs = array("Q", [stamp for latency in latencies for stamp in (1000, 1000 + latency)])
-    monkeypatch.setattr(_core, "block_samples", lambda path: pairs.tobytes())
+    raw = core_samples.pack(core_samples.Sample(1000, 1000 + latency) for latency in latencies)
+    monkeypatch.setattr(_core, "block_samples", lambda path: raw)
     shown, figures = status.percentiles("any"), stats.summary(latencies)
     assert shown is not None and shown.pop("samples") == 2500
     assert shown == {name: figures[f"{name}_ns"] for name in ("min", "median", "p99", "p99_9", "max")}

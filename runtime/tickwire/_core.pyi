@@ -376,7 +376,8 @@ def block_read(path: str) -> dict[str, Any]:
     next_sequence,
     shown_ns (when the engine last wrote there, by the monotonic clock; it does so every few milliseconds),
     every counter of BLOCK_COUNTERS in core/block.h by its name (risk_<reason>: orders refused),
-    timestamp_source ("software" | "hardware" | "none"), memory ("hugepages" | "pages"),
+    timestamp_source (one of stamp_clocks(): what was switched on at start), timestamp_reason (why, for people),
+    priority (of the engine's thread, SCHED_FIFO; 0: ordinary), memory ("hugepages" | "pages"),
     top: list of {locate, stock, bid, bid_size, ask, ask_size, trading_state}, up to 8 instruments,
     positions: list of {stock, shares, cash, open_buys, open_sells}, up to 16; cash in 1/10000 dollar.
     OSError when there is no such file; ValueError when it is not a block of this version.
@@ -386,7 +387,11 @@ def block_legs(path: str) -> bytes:
     """Array of native u64: ns between the sends of the first and the last leg of each group of the feed session."""
 
 def block_samples(path: str) -> bytes:
-    """Array of native (u64 receive stamp, u64 transmit stamp) pairs in ns, of the current feed session."""
+    """Array of struct block_sample (core/block.h) of the current feed session; bench/samples.py reads it."""
+
+def stamp_clocks() -> tuple[str, ...]:
+    """The names of the clocks stamps are of, by their numbers in samples: "none", "software" (the kernel), "hardware"
+    (the network card), "device" (the RDMA device), "application" (the engine)."""
 
 @final
 class Control:

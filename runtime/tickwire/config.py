@@ -65,6 +65,7 @@ ENGINE: Schema = {
     "engine": {
         "name": Key("str", "t2t", 1, 31, rule=_ascii),
         "cpu": Key("int", -1, -1, 1023),
+        "priority": Key("int", 0, 0, 99),  # of the engine's thread, SCHED_FIFO; 0: an ordinary one
         "housekeeping_cpus": Key("ints", [], 0, 4095),
         "block": Key("str", "/run/tickwire/t2t.block", 1, _BLOCK_MOST, rule=_ascii),
         "journal_dir": Key("str", "", 0, _JOURNAL_DIR_MOST, rule=_ascii),  # "": the directory of engine.block
@@ -74,6 +75,7 @@ ENGINE: Schema = {
         "max_instruments": Key("int", 16384, 1, 65536),
         "max_samples": Key("int", 1 << 18, 1, 1 << 26),
         "warm_send": Key("bool", True),
+        "timestamps": Key("str", "auto", choices=("auto", "hardware", "software", "none")),
     },
     "feed": {
         "transport": Key("str", "socket", choices=("socket",)),
@@ -189,6 +191,11 @@ def _engine_rules(config: dict[str, Any], checker: Checker) -> None:
         raise checker.fail(
             ("engine", "housekeeping_cpus"),
             f"contains engine.cpu {engine['cpu']}: the spinning engine needs its CPU for itself (cpu = -1: not pinned)",
+        )
+    if engine["priority"] and engine["cpu"] < 0:
+        raise checker.fail(
+            ("engine", "priority"),
+            f"{engine['priority']} needs engine.cpu: a thread that spins in real time must have a CPU for itself",
         )
     if strategy["size"] > risk["max_size"]:
         raise checker.fail(

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from . import _core, status, strategy
+from . import _core, realtime, status, strategy
 from .errors import TickwireError
 from .notify import notify
 from .watch import Watcher
@@ -214,6 +214,7 @@ class Runner:
         """Run until a signal or a failure; TickwireError on the latter."""
         _check_cpus(self.config)
         cpus = housekeeping_cpus(self.config)
+        realtime.check(self.config, cpus)
         try:
             os.sched_setaffinity(0, cpus)  # this thread, and the later ones that inherit it
         except OSError as error:
@@ -229,6 +230,9 @@ class Runner:
             raise TickwireError(str(error)) from None
         except OSError as error:
             raise TickwireError(_os_error_text(error)) from None
+        stamping = self._say_stamps()
+        if self.config["engine"]["priority"] and (problem := realtime.throttling()):
+            log.warning("%s", problem)
         signal.signal(signal.SIGUSR1, self._on_kill_signal)
         watcher = Watcher(self.config, self.control)
         watcher.look()  # a kill file that is there stops trading before it begins
@@ -261,12 +265,24 @@ class Runner:
         if self.failure is not None:
             raise TickwireError(self.failure)
         block = _core.block_read(self.block)
+        if block["timestamp_reason"] != stamping:
+            log.warning("%s", block["timestamp_reason"])
         log.info(
             "stopped after %s messages and %s orders, %s still open",
             block["messages"],
             block["orders_sent"],
             block["open_orders"],
         )
+
+    def _say_stamps(self) -> str:
+        """Log which clock stamps, and why; the reason, which changes when a card cannot be put back in the end."""
+        block = _core.block_read(self.block)
+        source, reason = block["timestamp_source"], str(block["timestamp_reason"])
+        if source == "none" and self.config["engine"]["timestamps"] != "none":
+            log.warning("no time stamps, so no tick-to-trade: %s", reason)
+        else:
+            log.info("time stamps: %s, %s", source, reason)
+        return reason
 
     def _stands_s(self) -> float:
         try:

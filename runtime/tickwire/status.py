@@ -99,12 +99,25 @@ def refusals(state: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
+_UNSTAMPED = {
+    "receive": "receive stamp",
+    "transmit": "transmit stamp",
+    "clocks": "two stamps of one clock",
+}
+
+
+def unstamped_by(state: Mapping[str, Any]) -> dict[str, int]:
+    """Orders of the feed session without a sample, by what they lack."""
+    return {what: state[f"unstamped_{why}"] for why, what in _UNSTAMPED.items() if state[f"unstamped_{why}"]}
+
+
 def percentiles(path: str) -> dict[str, int] | None:
     """Tick-to-trade of the samples so far, in ns, as bench/stats.py defines them; None without samples."""
-    from .bench import stats, t2t
+    from .bench import samples as stamped
+    from .bench import stats
 
     try:
-        samples = t2t.latencies(_core.block_samples(path))[0]
+        samples = stamped.read(_core.block_samples(path)).latencies
     except (OSError, ValueError):  # replaced or gone since it was read
         return None
     if not samples:
@@ -204,6 +217,9 @@ def _latency(state: Mapping[str, Any], latency: Mapping[str, int] | None) -> lis
     said = f"{state['samples']:,}, {source}"
     lines = [f"{'TICK TO TRADE, us':<30}{names}", f"{said:<30}{values}"]
     missing = [f"{state[name]:,} {name.replace('_', ' ')}" for name in ("unstamped", "samples_dropped") if state[name]]
+    if state["by_kernel"]:
+        missing.append(f"by the kernel, as the card gave no stamps: {state['by_kernel']:,}")
+    missing += [f"without {what}: {count:,}" for what, count in unstamped_by(state).items()]
     if state["legs_sent"]:
         spread = f"legs {state['legs_sent']:,}, apart {_microseconds(state['leg_spread_last_ns'])} us"
         missing.append(f"{spread}, at most {_microseconds(state['leg_spread_max_ns'])} us")

@@ -20,6 +20,20 @@ _STATUS_S = 10.0
 _GAPS_S = 10.0
 _REJECTS = 16  # as many as the block keeps
 _LOW_ROOM = 10_000
+_ORDINARY_S = 10.0  # for the first packet and the first answers, after which a thread should have its priority
+
+_FILTER = (
+    "has somebody else changed the card's filter (hwstamp_ctl -i INTERFACE shows it; ptp4l sets it when it starts), or "
+    "did the packet come from the re-request server?"
+)
+_UNSTAMPED = {
+    "unstamped_receive": "without a receive stamp of its packet: does the kernel stamp at all (engine.timestamps)?",
+    "unstamped_transmit": "whose transmit stamp did not come back: a card that stamps one packet at a time leaves out "
+    "those of a burst",
+    "unstamped_clocks": f"that was stamped by another clock than its packet: {_FILTER}",
+    "by_kernel": "without the card's stamps, so that its sample is by the kernel's: a card that stamps one packet at a "
+    f"time leaves out those of a burst; {_FILTER}",
+}
 
 
 class Watcher:
@@ -37,6 +51,8 @@ class Watcher:
         self.refusals_said: set[str] = set()
         self.room_said = False
         self.damage_said = False
+        self.unstamped_said: set[tuple[str, str]] = set()
+        self.ordinary_due: float | None = None
         self.stood_s = 0.0  # how long an engine that hangs has stood still; 0: it moves
         self.low_room = min(_LOW_ROOM, config["engine"]["journal_records"] // 2)
 
@@ -52,6 +68,8 @@ class Watcher:
         self._flags(block)
         self._feed(block)
         self._orders(block)
+        self._stamps(block)
+        self._priority(block)
         self._status(block)
         self.before = block
         if block["journal_room"] == 0:
@@ -175,6 +193,30 @@ class Watcher:
         if block["journal_room"] < self.low_room and not self.room_said:
             self.room_said = True
             log.warning("the journal has room for %d records; starting again makes room", block["journal_room"])
+
+    def _stamps(self, block: dict[str, Any]) -> None:
+        """Once in a feed session for each reason; figures that miss orders must not pass for whole."""
+        session = str(block["feed_session"])
+        for counter, text in _UNSTAMPED.items():
+            if block[counter] and (session, counter) not in self.unstamped_said:
+                self.unstamped_said.add((session, counter))
+                log.warning("feed session %s, the first order %s; others are counted", session, text)
+
+    def _priority(self, block: dict[str, Any]) -> None:
+        wanted = self.config["engine"]["priority"]
+        if self._turned(block, "priority") and block["priority"]:
+            log.info("the engine's thread runs in real time, SCHED_FIFO %s", block["priority"])
+        elif wanted and not block["priority"] and block["state"] == "live":
+            if self.ordinary_due is None:
+                self.ordinary_due = time.monotonic() + _ORDINARY_S
+            elif time.monotonic() > self.ordinary_due:
+                self.ordinary_due = float("inf")
+                log.warning(
+                    "engine.priority %s: the thread is an ordinary one still, as no %s stamp of both a packet and an "
+                    "order has come; it takes its priority when they do, or without any by engine.timestamps none",
+                    wanted,
+                    block["timestamp_source"],
+                )
 
     def _say_what_is_full(self, block: dict[str, Any]) -> None:
         """An order needs room in the journal, for itself and the answers to all that is open, and in the ledger."""

@@ -12,6 +12,8 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.report import gate
 from ansible_collections.tickwire.fabric.plugins.module_utils.report.measurements import host_measurements
 
 SCHEMA = 1
+# Beside the kernel's, which has a note of its own.
+CLOCKS = ("hardware", "device", "application")
 
 
 def build(
@@ -65,10 +67,20 @@ def notes(document: Mapping[str, Any]) -> list[str]:
                 "%s: tick-to-trade is stamped in software by the kernel, not on the wire: the time in the NIC and its "
                 "driver is not in it." % name
             )
-        elif source != "hardware":
+        elif source not in CLOCKS:
             found.append("%s: the tick-to-trade figures have no known timestamp source (%s)." % (name, source))
+        if bench.get("by_kernel"):
+            found.append(
+                "%s: the network card was to stamp and gave no stamps of %d orders; they are stamped by the kernel."
+                % (name, bench["by_kernel"])
+            )
         if bench.get("unstamped"):
-            found.append("%s: %d orders had no stamp and are in no figure." % (name, bench["unstamped"]))
+            why = ", ".join("%d without %s" % (count, what) for what, count in bench["unstamped_by"].items())
+            found.append("%s: %d orders had no stamp and are in no figure (%s)." % (name, bench["unstamped"], why))
+        for clock, count in (bench.get("other_clocks") or {}).items():
+            found.append(
+                "%s: %d orders were stamped by another clock (%s) and are in no figure." % (name, count, clock)
+            )
     return found
 
 
@@ -122,12 +134,13 @@ def _figures(host: Mapping[str, Any]) -> list[str]:
     if bench.get("median_ns") is not None:
         jitter = (bench.get("jitter") or {}).get("p99_minus_min_over_mean")
         lines.append(
-            "tick-to-trade median %s, p99 %s, p99.9 %s, max %s, jitter (p99-min)/mean %s (%d samples, %s stamps)"
+            "tick-to-trade median %s, p99 %s, p99.9 %s, max %s, jitter (p99-min)/mean %s (%d samples, %s stamps)%s"
             % (
                 *(duration(bench[name]) for name in ("median_ns", "p99_ns", "p99_9_ns", "max_ns")),
                 "none" if jitter is None else "%.0f %%" % (100 * jitter),
                 bench["samples"],
                 bench["timestamp_source"],
+                _beside(bench.get("software")),
             )
         )
     if "half_round_trip" in ping:
@@ -165,6 +178,14 @@ def _figures(host: Mapping[str, Any]) -> list[str]:
             )
         )
     return lines
+
+
+def _beside(software: Mapping[str, Any] | None) -> str:
+    if not software:
+        return ""
+    return "; by the kernel's stamps median %s, p99 %s" % tuple(
+        duration(software[name]) for name in ("median_ns", "p99_ns")
+    )
 
 
 def _lateness(found: Mapping[str, Any]) -> str:

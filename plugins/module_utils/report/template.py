@@ -122,6 +122,12 @@ A value that could not be measured is a failed gate.</p>
   <td class="number">{{ host.t2t[field] | duration }}</td>{% endfor %}
   <td class="number">{{ host.t2t.samples }}</td><td class="number">{{ host.t2t.unstamped }}</td>
   <td>{{ host.t2t.timestamp_source }}</td></tr>
+{% if host.t2t.software %}
+<tr>{% for field in ['min_ns', 'mean_ns', 'median_ns', 'p99_ns', 'p99_9_ns', 'max_ns', 'stddev_ns'] %}
+  <td class="number">{{ host.t2t.software[field] | duration }}</td>{% endfor %}
+  <td class="number">{{ host.t2t.software.samples }}</td><td class="number"></td>
+  <td>software, the same orders</td></tr>
+{% endif %}
 </table></div>
 <p class="small">Jitter: {% for figure, value in (host.t2t.jitter or {}).items() %}
 {{ figure | replace('_', ' ') }} <b>{{ value | percent }}</b>{{ '; ' if not loop.last else '.' }}

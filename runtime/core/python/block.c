@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common.h"
 
+static const char *const stamp_clock_names[STAMP_CLOCKS] = {"none", "software", "hardware", "device", "application"};
+
 static PyObject *tops_of(const struct block *block)
 {
     PyObject *list = PyList_New(0);
@@ -60,7 +62,6 @@ static PyObject *rejects_of(const struct block *block)
 PyObject *block_as_dict(const struct block *block)
 {
     static const char *const states[] = {"starting", "login", "live", "stopped"};
-    static const char *const sources[] = {"none", "software", "hardware"};
     PyObject *dict = PyDict_New();
     if (dict == NULL)
         return NULL;
@@ -83,7 +84,12 @@ PyObject *block_as_dict(const struct block *block)
 #define PUT_COUNTER(name) bad = bad || put_item(dict, #name, PyLong_FromUnsignedLongLong(BLOCK_GET(block, name)));
     BLOCK_COUNTERS(PUT_COUNTER)
 #undef PUT_COUNTER
-    bad = bad || put_item(dict, "timestamp_source", PyUnicode_FromString(sources[BLOCK_GET(block, timestamp_source) % 3])) ||
+    bad = bad ||
+          put_item(dict, "timestamp_source",
+                   PyUnicode_FromString(stamp_clock_names[BLOCK_GET(block, timestamp_source) % STAMP_CLOCKS])) ||
+          put_item(dict, "timestamp_reason",
+                   PyUnicode_DecodeUTF8(block->stamping, (Py_ssize_t)strnlen(block->stamping, BLOCK_STAMPING), "replace")) ||
+          put_item(dict, "priority", PyLong_FromUnsignedLong(BLOCK_GET(block, priority))) ||
           put_item(dict, "memory", PyUnicode_FromString(BLOCK_GET(block, hugepages) ? "hugepages" : "pages")) ||
           put_item(dict, "top", tops_of(block)) || put_item(dict, "positions", positions_of(block)) ||
           put_item(dict, "rejects", rejects_of(block));
@@ -156,7 +162,20 @@ static PyObject *py_block_legs(PyObject *module, PyObject *path)
     return result;
 }
 
+static PyObject *py_stamp_clocks(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    PyObject *names = PyTuple_New(STAMP_CLOCKS);
+    for (Py_ssize_t i = 0; names != NULL && i < STAMP_CLOCKS; i++) {
+        PyObject *name = PyUnicode_FromString(stamp_clock_names[i]);
+        if (name == NULL || PyTuple_SetItem(names, i, name) != 0)
+            Py_CLEAR(names);
+    }
+    return names;
+}
+
 PyMethodDef block_methods[] = {
+    {"stamp_clocks", py_stamp_clocks, METH_NOARGS, NULL},
     {"block_read", py_block_read, METH_O, NULL},
     {"block_samples", py_block_samples, METH_O, NULL},
     {"block_legs", py_block_legs, METH_O, NULL},

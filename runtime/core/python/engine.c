@@ -82,7 +82,8 @@ static PyObject *py_open(PyObject *object, PyObject *unused)
     if (!good)
         return raise_failure(&failure);
     engine->transport = self->transports.chosen;
-    BLOCK_SET(engine->block, timestamp_source, transports_stamps(&self->transports));
+    BLOCK_SET(engine->block, timestamp_source, self->transports.stamping.clock);
+    memcpy(engine->block->stamping, self->transports.stamping.why, sizeof engine->block->stamping);
     BLOCK_SET(engine->block, state, BLOCK_LOGIN);
     Py_RETURN_NONE;
 }
@@ -142,20 +143,43 @@ static PyObject *py_ahead(PyObject *object, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* The engine takes its priority when stamps have been seen; that it may is tried now, while somebody waits for the answer. The
+ * thread is an ordinary one again afterwards. */
+static enum engine_reason run_with_priority(struct engine *engine, struct failure *failure)
+{
+    uint32_t priority = engine->settings.priority;
+    struct sched_param before, wanted = {.sched_priority = (int)priority};
+    int policy = sched_getscheduler(0);
+    if (priority == 0)
+        return engine_run(engine, true, failure);
+    if (policy < 0 || sched_getparam(0, &before) != 0 || sched_setscheduler(0, SCHED_FIFO, &wanted) != 0 ||
+        sched_setscheduler(0, policy, &before) != 0) {
+        failure_set(failure, errno,
+                    "engine.priority %u: cannot be had: %s; raise the limit of real-time priorities (systemd: LimitRTPRIO=%u and "
+                    "RestrictRealtime=no, a shell: ulimit -r %u)",
+                    priority, strerror(errno), priority, priority);
+        return ENGINE_FAILED;
+    }
+    enum engine_reason reason = engine_run(engine, true, failure);
+    sched_setscheduler(0, policy, &before);
+    BLOCK_SET(engine->block, priority, 0);
+    return reason;
+}
+
 /* Run on the CPU of the configuration, and give the thread its old CPUs back afterwards. */
 static enum engine_reason run_pinned(struct engine *engine, struct failure *failure)
 {
     cpu_set_t before, here;
     int32_t cpu = engine->settings.cpu;
     if (cpu < 0)
-        return engine_run(engine, true, failure);
+        return run_with_priority(engine, failure);
     CPU_ZERO(&here);
     CPU_SET(cpu, &here);
     if (sched_getaffinity(0, sizeof before, &before) != 0 || sched_setaffinity(0, sizeof here, &here) != 0) {
         failure_set(failure, errno == EINVAL ? ENODEV : errno, "engine.cpu %d: cannot run there: %s", cpu, strerror(errno));
         return ENGINE_FAILED;
     }
-    enum engine_reason reason = engine_run(engine, true, failure);
+    enum engine_reason reason = run_with_priority(engine, failure);
     sched_setaffinity(0, sizeof before, &before);
     return reason;
 }
@@ -179,6 +203,7 @@ static PyObject *py_run(PyObject *object, PyObject *unused)
     Py_END_ALLOW_THREADS
     BLOCK_SET(self->engine.block, state, BLOCK_STOPPED);
     transports_close(&self->transports);
+    memcpy(self->engine.block->stamping, self->transports.stamping.why, sizeof self->engine.block->stamping);
     self->opened = self->busy = false;
     self->ran = true;
     if (reason == ENGINE_FAILED)

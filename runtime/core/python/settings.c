@@ -113,31 +113,46 @@ static bool get_number(const struct section *section, const char *key, double mi
     return good;
 }
 
+/* The number of the word `key` has among `names`, of which the first is meant when it is left out; -1 with an error set. */
+static int get_word(const struct section *section, const char *key, const char *const *names, uint32_t count, const char *wrong)
+{
+    char name[16];
+    if (!get_text(section, key, names[0], name, sizeof name))
+        return -1;
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(name, names[i]) == 0)
+            return (int)i;
+    PyErr_Format(PyExc_ValueError, "%s.%s: \"%s\" %s", section->name, key, name, wrong);
+    return -1;
+}
+
 /* `known`: how many of the kinds, from the first on, this side has. */
 static bool get_transport(const struct section *section, uint32_t known, enum transport_kind *out)
 {
     static const char *const names[] = {"socket", "xdp", "verbs"}; /* by enum transport_kind */
-    char name[8];
-    if (!get_text(section, "transport", "socket", name, sizeof name))
-        return false;
-    for (uint32_t i = 0; i < known; i++)
-        if (strcmp(name, names[i]) == 0) {
-            *out = (enum transport_kind)i;
-            return true;
-        }
-    PyErr_Format(PyExc_ValueError, "%s.transport: \"%s\" is none that this side has", section->name, name);
-    return false;
+    int found = get_word(section, "transport", names, known, "is none that this side has");
+    *out = found >= 0 ? (enum transport_kind)found : TRANSPORT_SOCKET;
+    return found >= 0;
+}
+
+static bool get_timestamps(const struct section *section, enum stamping_wish *out)
+{
+    static const char *const names[] = {"auto", "hardware", "software", "none"}; /* by enum stamping_wish */
+    int found = get_word(section, "timestamps", names, 4, "must be \"auto\", \"hardware\", \"software\" or \"none\"");
+    *out = found >= 0 ? (enum stamping_wish)found : STAMPING_AUTO;
+    return found >= 0;
 }
 
 static bool read_engine(const struct section *s, struct engine_settings *to)
 {
-    int64_t cpu, idle_ms, orders, instruments, samples, records;
+    int64_t cpu, priority, idle_ms, orders, instruments, samples, records;
     if (!get_text(s, "name", "t2t", to->name, sizeof to->name) ||
         !get_text(s, "block", "", to->block_path, sizeof to->block_path) ||
         !get_text(s, "journal", "", to->journal_path, sizeof to->journal_path) ||
         !get_text(s, "journal_name", "journal", to->journal_name, sizeof to->journal_name) ||
         !get_integer(s, "journal_records", 1 << 20, 16, JOURNAL_RECORDS_LIMIT, &records) ||
         !get_flag(s, "warm_send", true, &to->warm_send) || !get_integer(s, "cpu", -1, -1, 1023, &cpu) ||
+        !get_integer(s, "priority", 0, 0, 99, &priority) || !get_timestamps(s, &to->timestamps) ||
         !get_integer(s, "idle_after_ms", 0, 0, 3600000, &idle_ms) ||
         !get_integer(s, "max_orders", 1048576, 1, BOOK_ORDERS_LIMIT, &orders) ||
         !get_integer(s, "max_instruments", 16384, 1, BOOK_INSTRUMENTS_LIMIT, &instruments) ||
@@ -145,6 +160,7 @@ static bool read_engine(const struct section *s, struct engine_settings *to)
         return false;
     to->journal_records = (uint32_t)records;
     to->cpu = (int32_t)cpu;
+    to->priority = (uint32_t)priority;
     to->idle_after_ns = (uint64_t)idle_ms * NS_PER_MS;
     to->max_orders = (uint32_t)orders;
     to->max_instruments = (uint32_t)instruments;

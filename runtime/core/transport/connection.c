@@ -64,7 +64,21 @@ static bool connect_within(int fd, const struct addrinfo *address, int wake, int
     return error == 0;
 }
 
-bool connection_open(struct connection *self, const struct orders_settings *settings, int wake, struct failure *failure)
+/* Have what is sent stamped. OPT_ID counts from here, so before the first byte. A connection whose address is on another card than
+ * the one that was switched on has the kernel's stamps only. */
+static enum stamp_clock stamp_sends(int fd, const struct stamping *stamping)
+{
+    int flags = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY;
+    enum stamp_clock clock = stamping->clock;
+    if (clock == STAMP_HARDWARE && !stamping_transmits(stamping, fd))
+        clock = STAMP_SOFTWARE;
+    if (clock == STAMP_HARDWARE) /* without the last one a driver that stamps keeps the kernel from stamping too */
+        flags |= SOF_TIMESTAMPING_TX_HARDWARE | SOF_TIMESTAMPING_RAW_HARDWARE | SOF_TIMESTAMPING_OPT_TX_SWHW;
+    return clock != STAMP_NONE && set_stamping(fd, flags) ? clock : STAMP_NONE;
+}
+
+bool connection_open(struct connection *self, const struct orders_settings *settings, const struct stamping *stamping, int wake,
+                     struct failure *failure)
 {
     const char *step = "socket";
     char service[8];
@@ -83,9 +97,7 @@ bool connection_open(struct connection *self, const struct orders_settings *sett
     if (!connect_within(fd, found, wake, CONNECTION_TIMEOUT_MS))
         goto failed;
     freeaddrinfo(found);
-    /* OPT_ID counts from here, so before the first byte. Without stamps the engine trades all the same and says so. */
-    atomic_store(&self->stamped, set_stamping(fd, SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE |
-                                                      SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY));
+    atomic_store(&self->next_clock, stamp_sends(fd, stamping)); /* without stamps the engine trades all the same and counts it */
     atomic_fetch_add(&self->made, 1);
     int never_taken = atomic_exchange(&self->next, fd);
     if (never_taken >= 0)
@@ -105,7 +117,10 @@ bool connection_take(struct connection *self)
         return false;
     connection_drop(self);
     self->fd = atomic_exchange(&self->next, -1);
+    self->clock = atomic_load(&self->next_clock);
     self->sent_bytes = self->pending = 0;
+    self->stamped = false;
+    self->missing = 0;
     return true;
 }
 
@@ -155,25 +170,38 @@ int connection_receive(struct connection *self, uint8_t *bytes, uint32_t capacit
     return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 }
 
+/* Each message has one stamp: of the two that a card's order gets, the kernel's comes first. */
+static void pass_on(struct connection *self, struct stamps *stamps, uint32_t last_byte, struct packet_stamps at)
+{
+    if (at.hardware_ns != 0)
+        stamps_transmitted(stamps, last_byte, at.hardware_ns, STAMP_HARDWARE);
+    else if (self->clock == STAMP_HARDWARE)
+        stamps_beside(stamps, last_byte, at.software_ns);
+    else
+        stamps_transmitted(stamps, last_byte, at.software_ns, at.software_ns != 0 ? STAMP_SOFTWARE : STAMP_NONE);
+    self->stamped |= self->clock == STAMP_HARDWARE ? at.hardware_ns != 0 : at.software_ns != 0;
+    self->missing = at.hardware_ns != 0 ? 0 : self->missing + 1;
+}
+
 void connection_collect(struct connection *self, struct stamps *stamps)
 {
-    if (self->fd < 0 || !atomic_load_explicit(&self->stamped, memory_order_relaxed))
+    if (self->fd < 0 || self->clock == STAMP_NONE)
         return;
     for (;;) {
         _Alignas(struct cmsghdr) uint8_t control[256];
         struct msghdr message = {.msg_control = control, .msg_controllen = sizeof control};
         if (recvmsg(self->fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
             return;
-        uint64_t transmit_ns = 0;
+        struct packet_stamps at = {0, 0};
         struct sock_extended_err what = {0};
         for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c)) {
             if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING)
-                transmit_ns = software_stamp(c);
+                at = stamps_of(c);
             else if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR)
                 memcpy(&what, CMSG_DATA(c), sizeof what);
         }
         if (what.ee_origin == SO_EE_ORIGIN_TIMESTAMPING && what.ee_info == SCM_TSTAMP_SND)
-            stamps_transmitted(stamps, what.ee_data, transmit_ns);
+            pass_on(self, stamps, what.ee_data, at);
     }
 }
 

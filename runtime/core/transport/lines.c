@@ -108,7 +108,8 @@ bool lines_open(struct lines *lines, const struct feed_settings *feed, uint8_t *
     lines_close(lines);
     lines->io = (struct iovec){.iov_base = buffer, .iov_len = MOLD_PACKET_MAX};
     lines->message = (struct msghdr){.msg_iov = &lines->io, .msg_iovlen = 1, .msg_control = lines->control};
-    lines->busy = false;
+    lines->busy = lines->stamped = lines->unstamped = false;
+    lines->clock = STAMP_NONE;
     lines->turn = LINES - 1; /* so that A is next */
     lines->rounds = lines->await = 0;
     if (!open_line(&lines->fds[TRANSPORT_LINE_A], &a, feed->busy_poll_us, failure))
@@ -124,10 +125,18 @@ bool lines_open(struct lines *lines, const struct feed_settings *feed, uint8_t *
     if (feed->request_host[0] != '\0' && !open_request(&lines->fds[TRANSPORT_LINE_REQUESTED], feed, failure))
         return false;
     lines->open = lines->fds[TRANSPORT_LINE_B] >= 0 ? 2 : 1;
-    lines->stamped = true;
+    return true;
+}
+
+bool lines_stamp(struct lines *lines, enum stamp_clock clock)
+{
+    int flags = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+    if (clock == STAMP_HARDWARE)
+        flags |= SOF_TIMESTAMPING_RX_HARDWARE | SOF_TIMESTAMPING_RAW_HARDWARE;
     for (unsigned i = 0; i < LINES; i++)
-        if (lines->fds[i] >= 0 && !set_stamping(lines->fds[i], SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE))
-            lines->stamped = false;
+        if (lines->fds[i] >= 0 && !set_stamping(lines->fds[i], flags))
+            return false;
+    lines->clock = (uint8_t)clock;
     return true;
 }
 
@@ -142,6 +151,14 @@ void lines_close(struct lines *lines)
 
 /* --- running --- */
 
+static inline void put_stamps(struct transport_packet *packet, struct packet_stamps stamps)
+{
+    bool hardware = stamps.hardware_ns != 0;
+    packet->receive_ns = hardware ? stamps.hardware_ns : stamps.software_ns;
+    packet->receive_software_ns = hardware ? stamps.software_ns : 0;
+    packet->receive_clock = hardware ? STAMP_HARDWARE : stamps.software_ns != 0 ? STAMP_SOFTWARE : STAMP_NONE;
+}
+
 static int receive_on(struct lines *lines, uint8_t line, struct transport_packet *packet)
 {
     lines->message.msg_controllen = sizeof lines->control;
@@ -154,10 +171,12 @@ static int receive_on(struct lines *lines, uint8_t line, struct transport_packet
     packet->bytes = lines->io.iov_base;
     packet->length = (uint32_t)got;
     packet->line = line;
-    packet->receive_ns = 0;
+    put_stamps(packet, (struct packet_stamps){0, 0});
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&lines->message); c != NULL; c = CMSG_NXTHDR(&lines->message, c))
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING)
-            packet->receive_ns = software_stamp(c);
+            put_stamps(packet, stamps_of(c));
+    lines->stamped |= packet->receive_clock == lines->clock;
+    lines->unstamped |= packet->receive_clock != lines->clock;
     return TRANSPORT_PACKET;
 }
 

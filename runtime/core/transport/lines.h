@@ -21,7 +21,9 @@
 
 struct lines {
     int fds[LINES];   /* -1: none */
-    bool stamped;     /* all of them */
+    bool stamped;     /* a packet has come with a stamp of `clock` */
+    bool unstamped;   /* one has come without */
+    uint8_t clock;    /* stamp_clock that was switched on for all of them */
     bool busy;        /* the last call had a packet */
     uint8_t turn;     /* the line looked at last */
     uint8_t open;     /* how many of A and B there are */
@@ -36,6 +38,10 @@ void lines_init(struct lines *lines);
 
 /* Open what the settings name; `buffer` holds MOLD_PACKET_MAX bytes. On failure the caller closes. */
 bool lines_open(struct lines *lines, const struct feed_settings *feed, uint8_t *buffer, struct failure *failure);
+
+/* Have packets stamped by `clock`: STAMP_SOFTWARE, or STAMP_HARDWARE, and then by the kernel as well. False with errno when the
+ * kernel refuses. */
+bool lines_stamp(struct lines *lines, enum stamp_clock clock);
 void lines_close(struct lines *lines);
 
 /* As struct feed_transport says. */

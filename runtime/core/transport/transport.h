@@ -25,7 +25,9 @@ struct transport_packet {
     const uint8_t *bytes;
     uint32_t length;
     uint8_t line; /* transport_line it came on */
-    uint64_t receive_ns; /* since the epoch; 0: the packet came without a stamp */
+    uint8_t receive_clock; /* stamp_clock of receive_ns; STAMP_NONE: the packet came without a stamp */
+    uint64_t receive_ns; /* since the epoch of that clock */
+    uint64_t receive_software_ns; /* the kernel's stamp where receive_clock is another; 0: none */
 };
 
 /* The sockets, rings or queues market data comes on. */
@@ -48,7 +50,7 @@ struct order_transport {
     int (*send)(void *self, const uint8_t *bytes, uint32_t length, uint32_t *last_byte);
     /* What has been received: bytes, 0 for nothing yet, -errno; -ECONNRESET when the peer has closed. */
     int (*receive)(void *self, uint8_t *bytes, uint32_t capacity);
-    /* Pass the transmit stamps that have come back to stamps_transmitted. */
+    /* Pass the transmit stamps that have come back to stamps_transmitted, or to stamps_beside. */
     void (*collect_stamps)(void *self, struct stamps *stamps);
     /* True once when a new connection is there, in place of the one before. */
     bool (*take)(void *self);
@@ -66,6 +68,9 @@ struct transport {
     void *self;
     /* Sleep until something arrives, at most `timeout_ms`. */
     void (*wait)(void *self, int timeout_ms);
+    /* Whether stamps have been seen to come on both sides, or none are wanted. Until then no thread may spin in real time: the
+     * kernel could never begin to stamp. NULL: this transport has none. */
+    bool (*stamped)(void *self);
 };
 
 #endif

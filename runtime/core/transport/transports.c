@@ -1,44 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transports.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "options.h"
-
-#define STAMPING_ATTEMPTS 50
-#define STAMPING_WAIT_MS 2
-
-/* The kernel switches receive stamping on a moment after it is asked to, and packets until then carry none. So wait, off the hot
- * path, until a datagram of our own has come back with a stamp; give up where loopback is down. */
-static void wait_for_stamping(void)
-{
-    struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof self;
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    bool ready = bind(fd, (struct sockaddr *)&self, sizeof self) == 0 && getsockname(fd, (struct sockaddr *)&self, &size) == 0 &&
-                 connect(fd, (struct sockaddr *)&self, sizeof self) == 0 &&
-                 set_stamping(fd, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
-    bool stamped = false;
-    for (unsigned attempt = 0; ready && !stamped && attempt < STAMPING_ATTEMPTS; attempt++) {
-        uint8_t byte = 0;
-        _Alignas(struct cmsghdr) uint8_t control[256];
-        struct iovec io = {&byte, 1};
-        struct msghdr message = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-        struct pollfd until = {.fd = fd, .events = POLLIN};
-        ready = send(fd, &byte, 1, 0) == 1 && poll(&until, 1, STAMPING_WAIT_MS) >= 0;
-        if (ready && recvmsg(fd, &message, MSG_DONTWAIT) > 0)
-            stamped = CMSG_FIRSTHDR(&message) != NULL;
-        if (!stamped)
-            poll(NULL, 0, STAMPING_WAIT_MS);
-    }
-    close(fd);
-}
+#define CARD_PATIENCE 8u /* stamps of the kernel, of logins, heartbeats and orders, without the card's: it gives none */
 
 void transports_init(struct transports *self)
 {
@@ -46,6 +14,7 @@ void transports_init(struct transports *self)
     lines_init(&self->lines);
     connection_init(&self->connection);
     twin_init(&self->twin);
+    stamping_init(&self->stamping);
     self->wake = -1;
 }
 
@@ -120,6 +89,41 @@ static void wait_for_any(void *opaque, int timeout_ms)
     poll(on, count, timeout_ms);
 }
 
+static bool switch_on_stamps(struct transports *self, enum stamping_wish wish, struct failure *failure)
+{
+    struct stamping *stamping = &self->stamping;
+    if (stamping->clock == STAMP_NONE)
+        return true;
+    if (lines_stamp(&self->lines, stamping->clock)) {
+        stamping_wait(stamping);
+        return true;
+    }
+    if (wish != STAMPING_AUTO)
+        return failure_set(failure, errno, "engine.timestamps: the kernel does not stamp (SO_TIMESTAMPING): %s; use \"none\"",
+                           strerror(errno));
+    int error = errno;
+    stamping_close(stamping);
+    stamping->clock = STAMP_NONE;
+    snprintf(stamping->why, sizeof stamping->why, "the kernel does not stamp (SO_TIMESTAMPING): %s", strerror(error));
+    return true;
+}
+
+/* Of the kernel a stamp over loopback is enough, as what keeps it from stamping keeps it from all. A card has to show its own, or,
+ * where the kernel's will do instead, that it gives none. */
+static bool stamped(void *opaque)
+{
+    const struct transports *self = opaque;
+    switch (self->stamping.clock) {
+    case STAMP_NONE:
+        return true;
+    case STAMP_HARDWARE:
+        return self->stamping.works && (self->lines.stamped || (self->stamping.or_kernel && self->lines.unstamped)) &&
+               (self->connection.stamped || (self->stamping.or_kernel && self->connection.missing >= CARD_PATIENCE));
+    default:
+        return self->stamping.works || self->lines.stamped;
+    }
+}
+
 bool transports_open(struct transports *self, const struct engine_settings *settings, uint8_t *receive_buffer,
                      struct failure *failure)
 {
@@ -127,13 +131,16 @@ bool transports_open(struct transports *self, const struct engine_settings *sett
         self->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (self->wake < 0) {
         failure_set(failure, errno, "eventfd: %s", strerror(errno));
-    } else if (lines_open(&self->lines, &settings->feed, receive_buffer, failure)) {
-        if (self->lines.stamped)
-            wait_for_stamping();
+    } else if (stamping_open(&self->stamping, settings, failure) &&
+               lines_open(&self->lines, &settings->feed, receive_buffer, failure) &&
+               switch_on_stamps(self, settings->timestamps, failure)) {
         if (settings->warm_send)
             twin_open(&self->twin, settings->orders.tos);
-        self->chosen = (struct transport){
-            .feed = lines_interface(&self->lines), .orders = socket_orders(self), .self = self, .wait = wait_for_any};
+        self->chosen = (struct transport){.feed = lines_interface(&self->lines),
+                                          .orders = socket_orders(self),
+                                          .self = self,
+                                          .wait = wait_for_any,
+                                          .stamped = stamped};
         return true;
     }
     transports_close(self);
@@ -142,7 +149,7 @@ bool transports_open(struct transports *self, const struct engine_settings *sett
 
 bool transports_connect(struct transports *self, const struct orders_settings *settings, struct failure *failure)
 {
-    return connection_open(&self->connection, settings, self->wake, failure);
+    return connection_open(&self->connection, settings, &self->stamping, self->wake, failure);
 }
 
 uint32_t transports_connections(const struct transports *self)
@@ -150,16 +157,12 @@ uint32_t transports_connections(const struct transports *self)
     return atomic_load(&self->connection.made);
 }
 
-enum block_source transports_stamps(const struct transports *self)
-{
-    return self->lines.stamped ? BLOCK_SOFTWARE : BLOCK_UNSTAMPED;
-}
-
 void transports_close(struct transports *self)
 {
     lines_close(&self->lines);
     connection_close(&self->connection);
     twin_close(&self->twin);
+    stamping_close(&self->stamping);
 }
 
 void transports_release(struct transports *self)

@@ -4,18 +4,21 @@
  * wakes and closes them together.
  *
  *   lines.h       feed over kernel sockets: UDP, spun upon, stamped by SO_TIMESTAMPING
- *   connection.h  orders over kernel sockets: TCP, spun upon, stamped likewise; twin.h keeps its way warm */
+ *   connection.h  orders over kernel sockets: TCP, spun upon, stamped likewise; twin.h keeps its way warm
+ *   stamping.h    which clock stamps the two of them */
 #ifndef TICKWIRE_TRANSPORT_TRANSPORTS_H
 #define TICKWIRE_TRANSPORT_TRANSPORTS_H
 
 #include "connection.h"
 #include "lines.h"
+#include "stamping.h"
 #include "twin.h"
 
 struct transports {
     struct lines lines;
     struct connection connection;
     struct twin twin;
+    struct stamping stamping;
     int wake; /* eventfd that ends a wait, for good: only who stops writes to it */
     struct transport chosen;
 };
@@ -31,9 +34,6 @@ bool transports_connect(struct transports *self, const struct orders_settings *s
 
 /* Order connections handed over so far, from any thread; one that replaced another before it was taken does not count. */
 uint32_t transports_connections(const struct transports *self);
-
-/* Whether packets of the feed come with a stamp. */
-enum block_source transports_stamps(const struct transports *self);
 
 /* Close feed and order connection; release also forgets the wake-up, when no other thread can use it any more. */
 void transports_close(struct transports *self);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Preloaded into a process under test (LD_PRELOAD): the wall clock steps and the disk fails, as the file that TICKWIRE_SHIM names
- * says, without touching either of the machine's. The file holds two numbers of 64 bits, read at every call: what is added to
- * CLOCK_REALTIME, in seconds, and the error fdatasync reports, 0 for none. Every other clock is left alone, the kernel's stamps
- * too. */
+ * Preloaded into a process under test (LD_PRELOAD): the wall clock steps, the disk fails and a network card stamps, as the file
+ * that TICKWIRE_SHIM names says, without touching any of the machine's. The file holds two numbers of 64 bits, read at every call:
+ * what is added to CLOCK_REALTIME, in seconds, and the error fdatasync reports, 0 for none. Every other clock is left alone, the
+ * kernel's stamps too. Behind them comes a struct fake_card, with its setting as the process leaves it. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -14,19 +15,22 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fake_card.h"
+
 struct orders {
     volatile int64_t shift_s;
     volatile int64_t disk_error;
+    struct fake_card card;
 };
 
-static const struct orders *orders;
+static struct orders *orders;
 
 /* Before main, and so before any call that it changes comes from another thread. */
 __attribute__((constructor)) static void begin(void)
 {
     const char *path = getenv("TICKWIRE_SHIM");
-    int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    void *map = fd >= 0 ? mmap(NULL, sizeof *orders, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
+    int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    void *map = fd >= 0 ? mmap(NULL, sizeof *orders, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
     if (fd >= 0)
         close(fd);
     if (map == MAP_FAILED)
@@ -78,4 +82,22 @@ int fdatasync(int fd)
         return real(fd);
     errno = (int)orders->disk_error;
     return -1;
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+    va_list arguments;
+    va_start(arguments, request);
+    void *data = va_arg(arguments, void *);
+    va_end(arguments);
+    return orders != NULL ? fake_card_ioctl(&orders->card, 1, fd, request, data) : (int)syscall(SYS_ioctl, fd, request, data);
+}
+
+/* Of the engine's thread: no other one has sockets that a card stamps. */
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    static struct fake_queue queue;
+    if (orders == NULL)
+        return syscall(SYS_recvmsg, fd, message, flags);
+    return fake_card_recvmsg(&orders->card, &queue, fd, message, flags);
 }

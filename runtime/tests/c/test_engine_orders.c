@@ -372,7 +372,7 @@ static void test_killed_and_not_trading(void)
     engine.trading = false;
     script_count = 1;
     script[0] = next;
-    engine_ask(&engine, &next, 1, ENGINE_NO_PACKET);
+    engine_ask(&engine, &next, 1, NULL);
     CHECK(COUNTER(orders_sent) == before + 1 && told[told_count - 1].kind == TW_REFUSED);
     engine.trading = true;
 }

@@ -72,7 +72,8 @@ static uint32_t drain(void)
 static uint32_t give_bytes(const uint8_t *bytes, uint32_t length, enum transport_line line)
 {
     uint8_t *exact = exactly(bytes, length);
-    struct transport_packet packet = {.bytes = exact, .length = length, .line = (uint8_t)line, .receive_ns = 77};
+    struct transport_packet packet = {.bytes = exact, .length = length, .line = (uint8_t)line, .receive_clock = STAMP_HARDWARE, .receive_ns = 77,
+                                      .receive_software_ns = 78};
     struct mold_view view;
     uint32_t taken = 0;
     if (feed_packet(feed, &packet, now_ns, &view) == FEED_TAKE)
@@ -258,6 +259,7 @@ static void long_packets(void)
     while (feed_has_kept(feed)) {
         uint64_t next = feed_next_sequence(feed);
         CHECK(feed_kept(feed, &kept, &view) == FEED_TAKE && kept.length <= KEPT_BYTES && kept.receive_ns == 77);
+        CHECK(kept.receive_clock == STAMP_HARDWARE && kept.receive_software_ns == 78);
         CHECK(mold_sequence(kept.bytes) == next && mold_count(kept.bytes) == view.count);
         CHECK(mold_whole(kept.bytes, kept.length) == view.count && kept.bytes[MOLD_HEADER + 2] == (uint8_t)next);
         feed_taken(feed, view.count);

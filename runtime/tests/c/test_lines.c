@@ -160,7 +160,7 @@ static void every_line_is_stamped(void)
     strcpy(feed.request_host, "127.0.0.1");
     feed.request_port = port;
     lines_init(&lines);
-    CHECK(lines_open(&lines, &feed, buffer, &failure) && lines.stamped);
+    CHECK(lines_open(&lines, &feed, buffer, &failure) && lines_stamp(&lines, STAMP_SOFTWARE) && !lines.stamped);
     struct sockaddr_in here[LINES];
     unsigned stamped = 0;
     for (unsigned i = 0; i < LINES; i++) {
@@ -172,8 +172,10 @@ static void every_line_is_stamped(void)
         for (unsigned i = 0; i < LINES; i++)
             CHECK(sendto(sender, "x", 1, 0, (struct sockaddr *)&here[i], sizeof here[i]) == 1);
         for (unsigned i = 0; i < LINES * LINES_LATE; i++)
-            if (lines_receive(&lines, &packet) == TRANSPORT_PACKET && packet.receive_ns != 0)
+            if (lines_receive(&lines, &packet) == TRANSPORT_PACKET && packet.receive_clock == STAMP_SOFTWARE) {
+                CHECK(packet.receive_ns != 0 && packet.receive_software_ns == 0 && lines.stamped);
                 stamped |= 1u << packet.line;
+            }
         poll(NULL, 0, 2);
     }
     CHECK(stamped == (1u << LINES) - 1);

@@ -2,9 +2,10 @@
 """`tickwire bench t2t`: tick-to-trade of a running engine, fed by a running exchange.
 
 The exchange is asked over its control port to replay its file; the engine, already logged in, answers with orders and
-keeps a (receive stamp, transmit stamp) pair of each in its shared block. When the block says that the session has
-ended, the pairs are read and summarized. Tick-to-trade is the transmit stamp of an order minus the receive stamp of the
-packet that caused it, both of the same clock; `timestamp_source` says whose. The feed is paced by due time (open loop),
+keeps the stamps of each in its shared block. When the block says that the session has ended, they are read and
+summarized. Tick-to-trade is the transmit stamp of an order minus the receive stamp of the
+packet that caused it, both of the same clock; `timestamp_source` says whose, and `software` has the kernel's figures
+beside those of a card. The feed is paced by due time (open loop),
 so a stall of the engine shows in all the packets that waited for it.
 """
 
@@ -21,7 +22,7 @@ from typing import Any
 
 from .. import _core, status
 from ..errors import TickwireError
-from . import stats
+from . import samples, stats
 
 _POLL_S = 0.05
 _SETTLE_S = 1.0  # for the last transmit stamps after the end of the session
@@ -185,14 +186,6 @@ def _settle(path: str, before: dict[str, Any]) -> dict[str, Any]:
         time.sleep(_POLL_S)
 
 
-def latencies(pairs: bytes) -> tuple[list[int], int]:
-    """Transmit minus receive in ns of (u64, u64) pairs, and how many were negative (a clock that was set: left out)."""
-    stamps = array("Q", pairs)
-    differences = [tx - rx for rx, tx in zip(stamps[::2], stamps[1::2], strict=True)]
-    good = [difference for difference in differences if difference >= 0]
-    return good, len(differences) - len(good)
-
-
 def measure(request: Request) -> dict[str, Any]:
     """Run one measurement; the result is what `--json` prints. TickwireError when there is nothing to measure."""
     started = time.monotonic()
@@ -236,7 +229,7 @@ def leg_figures(spreads: bytes) -> dict[str, Any] | None:
 
 
 def report(
-    before: dict[str, Any], after: dict[str, Any], pairs: bytes, done: dict[str, Any], legs: bytes = b""
+    before: dict[str, Any], after: dict[str, Any], raw: bytes, done: dict[str, Any], legs: bytes = b""
 ) -> dict[str, Any]:
     """Statistics of the samples, with what the counters say about the same stretch."""
     delta = {name: after[name] - before[name] for name in _COUNTERS}
@@ -244,16 +237,21 @@ def report(
     refused = {
         name.removeprefix("risk_"): after[name] - before[name] for name in reasons if after[name] != before[name]
     }
-    samples, negative = latencies(pairs)
-    figures = stats.summary(samples)
+    found = samples.read(raw)
+    figures = stats.summary(found.latencies)
     histogram = figures.pop("histogram")
     return {
         "samples": figures.pop("samples"),
         "unstamped": after["unstamped"],
-        "samples_dropped": after["samples_dropped"] + negative,
-        "timestamp_source": after["timestamp_source"],
+        "unstamped_by": status.unstamped_by(after),
+        "by_kernel": after["by_kernel"],
+        "samples_dropped": after["samples_dropped"] + found.negative,
+        "timestamp_source": found.clock if found.latencies else after["timestamp_source"],
+        "timestamp_reason": after["timestamp_reason"],
+        "other_clocks": found.others,
         **figures,
         "histogram": histogram,
+        "software": samples.beside(found),
         "feed": {
             "session": after["feed_session"],
             "messages": delta["messages"],
@@ -281,14 +279,22 @@ def warnings(result: dict[str, Any]) -> list[str]:
     """What a reader of the figures must know before believing them."""
     found = []
     if result["timestamp_source"] == "none":
-        found.append("no time stamps arrived at all: check `ethtool -T` of the feed's interface")
+        found.append(f"no time stamps are taken at all: {result['timestamp_reason']}")
     if result["unstamped"]:
-        found.append(f"{result['unstamped']} orders have no transmit stamp and are missing in the figures")
+        why = ", ".join(f"without {what} {count}" for what, count in result["unstamped_by"].items())
+        found.append(f"{result['unstamped']} orders are missing in the figures ({why}); see docs/timestamps.md")
+    if result["by_kernel"]:
+        found.append(
+            f"the card was switched on and {result['by_kernel']} orders lack its stamps; these samples are by the "
+            "kernel's; see docs/timestamps.md"
+        )
+    for clock, count in result["other_clocks"].items():
+        found.append(f"{count} samples are of another clock ({clock}) and missing in the figures")
     if result["samples_dropped"]:
         found.append(f"{result['samples_dropped']} samples were dropped: raise engine.max_samples")
     if result["feed"]["lost"]:
         found.append(f"{result['feed']['lost']} feed messages were lost")
-    if not result["samples"]:
+    if not result["samples"] and not result["unstamped"]:
         found.append("no sample: the strategy sent no order on this feed; lower strategy.ratio or send more messages")
     return found
 
@@ -302,6 +308,9 @@ def table(result: dict[str, Any]) -> str:
     if result["samples"]:
         rows = ("min", "mean", "median", "p99", "p99_9", "max", "stddev")
         lines += [f"  {row.replace('_', '.'):<8}{result[f'{row}_ns'] / 1000:>14.3f} us" for row in rows]
+        if beside := result["software"]:
+            figures = ", ".join(f"{row.replace('_', '.')} {beside[f'{row}_ns'] / 1000:.3f}" for row in rows)
+            lines.append(f"  the same orders by the kernel's stamps, us: {figures} ({beside['samples']} samples)")
         for name, value in result["jitter"].items():
             lines.append(f"  {name.replace('_', ' '):<32}{100 * value:>8.1f} %")
     feed, orders = result["feed"], result["orders"]

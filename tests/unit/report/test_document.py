@@ -24,7 +24,10 @@ def test_a_healthy_fabric():
     assert json.loads(json.dumps(made)) == made, "it is JSON"
     text = "\n".join(made["summary"])
     assert "tick-to-trade median 3.20 us, p99 4.00 us, p99.9 21.0 us, max 45.0 us" in text
-    assert "hardware stamps" in text and "RDMA half round trip to exch1 median 1.90 us" in text
+    assert (
+        "hardware stamps); by the kernel's stamps median 2.50 us, p99 3.30 us" in text
+        and "RDMA half round trip to exch1 median 1.90 us" in text
+    )
 
 
 def test_a_failed_gate_names_gate_host_value_and_budget():
@@ -61,12 +64,25 @@ def test_a_server_that_only_repeats_the_client_is_not_told():
 def test_soft_roce_is_told_first():
     raw = results()
     raw["exch1"]["rdma_link"]["devices"][0]["emulated"] = True
-    raw["trade1"]["t2t"].update(timestamp_source="software", unstamped=3)
+    raw["trade1"]["t2t"].update(
+        timestamp_source="software",
+        software=None,
+        unstamped=3,
+        unstamped_by={"receive stamp": 2, "transmit stamp": 1},
+        by_kernel=5,
+        other_clocks={"hardware": 4},
+    )
     made = build(raw)
     assert made["emulated"] is True
     assert made["notes"][0].startswith("Soft-RoCE is in use") and "not how fast it is" in made["notes"][0]
     assert any("stamped in software" in note for note in made["notes"])
-    assert any("3 orders had no stamp" in note for note in made["notes"])
+    for said in (
+        "3 orders had no stamp and are in no figure (2 without receive stamp, 1 without transmit stamp)",
+        "gave no stamps of 5 orders; they are stamped by the kernel",
+        "4 orders were stamped by another clock (hardware)",
+    ):
+        assert any(said in note for note in made["notes"]), said
+    assert "by the kernel's stamps" not in "\n".join(made["summary"])
     assert [line for line in made["summary"] if line.startswith("Note: Soft-RoCE")]
 
 

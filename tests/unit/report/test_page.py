@@ -107,6 +107,13 @@ def test_a_bench_without_a_sample_makes_a_page():
     assert "validation failed" in html and reader.elements.count("svg") == 1
 
 
+def test_both_clocks_stand_below_each_other():
+    raw = results()
+    assert "software, the same orders" in read(raw)[0]
+    raw["trade1"]["t2t"]["software"] = None
+    assert "software, the same orders" not in read(raw)[0]
+
+
 def test_ptp_without_an_answer_makes_a_page():
     raw = results()
     raw["trade1"]["ptp"] = {"running": False, "locked": False, "reason": "ptp4l did not answer", "offsets_ns": []}

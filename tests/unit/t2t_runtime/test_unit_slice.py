@@ -23,3 +23,44 @@ def test_slice_of_the_unit(component: str, slices: list[str]) -> None:
     lines = [line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#")]
     assert [value for key, value in lines if key == "Slice"] == slices
     assert [value for key, value in lines if key == "CPUAffinity"] == ["0 1"]
+
+
+def settings_of(config: dict[str, dict[str, object]], component: str = "engine") -> dict[str, str]:
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.ChainableUndefined)
+    environment.filters["comment"] = str
+    text = environment.get_template("tickwire.service.j2").render(
+        t2t_runtime_component=component, t2t_runtime_config=config, __t2t_runtime_affinity=[0, 1]
+    )
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize(
+    ("config", "capabilities"),
+    [
+        ({}, "CAP_NET_ADMIN"),
+        ({"feed": {"busy_poll_us": 0}}, "CAP_NET_ADMIN"),
+        ({"feed": {"busy_poll_us": 0}, "engine": {"timestamps": "hardware"}}, "CAP_NET_ADMIN"),
+        ({"feed": {"busy_poll_us": 0}, "engine": {"timestamps": "software"}}, ""),
+        ({"feed": {"busy_poll_us": 0}, "engine": {"timestamps": "none"}}, ""),
+        ({"engine": {"timestamps": "none"}}, "CAP_NET_ADMIN"),
+    ],
+)
+def test_the_capability_is_there_only_for_what_asks_for_it(
+    config: dict[str, dict[str, object]], capabilities: str
+) -> None:
+    assert settings_of(config)["CapabilityBoundingSet"] == capabilities
+    assert settings_of(config).get("AmbientCapabilities", "") == capabilities
+    assert settings_of(config, "exchange")["CapabilityBoundingSet"] == ""
+
+
+def test_real_time_is_allowed_up_to_the_priority_asked_for() -> None:
+    ordinary, wanted = settings_of({}), settings_of({"engine": {"priority": 80}})
+    assert (ordinary["RestrictRealtime"], "LimitRTPRIO" in ordinary) == ("yes", False)
+    assert (wanted["RestrictRealtime"], wanted["LimitRTPRIO"]) == ("no", "80")
+    assert settings_of({"engine": {"priority": 80}}, "exchange")["RestrictRealtime"] == "yes"
+
+
+def test_the_engine_starts_behind_ptp4l_and_ends_before_it() -> None:
+    """So that the card's setting it finds is ptp4l's, and is put back before ptp4l goes."""
+    assert settings_of({})["After"].split() == ["network-online.target", "tickwire-ptp4l.service"]
+    assert settings_of({}, "exchange")["After"] == "network-online.target"

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which clock stamps the packets of the kernel sockets: decided once, before they are opened.
+ *
+ * The card's, when the cards of all lines and of the order connection stamp by one and the same PTP hardware clock: stamps of two
+ * clocks cannot be subtracted, however well they are disciplined. The cards are found by address: feed.interface and
+ * feed.interface_b, and the address the routes choose for orders.host. Packets of the re-request server may come by any way; where
+ * they have no stamp of the card, an order they trigger is counted as unstamped.
+ *
+ * Otherwise the kernel's. With the card's stamps the kernel's come as well, so that a report has both. */
+#ifndef TICKWIRE_TRANSPORT_STAMPING_H
+#define TICKWIRE_TRANSPORT_STAMPING_H
+
+#include "../engine.h"
+#include "card.h"
+
+#define STAMPING_CARDS 3u /* line A, line B, order connection */
+
+struct stamping {
+    enum stamp_clock clock; /* STAMP_NONE, STAMP_SOFTWARE or STAMP_HARDWARE */
+    bool or_kernel;         /* where the card's stamps do not come the kernel's will do */
+    bool works;             /* a packet stamped by the kernel has come back over loopback */
+    uint32_t count;
+    struct card cards[STAMPING_CARDS]; /* each once; none without STAMP_HARDWARE */
+    char why[BLOCK_STAMPING]; /* `clock` is what it is, for people */
+};
+
+void stamping_init(struct stamping *self);
+
+/* Choose, and switch the cards on. False with `failure` set when the settings want what cannot be had. */
+bool stamping_open(struct stamping *self, const struct engine_settings *settings, struct failure *failure);
+
+/* The kernel begins to stamp a moment after a socket has asked for it, and packets until then have none: wait for a packet of our
+ * own over loopback that has. Without one `works` stays false. */
+void stamping_wait(struct stamping *self);
+
+/* Whether the card that this connected socket's address is on stamps what it sends. */
+bool stamping_transmits(const struct stamping *self, int fd);
+
+/* Put the cards back; what could not be is told in `why`. The rest stays as it is, for a connection that is being made meanwhile. */
+void stamping_close(struct stamping *self);
+
+#endif

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The samples of a shared block: of each order the two stamps, both of one clock, and the kernel's beside a card's."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import _core
+from . import stats
+
+_RECORD = struct.Struct("=QQQQII")  # struct block_sample of core/block.h
+_BESIDE = ("samples", "min_ns", "mean_ns", "median_ns", "p99_ns", "p99_9_ns", "max_ns", "stddev_ns")
+
+
+@dataclass
+class Samples:
+    """Tick-to-trade in ns, transmit minus receive, in the order of sending.
+
+    `latencies` are those of `clock`, the one most samples are of ("none" without any); `software` are of the same
+    orders by the kernel's stamps, where `clock` is another and both came. `others` counts the samples of each other
+    clock, which are in no figure: latencies of two clocks are not one distribution. `negative`: samples whose clock was
+    set between the two stamps, left out.
+    """
+
+    clock: str = "none"
+    latencies: list[int] = field(default_factory=list)
+    software: list[int] = field(default_factory=list)
+    others: dict[str, int] = field(default_factory=dict)
+    negative: int = 0
+
+
+def read(raw: bytes) -> Samples:
+    """What `_core.block_samples` gives."""
+    names = _core.stamp_clocks()
+    records = list(_RECORD.iter_unpack(raw))
+    counts = Counter(record[4] for record in records)
+    if not counts:
+        return Samples()
+    clock = max(counts, key=lambda number: counts[number])
+    found = Samples(names[clock], others={names[number]: count for number, count in counts.items() if number != clock})
+    for receive_ns, transmit_ns, receive_software_ns, transmit_software_ns, number, _reserved in records:
+        if number != clock:
+            continue
+        if transmit_ns < receive_ns:
+            found.negative += 1
+            continue
+        found.latencies.append(transmit_ns - receive_ns)
+        if transmit_software_ns and transmit_software_ns >= receive_software_ns:
+            found.software.append(transmit_software_ns - receive_software_ns)
+    return found
+
+
+def beside(samples: Samples) -> dict[str, Any] | None:
+    """Figures of the kernel's stamps beside another clock's; None without any."""
+    if not samples.software:
+        return None
+    figures = stats.summary(samples.software)
+    return {name: figures[name] for name in _BESIDE}
