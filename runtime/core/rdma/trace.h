@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * RoCEv2 traffic, packet by packet, into what a person asks about each queue pair: how long answers took, what was sent again and
+ * why, who was told to slow down, who was paused.
+ *
+ * All memory is one region of zeroes that the caller gives, sized by `limits`; nothing is allocated afterwards. Give it pages that
+ * are only taken when they are touched: a flow with little traffic touches few of its own. Flows beyond the limit are counted, not
+ * followed. */
+#ifndef TICKWIRE_RDMA_TRACE_H
+#define TICKWIRE_RDMA_TRACE_H
+
+#include "cm.h"
+#include "flow.h"
+#include "icrc.h"
+
+#define TRACE_FLOWS_MAX (1u << 20)
+#define TRACE_OUTSTANDING_MAX (1u << 20)
+#define TRACE_PAUSERS 64 /* ports that send pause frames; those of further ones count for all of them together */
+
+struct trace_limits {
+    uint32_t flows;
+    uint32_t outstanding; /* packets and messages of a flow that wait for an answer; a power of two */
+    bool icrc;            /* check it */
+};
+
+struct pauser {
+    uint8_t address[6];
+    uint64_t pauses[ROCE_PRIORITIES + 1]; /* by priority; the last one: 802.3 PAUSE, of the whole port */
+    uint64_t resumes[ROCE_PRIORITIES + 1];
+    uint64_t quanta[ROCE_PRIORITIES + 1]; /* sum of what was asked for, of 512 bit times */
+    uint64_t first_ns, last_ns;
+};
+
+struct trace {
+    struct trace_limits limits;
+    uint64_t first_ns, last_ns, before_ns;
+    uint64_t bytes; /* captured */
+    uint64_t kinds[PACKET_KINDS]; /* records by enum packet_kind */
+    uint64_t backwards; /* records older than the one before */
+    uint64_t untracked; /* packets of flows beyond the limit */
+    uint64_t connections; /* that the connection manager named */
+    uint64_t pauses[ROCE_PRIORITIES + 1];
+    uint64_t pausers_beyond;
+    uint32_t flow_count, pauser_count;
+    uint16_t unknown_link; /* the last one; 0: none */
+    uint32_t slot_mask, host_mask;
+    struct pauser pausers[TRACE_PAUSERS];
+    struct series pause_series;
+    struct cm cm;
+    struct icrc_tables icrc;
+    struct flow *flows;
+    uint32_t *slots; /* index of a flow and 1; 0: free */
+    uint32_t *hosts; /* first flow between two addresses, and 1 */
+    uint8_t *memory; /* of the flows, one footprint each */
+};
+
+/* Bytes, and the trace in them. `outstanding` a power of two up to TRACE_OUTSTANDING_MAX, flows 1 to TRACE_FLOWS_MAX. */
+size_t trace_footprint(const struct trace_limits *limits);
+struct trace *trace_new(void *zeroes, const struct trace_limits *limits);
+
+void trace_record(struct trace *trace, const struct capture_record *record);
+
+/* The flow from one address to a queue pair of another, made if there is room; FLOW_NONE otherwise. `source_qp`: FLOW_NONE unless
+ * the flow is of datagrams. */
+uint32_t trace_flow(struct trace *trace, struct address source, struct address destination, uint32_t destination_qp,
+                    uint32_t source_qp);
+
+/* The first flow between two addresses, in either direction; `next_of_hosts` goes on. */
+uint32_t trace_first_between(const struct trace *trace, struct address one, struct address other);
+
+#endif
