@@ -612,8 +612,8 @@ class RoceTrace:
 def roce_packets(capture: Buffer) -> list[dict[str, Any]]:
     """A whole capture in memory, record by record: for tests and small files.
 
-    kind is "roce", "pause", "other", "cut", "malformed", "fragment" or "unknown_link". A RoCE packet has time_ns, source,
-    destination, opcode, destination_qp, psn, ack_request, partition, dscp, ecn, priority, udp_source_port,
+    kind is "roce", "pause", "other", "cut", "malformed", "fragment" or "unknown_link". A RoCE packet has time_ns,
+    source, destination, opcode, destination_qp, psn, ack_request, partition, dscp, ecn, priority, udp_source_port,
     payload_bytes, icrc (None: not captured whole) and, where its opcode has them, syndrome and message_sequence,
     source_qp, dma_length. A pause has enabled (bits) and quanta {priority: quanta}. ValueError as `RoceTrace.feed`.
     """
