@@ -51,7 +51,7 @@ from roce_frames import (
 
 from tickwire import _core
 from tickwire.errors import TickwireError
-from tickwire.rdma import trace
+from tickwire.rdma import drawing, trace
 
 FIXTURES = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "roce"
 
@@ -431,3 +431,10 @@ def test_limits_are_checked() -> None:
     for wrong in ({"flows": 0}, {"flows": 1 << 21}, {"outstanding": 3}, {"outstanding": 1 << 21}):
         with pytest.raises(ValueError, match="RoceTrace: (flows|outstanding)"):
             _core.RoceTrace(**wrong)
+
+
+def test_the_picture_in_the_documentation_is_what_the_program_draws() -> None:
+    report = trace.read(str(FIXTURES / "rnr.pcap"))
+    (pair,) = report["queue_pairs"]
+    drawn = drawing.drawing(pair, report["pauses"]["series"], report["capture"]["first_ns"], "rnr.pcap")
+    assert (FIXTURES.parents[2] / "docs/images/rdma-trace.svg").read_text() == drawn + "\n"

@@ -75,7 +75,7 @@ class _Axis:
         for after in range(first, self.start_ns - self.zero_ns + self.span_ns + 1, step):
             x = self.x(self.zero_ns + after)
             yield _line(x, top, x, bottom, GRID)
-            yield _text(x, bottom + 14, duration(after), "middle")
+            yield _text(x, bottom + 14, duration(after) if after else "0", "middle")
 
 
 def _levels(
@@ -169,4 +169,5 @@ def drawing(pair: dict[str, Any], pauses: dict[str, Any], zero_ns: int, name: st
         body += _events(text, key, colour, where, axis, top)
         top += ROW
     size = f'viewBox="0 0 {WIDTH} {top + 8:.0f}" width="{WIDTH}" height="{top + 8:.0f}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{name}">{"".join(body)}</svg>'
+    head = f'xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11" role="img"'
+    return f'<svg {head} aria-label="{name}">{"".join(body)}</svg>'

@@ -19,7 +19,7 @@ table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: 3px 9px; text-align: right; border-bottom: 1px solid #e3e8ef; white-space: nowrap; }}
 th {{ color: {MUTED}; font-weight: 600; }} .left {{ text-align: left; }}
 .wide {{ overflow-x: auto; }} .warning {{ color: #8a4b00; }} .muted {{ color: {MUTED}; }}
-svg {{ max-width: 100%; height: auto; }} svg text {{ font: 11px system-ui, sans-serif; }}
+svg {{ max-width: 100%; height: auto; }}
 """
 
 
