@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A capture file in windows of a size the first byte says: the windows make no difference, nothing is read outside of them or of a
- * record, and every packet is counted once. */
+ * A capture file in windows of a size the first byte says: neither the windows nor how many records are followed at a time make a
+ * difference, nothing is read outside of a window or a record, and every packet is counted once. */
 #include "fuzz.h"
 #include "rdma/trace.h"
 
@@ -15,25 +15,32 @@ static struct trace *fresh(void)
     return trace_new(zeroes, &limits);
 }
 
-/* All records of a window, each in memory of its own length. */
-static enum capture_result take_records(struct capture *capture, struct trace *trace)
+/* All records of a window, each in memory of its own length, so many at a time. */
+static enum capture_result take_records(struct capture *capture, struct trace *trace, uint32_t at_a_time)
 {
-    struct capture_record record;
+    struct capture_record records[TRACE_BATCH];
+    uint8_t *alone[TRACE_BATCH];
     enum capture_result result;
-    while ((result = capture_next(capture, &record)) == CAPTURE_RECORD) {
-        MUST(record.bytes >= capture->bytes && record.bytes + record.length <= capture->bytes + capture->size);
-        uint8_t *alone = exactly(record.bytes, record.length);
-        record.bytes = alone;
-        trace_record(trace, &record);
-        free(alone);
-    }
+    do {
+        uint32_t count = 0;
+        while (count < at_a_time && (result = capture_next(capture, &records[count])) == CAPTURE_RECORD) {
+            const uint8_t *bytes = records[count].bytes;
+            MUST(bytes >= capture->bytes && bytes + records[count].length <= capture->bytes + capture->size);
+            records[count].bytes = alone[count] = exactly(bytes, records[count].length);
+            count++;
+        }
+        trace_records(trace, records, count);
+        while (count > 0)
+            free(alone[--count]);
+    } while (result == CAPTURE_RECORD);
     MUST(capture->at <= capture->size);
     MUST((result == CAPTURE_WRONG) == (capture->failure.code != 0));
     return result;
 }
 
 /* A window grows by `step` bytes until the file is over. */
-static void read_in_windows(const uint8_t *bytes, size_t size, size_t step, struct capture *capture, struct trace *trace)
+static void read_in_windows(const uint8_t *bytes, size_t size, size_t step, uint32_t at_a_time, struct capture *capture,
+                            struct trace *trace)
 {
     size_t start = 0, end = 0;
     capture_start(capture);
@@ -41,7 +48,7 @@ static void read_in_windows(const uint8_t *bytes, size_t size, size_t step, stru
         end = size - end < step ? size : end + step;
         uint8_t *window = exactly(bytes + start, end - start);
         capture_window(capture, window, end - start);
-        enum capture_result result = take_records(capture, trace);
+        enum capture_result result = take_records(capture, trace, at_a_time);
         start += capture->at;
         free(window);
         if (result == CAPTURE_WRONG)
@@ -72,8 +79,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct input input = {bytes, size};
     size_t step = 1 + take8(&input);
     struct trace *one = fresh(), *other = fresh();
-    read_in_windows(input.at, input.left, input.left + 1, &whole, one);
-    read_in_windows(input.at, input.left, step, &parts, other);
+    read_in_windows(input.at, input.left, input.left + 1, 1, &whole, one);
+    read_in_windows(input.at, input.left, step, TRACE_BATCH, &parts, other);
     judge(one, &whole);
     judge(other, &parts);
     MUST(whole.records == parts.records && one->flow_count == other->flow_count);

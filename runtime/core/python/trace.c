@@ -250,12 +250,16 @@ static PyObject *feed(PyObject *object, PyObject *bytes)
     Py_buffer buffer;
     if (!take_buffer(bytes, &buffer))
         return NULL;
-    struct capture_record record;
+    struct capture_record records[TRACE_BATCH];
     enum capture_result result;
     Py_BEGIN_ALLOW_THREADS;
     capture_window(&self->capture, buffer.buf, (uint64_t)buffer.len);
-    while ((result = capture_next(&self->capture, &record)) == CAPTURE_RECORD)
-        trace_record(self->trace, &record);
+    do {
+        uint32_t count = 0;
+        while ((result = capture_next(&self->capture, &records[count])) == CAPTURE_RECORD && ++count < TRACE_BATCH)
+            ;
+        trace_records(self->trace, records, count);
+    } while (result == CAPTURE_RECORD);
     Py_END_ALLOW_THREADS;
     PyBuffer_Release(&buffer);
     if (result == CAPTURE_WRONG)

@@ -40,7 +40,7 @@ void flow_start(struct flow *flow, uint8_t *memory, uint32_t outstanding)
 /* A copy has the identification its original had. Some adapters give every packet the same one; then it says nothing. */
 bool flow_is_copy(struct flow *flow, const struct roce_packet *p)
 {
-    struct recent *recent = &flow->recent[(p->psn ^ (uint32_t)p->opcode << 3) % FLOW_RECENT];
+    struct recent *recent = flow_recent(flow, p);
     uint8_t direction = p->link_direction | 0x80;
     bool same = (recent->direction & 0x80) != 0 && recent->psn == p->psn && recent->opcode == p->opcode;
     if (same && p->ip_id != 0 && recent->ip_id == p->ip_id && !flow->ids_repeat)

@@ -62,19 +62,20 @@ struct recent {
 
 struct flow_counts {
     uint64_t packets, wire_bytes, payload_bytes;
-    uint64_t messages[MESSAGE_KINDS];
+    uint64_t ect, marks, becn; /* packets by ECN: capable, congestion experienced; backward mark of the BTH */
     uint64_t requests, read_responses, acks; /* packets */
-    uint64_t naks[FLOW_NAKS];                /* sent in this flow, by code */
-    uint64_t not_ready[FLOW_NAKS];           /* RNR NAKs sent in this flow, by timer code */
-    uint64_t other_syndromes;
-    uint64_t cnps;                           /* sent in this flow */
-    uint64_t ect, marks, becn;               /* packets by ECN: capable, congestion experienced; backward mark of the BTH */
+    uint64_t missing, completed;
+    uint64_t messages[MESSAGE_KINDS];
     uint64_t retransmissions, retransmitted_bytes;
-    uint64_t missing, out_of_order, copies, restarts;
-    uint64_t completed, partial, unanswered, unacknowledged, overrun, ambiguous; /* messages; ambiguous: answers */
-    uint64_t backwards; /* answers older than what they answer: clocks of several interfaces differ; no sample is taken */
-    uint64_t answers_unmatched; /* of this flow: they name no PSN that its peer has sent */
+    uint64_t out_of_order, copies, restarts;
+    uint64_t partial, unanswered, unacknowledged, overrun; /* messages */
+    uint64_t ambiguous, backwards; /* answers: to a packet sent twice; older than it, since clocks of interfaces differ */
+    uint64_t answers_unmatched;    /* of this flow: they name no PSN that its peer has sent */
     uint64_t icrc_checked, icrc_wrong;
+    uint64_t cnps;                 /* sent in this flow */
+    uint64_t naks[FLOW_NAKS];      /* sent in this flow, by code */
+    uint64_t not_ready[FLOW_NAKS]; /* RNR NAKs sent in this flow, by timer code */
+    uint64_t other_syndromes;
 };
 
 struct flow {
@@ -96,14 +97,16 @@ struct flow {
     uint32_t attempts; /* to find a peer */
     uint16_t port;     /* UDP source port of the last request or answer */
     uint64_t first_ns, last_ns;
-    uint64_t pauses_before[ROCE_PRIORITIES + 1];
-    struct flow_counts counts;
     struct sent *sent;
     struct message *messages;
     struct recent *recent;
     struct histogram *round_trip, *whole; /* of single packets; of messages */
     struct series *series;
+    struct flow_counts counts;
+    uint64_t pauses_before[ROCE_PRIORITIES + 1];
 };
+
+#define FLOW_HOT 320 /* first bytes of a flow: what an ordinary packet looks at */
 
 /* Bytes a flow needs beside itself, with rings of `outstanding` entries, a power of two. */
 size_t flow_footprint(uint32_t outstanding);
@@ -122,6 +125,19 @@ static inline bool flow_waits_for(const struct flow *flow, uint32_t psn)
 {
     const struct sent *sent = &flow->sent[psn & flow->mask];
     return flow->started && sent->count > 0 && sent->psn == psn && !sent->answered;
+}
+
+static inline struct recent *flow_recent(const struct flow *flow, const struct roce_packet *packet)
+{
+    return &flow->recent[(packet->psn ^ (uint32_t)packet->opcode << 3) % FLOW_RECENT];
+}
+
+/* Ask for what a request of the flow, or an answer to one, will touch. */
+static inline void flow_prefetch(const struct flow *flow, uint32_t psn)
+{
+    prefetch(&flow->sent[psn & flow->mask]);
+    prefetch(&flow->messages[flow->head & flow->mask]);
+    prefetch(flow->series);
 }
 
 static inline uint64_t flow_outstanding(const struct flow *flow)

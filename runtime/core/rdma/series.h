@@ -26,6 +26,12 @@ struct series {
 
 void series_fold(struct series *series);
 
+/* Where the bin of a time is now, for a prefetch only. */
+static inline const struct series_bin *series_look(const struct series *series, uint64_t time_ns)
+{
+    return &series->bins[(time_ns - series->start_ns) >> (series->shift & 63) & (SERIES_BINS - 1)];
+}
+
 /* The bin of a time. */
 static inline struct series_bin *series_at(struct series *series, uint64_t time_ns)
 {

@@ -67,11 +67,17 @@ uint32_t trace_first_between(const struct trace *trace, struct address one, stru
     return *hosts_slot(trace, one, other) - 1; /* FLOW_NONE when there is none */
 }
 
+static uint32_t home_slot(const struct trace *trace, struct address source, struct address destination, uint32_t destination_qp,
+                          uint32_t source_qp)
+{
+    uint64_t hash = mixed(address_hash(source) ^ mixed(address_hash(destination) + destination_qp) ^ (uint64_t)source_qp << 32);
+    return (uint32_t)hash & trace->slot_mask;
+}
+
 uint32_t trace_flow(struct trace *trace, struct address source, struct address destination, uint32_t destination_qp,
                     uint32_t source_qp)
 {
-    uint64_t hash = mixed(address_hash(source) ^ mixed(address_hash(destination) + destination_qp) ^ (uint64_t)source_qp << 32);
-    uint32_t slot = (uint32_t)hash & trace->slot_mask;
+    uint32_t slot = home_slot(trace, source, destination, destination_qp, source_qp);
     for (; trace->slots[slot] != 0; slot = (slot + 1) & trace->slot_mask) {
         const struct flow *flow = &trace->flows[trace->slots[slot] - 1];
         if (LIKELY(flow->destination_qp == destination_qp && flow->source_qp == source_qp &&
@@ -87,7 +93,6 @@ uint32_t trace_flow(struct trace *trace, struct address source, struct address d
     flow->destination = destination;
     flow->destination_qp = destination_qp;
     flow->source_qp = source_qp;
-    memcpy(flow->pauses_before, trace->pauses, sizeof flow->pauses_before);
     trace->slots[slot] = index + 1;
     uint32_t *first = hosts_slot(trace, source, destination);
     flow->next_of_hosts = *first - 1;
@@ -100,8 +105,10 @@ uint32_t trace_flow(struct trace *trace, struct address source, struct address d
 static void count(struct trace *trace, struct flow *flow, const struct roce_packet *p)
 {
     struct flow_counts *counts = &flow->counts;
-    if (counts->packets++ == 0)
+    if (UNLIKELY(counts->packets++ == 0)) {
         flow->first_ns = p->time_ns;
+        memcpy(flow->pauses_before, trace->pauses, sizeof flow->pauses_before);
+    }
     flow->last_ns = p->time_ns;
     counts->wire_bytes += p->wire_length;
     counts->payload_bytes += p->payload_length;
@@ -225,10 +232,72 @@ static void pause(struct trace *trace, const struct pause_frame *frame)
     series_at(&trace->pause_series, frame->time_ns)->pauses += stops;
 }
 
-void trace_record(struct trace *trace, const struct capture_record *record)
+/* --- batches --- */
+
+struct batch {
+    struct packet packets[TRACE_BATCH];
+    enum packet_kind kinds[TRACE_BATCH];
+    struct flow *flows[TRACE_BATCH]; /* a guess, to be looked at early: whose slot is the packet's first one, or NULL */
+    uint32_t slots[TRACE_BATCH];
+};
+
+static void read_all(struct trace *trace, struct batch *batch, const struct capture_record *records, uint32_t count)
 {
-    struct packet found;
-    enum packet_kind kind = packet_read(record, &found);
+    for (uint32_t i = 0; i < count; i++) {
+        batch->kinds[i] = packet_read(&records[i], &batch->packets[i]);
+        if (batch->kinds[i] != PACKET_ROCE)
+            continue;
+        const struct roce_packet *p = &batch->packets[i].roce;
+        uint32_t source_qp = p->traits & HAS_DETH ? p->source_qp : FLOW_NONE;
+        batch->slots[i] = home_slot(trace, p->source, p->destination, p->destination_qp, source_qp);
+        prefetch(&trace->slots[batch->slots[i]]);
+    }
+}
+
+static void ask_for_flow(const struct flow *flow)
+{
+    for (size_t line = 0; line < FLOW_HOT; line += 64)
+        prefetch((const uint8_t *)flow + line);
+}
+
+static void ask_for_flows(const struct trace *trace, struct batch *batch, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t index = batch->kinds[i] == PACKET_ROCE ? trace->slots[batch->slots[i]] : 0;
+        batch->flows[i] = index == 0 ? NULL : &trace->flows[index - 1];
+        if (index != 0)
+            ask_for_flow(batch->flows[i]);
+    }
+}
+
+/* The flow that the packet is about: an answer is about its peer. */
+static void ask_for_peers(const struct trace *trace, struct batch *batch, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct flow *flow = batch->flows[i];
+        if (flow == NULL)
+            continue;
+        const struct roce_packet *p = &batch->packets[i].roce;
+        prefetch(flow_recent(flow, p));
+        if ((p->traits & IS_RESPONSE) != 0 && flow->peer != FLOW_NONE) {
+            batch->flows[i] = &trace->flows[flow->peer];
+            ask_for_flow(batch->flows[i]);
+        }
+    }
+}
+
+static void ask_for_rings(struct batch *batch, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (batch->flows[i] != NULL)
+            flow_prefetch(batch->flows[i], batch->packets[i].roce.psn);
+    for (uint32_t i = 0; i < count; i++)
+        if (batch->flows[i] != NULL)
+            prefetch(series_look(batch->flows[i]->series, batch->packets[i].roce.time_ns));
+}
+
+static void follow(struct trace *trace, const struct capture_record *record, enum packet_kind kind, const struct packet *found)
+{
     trace->kinds[kind]++;
     trace->bytes += record->length;
     trace->backwards += record->time_ns < trace->before_ns;
@@ -238,9 +307,20 @@ void trace_record(struct trace *trace, const struct capture_record *record)
     if (record->time_ns > trace->last_ns)
         trace->last_ns = record->time_ns;
     if (LIKELY(kind == PACKET_ROCE))
-        packet(trace, &found.roce);
+        packet(trace, &found->roce);
     else if (kind == PACKET_PAUSE)
-        pause(trace, &found.pause);
+        pause(trace, &found->pause);
     else if (kind == PACKET_LINK_UNKNOWN)
         trace->unknown_link = record->link;
+}
+
+void trace_records(struct trace *trace, const struct capture_record *records, uint32_t count)
+{
+    struct batch batch;
+    read_all(trace, &batch, records, count);
+    ask_for_flows(trace, &batch, count);
+    ask_for_peers(trace, &batch, count);
+    ask_for_rings(&batch, count);
+    for (uint32_t i = 0; i < count; i++)
+        follow(trace, &records[i], batch.kinds[i], &batch.packets[i]);
 }

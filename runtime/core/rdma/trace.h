@@ -15,6 +15,7 @@
 
 #define TRACE_FLOWS_MAX (1u << 20)
 #define TRACE_OUTSTANDING_MAX (1u << 20)
+#define TRACE_BATCH 16
 #define TRACE_PAUSERS 64 /* ports that send pause frames; those of further ones count for all of them together */
 
 struct trace_limits {
@@ -58,7 +59,9 @@ struct trace {
 size_t trace_footprint(const struct trace_limits *limits);
 struct trace *trace_new(void *zeroes, const struct trace_limits *limits);
 
-void trace_record(struct trace *trace, const struct capture_record *record);
+/* The next records, in order, up to TRACE_BATCH of them: what each of them needs of memory is asked for before the first is followed,
+ * since with thousands of queue pairs nothing of that is in a cache. */
+void trace_records(struct trace *trace, const struct capture_record *records, uint32_t count);
 
 /* The flow from one address to a queue pair of another, made if there is room; FLOW_NONE otherwise. `source_qp`: FLOW_NONE unless
  * the flow is of datagrams. */

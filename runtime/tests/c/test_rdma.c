@@ -33,7 +33,7 @@ static void put_record(struct trace *trace, const uint8_t *bytes, uint32_t lengt
 {
     uint8_t *alone = exactly(bytes, length);
     struct capture_record record = {time_ns, alone, length, length, link};
-    trace_record(trace, &record);
+    trace_records(trace, &record, 1);
     free(alone);
 }
 
@@ -98,7 +98,7 @@ static void captures_cut_and_damaged(void)
         capture_start(&capture);
         capture_window(&capture, bytes, length);
         while (capture_next(&capture, &record) == CAPTURE_RECORD)
-            trace_record(trace, &record);
+            trace_records(trace, &record, 1);
         CHECK(capture.at <= length);
         if (round < (int)sizeof file)
             CHECK(capture.records == (length < 24 ? 0 : (length - 24) / (16 + FRAME)) && capture.failure.code == 0);
