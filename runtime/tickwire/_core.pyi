@@ -597,7 +597,7 @@ class RoceTrace:
         records, captured_bytes, first_ns, last_ns; records by what they are: roce, pause, other, cut, malformed,
         fragments, unknown_link; unknown_link_type, unknown_interface, backwards, untracked, connections,
         pause_senders_beyond; pauses {priority: count}, 8 being the pause of a whole port; pause_senders, a list;
-        pause_series as in `flows`.
+        pause_series as in `series`.
         """
 
     def flows(self) -> list[dict[str, Any]]:
@@ -605,8 +605,14 @@ class RoceTrace:
 
         peer is the index of the flow that answers, or None. naks, not_ready and pauses are {code: count}. round_trip
         and message_time have samples, min_ns, mean_ns, p50_ns, p90_ns, p99_ns, p99_9_ns, max_ns (samples alone when
-        it is 0). series: start_ns, bin_ns, bins: (bin, packets, retransmissions, acks, naks, not_ready, cnps,
-        ce_marks, pauses, sequence_low, sequence_high, acknowledged, samples, min_ns, sum_ns, max_ns).
+        it is 0).
+        """
+
+    def series(self, flow: int) -> dict[str, Any]:
+        """A flow over time, by its index; IndexError when there is none.
+
+        start_ns, bin_ns and bins, those that hold something: (bin, packets, retransmissions, acks, naks, not_ready,
+        cnps, ce_marks, pauses, sequence_low, sequence_high, acknowledged, samples, min_ns, sum_ns, max_ns).
         """
 
 def roce_packets(capture: Buffer) -> list[dict[str, Any]]:

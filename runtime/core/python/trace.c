@@ -166,10 +166,20 @@ static PyObject *flow_dict(const struct trace *trace, const struct flow *flow)
         put_item(dict, "not_ready", counted(c->not_ready, FLOW_NAKS)) != 0 ||
         put_item(dict, "pauses", counted(pauses, ROCE_PRIORITIES + 1)) != 0 ||
         put_item(dict, "round_trip", histogram_dict(flow->round_trip)) != 0 ||
-        put_item(dict, "message_time", histogram_dict(flow->whole)) != 0 ||
-        put_item(dict, "series", series_dict(flow->series, FLOW_SEQUENCE_BASE)) != 0)
+        put_item(dict, "message_time", histogram_dict(flow->whole)) != 0)
         Py_CLEAR(dict);
     return dict;
+}
+
+static PyObject *flow_series(PyObject *object, PyObject *number)
+{
+    const struct trace *trace = ((struct trace_object *)object)->trace;
+    unsigned long index = PyLong_AsUnsignedLong(number);
+    if (PyErr_Occurred() != NULL)
+        return NULL;
+    if (index >= trace->flow_count)
+        return PyErr_Format(PyExc_IndexError, "RoceTrace: no flow %lu, there are %u", index, trace->flow_count);
+    return series_dict(trace->flows[index].series, FLOW_SEQUENCE_BASE);
 }
 
 static PyObject *flows(PyObject *object, PyObject *unused)
@@ -309,6 +319,7 @@ static PyMethodDef methods[] = {
     {"feed", feed, METH_O, NULL},
     {"state", state, METH_NOARGS, NULL},
     {"flows", flows, METH_NOARGS, NULL},
+    {"series", flow_series, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -106,10 +106,12 @@ static void complete(struct flow *flow, uint32_t psn, uint64_t time_ns, bool res
     }
 }
 
-static void abandon(struct flow *flow)
+void flow_forget(struct flow *flow)
 {
     flow->counts.unacknowledged += flow->tail - flow->head;
     flow->head = flow->tail;
+    flow->started = flow->read_open = false;
+    memset(flow->sent, 0, ((size_t)flow->mask + 1) * sizeof *flow->sent);
 }
 
 /* --- requests --- */
@@ -195,7 +197,6 @@ static void remember(struct flow *flow, const struct roce_packet *p)
 static void begin(struct flow *flow, uint32_t psn)
 {
     flow->started = true;
-    flow->read_open = false;
     flow->next_psn = psn;
 }
 
@@ -259,7 +260,7 @@ void flow_request(struct flow *flow, const struct roce_packet *p)
     int32_t step = psn_distance(flow->next_psn, p->psn);
     bool datagram = flow->service == SERVICE_UD; /* numbered by the sender over all its destinations */
     if (UNLIKELY(step > FLOW_RESTART || step < -FLOW_RESTART) && !datagram) {
-        abandon(flow);
+        flow_forget(flow);
         flow->counts.restarts++;
         begin(flow, p->psn);
         step = 0;

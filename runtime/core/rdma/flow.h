@@ -112,6 +112,9 @@ struct flow {
 size_t flow_footprint(uint32_t outstanding);
 void flow_start(struct flow *flow, uint8_t *memory, uint32_t outstanding);
 
+/* The queue pair begins another life: what waits for an answer will get none, and the next request may have any PSN. */
+void flow_forget(struct flow *flow);
+
 /* Whether the capture has seen this very packet before, on another interface. */
 bool flow_is_copy(struct flow *flow, const struct roce_packet *packet);
 

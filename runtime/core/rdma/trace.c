@@ -155,6 +155,8 @@ static void connect(struct trace *trace, const struct roce_packet *p)
     if (asked == FLOW_NONE || asking == FLOW_NONE || asked == asking)
         return;
     trace->connections++;
+    flow_forget(&trace->flows[asked]);
+    flow_forget(&trace->flows[asking]);
     pairing_join(trace, asked, asking, PAIRED_BY_CM);
 }
 

@@ -38,6 +38,7 @@ COLUMNS = (
     *("bin", "packets", "retransmissions", "acks", "naks", "not_ready", "cnps", "ce_marks", "pauses"),
     *("sequence_low", "sequence_high", "acknowledged", "samples", "min_ns", "mean_ns", "max_ns"),
 )
+DRAWN = 256  # queue pairs with the most packets, which have a time series in the report
 WHOLE_PORT = 8  # the core's number for the pause of a whole port, after the eight priorities
 
 Report = dict[str, Any]
@@ -84,10 +85,9 @@ def read(path: str, flows: int = 4096, outstanding: int = 4096, icrc: bool = Fal
         raise TickwireError(f"{path}: {error.strerror or error}") from None
     except (ValueError, MemoryError, EOFError) as error:
         raise TickwireError(f"{path}: {error}") from None
-    state = trace.state()
-    if state["format"] is None:
+    if trace.state()["format"] is None:
         raise TickwireError(f"{path}: {problem or 'it is empty'}; tcpdump -w and dumpcap write captures")
-    return _report(path, state, trace.flows(), ends, problem)
+    return _report(path, trace, ends, problem)
 
 
 # --- the report
@@ -154,18 +154,21 @@ def _queue_pair(flow: dict[str, Any], peer: dict[str, Any] | None) -> Report:
         "pauses": stopping,
         "round_trip": flow["round_trip"],
         "message_time": flow["message_time"],
-        "series": _series(flow["series"]),
+        "series": None,
     }
 
 
-def _report(path: str, state: dict[str, Any], flows: list[dict[str, Any]], ends: str, problem: str) -> Report:
-    queue_pairs = []
-    for flow in flows:
+def _report(path: str, trace: _core.RoceTrace, ends: str, problem: str) -> Report:
+    state, flows = trace.state(), trace.flows()
+    found = []
+    for index, flow in enumerate(flows):
         peer = None if flow["peer"] is None else flows[flow["peer"]]
         # A flow of answers is told by the one they answer.
         if flow["requests"] or (flow["packets"] and peer is None):
-            queue_pairs.append(_queue_pair(flow, peer))
-    queue_pairs.sort(key=lambda pair: -pair["sent"]["packets"])
+            found.append((index, _queue_pair(flow, peer)))
+    found.sort(key=lambda each: -each[1]["sent"]["packets"])
+    for index, pair in found[:DRAWN]:
+        pair["series"] = _series(trace.series(index))
     counts = {key: value for key, value in state.items() if isinstance(value, int)}
     del counts["to_skip"]
     counts["icrc_checked"] = sum(flow["icrc_checked"] for flow in flows)
@@ -184,7 +187,7 @@ def _report(path: str, state: dict[str, Any], flows: list[dict[str, Any]], ends:
             "senders": senders,
             "series": _series(state["pause_series"]),
         },
-        "queue_pairs": queue_pairs,
+        "queue_pairs": [pair for _index, pair in found],
     }
 
 
@@ -195,6 +198,7 @@ def warnings(report: Report) -> list[str]:
     def total(key: str) -> int:
         return sum(pair["requester"][key] for pair in pairs)
 
+    copies = sum(pair["sent"]["copies"] for pair in pairs)
     found = (
         (capture["ends"] != "whole", f"the capture is {capture['ends']}: {capture['problem']}; the rest is reported"),
         (capture["roce"] == 0, "no RoCEv2 packet (UDP port 4791) is in it"),
@@ -211,6 +215,11 @@ def warnings(report: Report) -> list[str]:
             capture["backwards"],
             f"{capture['backwards']} records are older than the one before them: several clocks, or several captures"
             " merged; latencies may be wrong",
+        ),
+        (
+            copies,
+            f"{copies} packets are in it more than once (same PSN and IP identification): counted once; capture on one"
+            " interface",
         ),
         (total("missing"), f"{total('missing')} packets are not in the capture: lost before this point, or by it"),
         (total("overrun"), f"{total('overrun')} messages waited for longer than the ring: --outstanding"),
@@ -243,7 +252,7 @@ def show(args: argparse.Namespace) -> int:
     offset = report["capture"]["offset"]
     print(f"read {offset / 1e6:,.1f} MB in {took_s:.2f} s, {offset / 1e6 / max(took_s, 1e-9):,.0f} MB/s")
     if args.json:
-        _write(args.json, json.dumps(report, indent=1) + "\n")
+        _write(args.json, json.dumps(report) + "\n")
     if args.html:
         _write(args.html, page.page(report, warnings(report)))
     for warning in warnings(report):
