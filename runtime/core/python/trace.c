@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * RoceTrace: a capture in, window by window, and what the core made of it out as dictionaries; and one capture packet by packet. */
-#include "common.h"
+ * RoceTrace: a capture in, window by window, and what the core made of it out as dictionaries. */
+#include "trace.h"
 
 #include <arpa/inet.h>
 #include <sys/mman.h>
-
-#include "../rdma/trace.h"
 
 struct trace_object {
     PyObject_HEAD
@@ -15,21 +13,15 @@ struct trace_object {
     size_t mapped;
 };
 
-struct named {
-    const char *key;
-    uint64_t value;
-};
-
-static bool put_named(PyObject *dict, const struct named *numbers, size_t count)
+bool trace_put(PyObject *dict, const struct named *numbers, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (put_item(dict, numbers[i].key, PyLong_FromUnsignedLongLong(numbers[i].value)) != 0)
             return false;
     return true;
 }
-#define PUT_NAMED(dict, numbers) put_named(dict, numbers, sizeof numbers / sizeof numbers[0])
 
-static PyObject *address_text(struct address address)
+PyObject *trace_address(struct address address)
 {
     char text[INET6_ADDRSTRLEN];
     uint8_t bytes[16];
@@ -39,15 +31,14 @@ static PyObject *address_text(struct address address)
     return PyUnicode_FromString(text);
 }
 
-static PyObject *number_or_none(uint64_t value, uint64_t none)
+PyObject *trace_number(uint64_t value, uint64_t none)
 {
     if (value == none)
         Py_RETURN_NONE;
     return PyLong_FromUnsignedLongLong(value);
 }
 
-/* {index: count} of those that are not zero. */
-static PyObject *counted(const uint64_t *counts, size_t length)
+PyObject *trace_counted(const uint64_t *counts, size_t length)
 {
     PyObject *dict = PyDict_New();
     for (size_t i = 0; dict != NULL && i < length; i++) {
@@ -112,7 +103,7 @@ static PyObject *flow_dict(const struct trace *trace, const struct flow *flow)
         source_qp = trace->flows[flow->peer].destination_qp;
     uint64_t pauses[ROCE_PRIORITIES + 1];
     for (int i = 0; i <= ROCE_PRIORITIES; i++)
-        pauses[i] = trace->pauses[i] - flow->pauses_before[i];
+        pauses[i] = trace->pauses.by_class[i] - flow->pauses_before[i];
     const struct named numbers[] = {
         {"destination_qp", flow->destination_qp},
         {"dscp", flow->dscp},
@@ -149,22 +140,22 @@ static PyObject *flow_dict(const struct trace *trace, const struct flow *flow)
     };
     const char *pairing = pairings[flow->pairing];
     PyObject *dict = PyDict_New();
-    if (dict == NULL || put_item(dict, "source", address_text(flow->source)) != 0 ||
-        put_item(dict, "destination", address_text(flow->destination)) != 0 ||
-        put_item(dict, "source_qp", number_or_none(source_qp, FLOW_NONE)) != 0 ||
-        put_item(dict, "peer", number_or_none(flow->peer, FLOW_NONE)) != 0 ||
+    if (dict == NULL || put_item(dict, "source", trace_address(flow->source)) != 0 ||
+        put_item(dict, "destination", trace_address(flow->destination)) != 0 ||
+        put_item(dict, "source_qp", trace_number(source_qp, FLOW_NONE)) != 0 ||
+        put_item(dict, "peer", trace_number(flow->peer, FLOW_NONE)) != 0 ||
         put_item(dict, "pairing", Py_BuildValue("z", pairing)) != 0 ||
         put_item(dict, "service", PyUnicode_FromString(services[flow->service])) != 0 ||
-        put_item(dict, "priority", number_or_none(flow->priority, ROCE_NO_PRIORITY)) != 0 ||
-        put_item(dict, "mtu", number_or_none(flow->mtu, 0)) != 0 || !PUT_NAMED(dict, numbers) ||
+        put_item(dict, "priority", trace_number(flow->priority, ROCE_NO_PRIORITY)) != 0 ||
+        put_item(dict, "mtu", trace_number(flow->mtu, 0)) != 0 || !TRACE_PUT(dict, numbers) ||
         put_item(dict, "messages",
                  Py_BuildValue("{s:K,s:K,s:K,s:K}", "send", (unsigned long long)c->messages[MESSAGE_SEND], "write",
                                (unsigned long long)c->messages[MESSAGE_WRITE], "read",
                                (unsigned long long)c->messages[MESSAGE_READ], "atomic",
                                (unsigned long long)c->messages[MESSAGE_ATOMIC])) != 0 ||
-        put_item(dict, "naks", counted(c->naks, FLOW_NAKS)) != 0 ||
-        put_item(dict, "not_ready", counted(c->not_ready, FLOW_NAKS)) != 0 ||
-        put_item(dict, "pauses", counted(pauses, ROCE_PRIORITIES + 1)) != 0 ||
+        put_item(dict, "naks", trace_counted(c->naks, FLOW_NAKS)) != 0 ||
+        put_item(dict, "not_ready", trace_counted(c->not_ready, FLOW_NAKS)) != 0 ||
+        put_item(dict, "pauses", trace_counted(pauses, ROCE_PRIORITIES + 1)) != 0 ||
         put_item(dict, "round_trip", histogram_dict(flow->round_trip)) != 0 ||
         put_item(dict, "message_time", histogram_dict(flow->whole)) != 0)
         Py_CLEAR(dict);
@@ -201,16 +192,16 @@ static PyObject *flows(PyObject *object, PyObject *unused)
 static PyObject *pausers(const struct trace *trace)
 {
     PyObject *list = PyList_New(0);
-    for (uint32_t i = 0; list != NULL && i < trace->pauser_count; i++) {
-        const struct pauser *p = &trace->pausers[i];
+    for (uint32_t i = 0; list != NULL && i < trace->pauses.sender_count; i++) {
+        const struct pauser *p = &trace->pauses.senders[i];
         char text[18];
         snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", p->address[0], p->address[1], p->address[2], p->address[3],
                  p->address[4], p->address[5]);
         PyObject *one = Py_BuildValue("{s:s,s:K,s:K,s:N,s:N,s:N}", "source", text, "first_ns", (unsigned long long)p->first_ns,
                                       "last_ns", (unsigned long long)p->last_ns, "pauses",
-                                      counted(p->pauses, ROCE_PRIORITIES + 1), "resumes",
-                                      counted(p->resumes, ROCE_PRIORITIES + 1), "quanta",
-                                      counted(p->quanta, ROCE_PRIORITIES + 1));
+                                      trace_counted(p->pauses, ROCE_PRIORITIES + 1), "resumes",
+                                      trace_counted(p->resumes, ROCE_PRIORITIES + 1), "quanta",
+                                      trace_counted(p->quanta, ROCE_PRIORITIES + 1));
         if (one == NULL || PyList_Append(list, one) != 0)
             Py_CLEAR(list);
         Py_XDECREF(one);
@@ -243,13 +234,13 @@ static PyObject *state(PyObject *object, PyObject *unused)
         {"backwards", trace->backwards},
         {"untracked", trace->untracked},
         {"connections", trace->connections},
-        {"pause_senders_beyond", trace->pausers_beyond},
+        {"pause_senders_beyond", trace->pauses.beyond},
     };
     PyObject *dict = PyDict_New();
     if (dict == NULL || put_item(dict, "format", Py_BuildValue("z", formats[self->capture.format])) != 0 ||
-        !PUT_NAMED(dict, numbers) || put_item(dict, "pauses", counted(trace->pauses, ROCE_PRIORITIES + 1)) != 0 ||
+        !TRACE_PUT(dict, numbers) || put_item(dict, "pauses", trace_counted(trace->pauses.by_class, ROCE_PRIORITIES + 1)) != 0 ||
         put_item(dict, "pause_senders", pausers(trace)) != 0 ||
-        put_item(dict, "pause_series", series_dict(&trace->pause_series, 0)) != 0)
+        put_item(dict, "pause_series", series_dict(&trace->pauses.series, 0)) != 0)
         Py_CLEAR(dict);
     return dict;
 }
@@ -331,95 +322,3 @@ static PyType_Slot trace_slots[] = {
 };
 
 PyType_Spec trace_spec = {"tickwire._core.RoceTrace", sizeof(struct trace_object), 0, Py_TPFLAGS_DEFAULT, trace_slots};
-
-/* --- packet by packet --- */
-
-static PyObject *pause_dict(const struct pause_frame *pause)
-{
-    uint64_t quanta[ROCE_PRIORITIES + 1] = {0};
-    for (int i = 0; i < ROCE_PRIORITIES; i++)
-        quanta[i] = pause->whole_port ? 0 : pause->quanta[i];
-    quanta[ROCE_PRIORITIES] = pause->whole_port ? pause->quanta[0] : 0;
-    return Py_BuildValue("{s:s,s:i,s:N}", "kind", "pause", "enabled", (int)pause->enabled, "quanta",
-                         counted(quanta, ROCE_PRIORITIES + 1));
-}
-
-static PyObject *roce_dict(const struct icrc_tables *tables, const struct roce_packet *p)
-{
-    const struct named numbers[] = {
-        {"time_ns", p->time_ns},         {"opcode", p->opcode},           {"destination_qp", p->destination_qp},
-        {"psn", p->psn},                 {"ack_request", p->ack_request}, {"partition", p->partition},
-        {"dscp", p->dscp},               {"ecn", p->ecn},                 {"udp_source_port", p->source_port},
-        {"payload_bytes", p->payload_length},
-    };
-    const struct {
-        const char *key;
-        uint16_t trait;
-        uint64_t value;
-    } parts[] = {
-        {"syndrome", HAS_AETH, p->syndrome},
-        {"message_sequence", HAS_AETH, p->sequence},
-        {"source_qp", HAS_DETH, p->source_qp},
-        {"dma_length", HAS_RETH, p->dma_length},
-    };
-    PyObject *dict = PyDict_New();
-    bool good = dict != NULL && put_item(dict, "kind", PyUnicode_FromString("roce")) == 0 &&
-                put_item(dict, "source", address_text(p->source)) == 0 &&
-                put_item(dict, "destination", address_text(p->destination)) == 0 && PUT_NAMED(dict, numbers) &&
-                put_item(dict, "priority", number_or_none(p->priority, ROCE_NO_PRIORITY)) == 0 &&
-                put_item(dict, "icrc", p->whole ? PyBool_FromLong(icrc_holds(tables, p)) : number_or_none(0, 0)) == 0;
-    for (size_t i = 0; good && i < sizeof parts / sizeof parts[0]; i++)
-        if ((p->traits & parts[i].trait) != 0)
-            good = put_item(dict, parts[i].key, PyLong_FromUnsignedLongLong(parts[i].value)) == 0;
-    if (!good)
-        Py_CLEAR(dict);
-    return dict;
-}
-
-static PyObject *record_dict(const struct icrc_tables *tables, const struct capture_record *record)
-{
-    static const char *const kinds[PACKET_KINDS] = {
-        [PACKET_OTHER] = "other",        [PACKET_CUT] = "cut",           [PACKET_MALFORMED] = "malformed",
-        [PACKET_FRAGMENT] = "fragment", [PACKET_LINK_UNKNOWN] = "unknown_link",
-    };
-    struct packet packet;
-    enum packet_kind kind = packet_read(record, &packet);
-    if (kind == PACKET_ROCE)
-        return roce_dict(tables, &packet.roce);
-    if (kind == PACKET_PAUSE)
-        return pause_dict(&packet.pause);
-    return Py_BuildValue("{s:s}", "kind", kinds[kind]);
-}
-
-static PyObject *py_roce_packets(PyObject *module, PyObject *bytes)
-{
-    (void)module;
-    Py_buffer buffer;
-    if (!take_buffer(bytes, &buffer))
-        return NULL;
-    struct capture capture;
-    struct capture_record record;
-    struct icrc_tables tables;
-    enum capture_result result = CAPTURE_MORE;
-    icrc_start(&tables);
-    capture_start(&capture);
-    capture_window(&capture, buffer.buf, (uint64_t)buffer.len);
-    PyObject *list = PyList_New(0);
-    while (list != NULL && (result = capture_next(&capture, &record)) == CAPTURE_RECORD) {
-        PyObject *one = record_dict(&tables, &record);
-        if (one == NULL || PyList_Append(list, one) != 0)
-            Py_CLEAR(list);
-        Py_XDECREF(one);
-    }
-    PyBuffer_Release(&buffer);
-    if (list != NULL && result == CAPTURE_WRONG) {
-        Py_DECREF(list);
-        return raise_failure(&capture.failure);
-    }
-    return list;
-}
-
-PyMethodDef trace_methods[] = {
-    {"roce_packets", py_roce_packets, METH_O, NULL},
-    {NULL, NULL, 0, NULL},
-};

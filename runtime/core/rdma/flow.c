@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "flow.h"
+#include "flow_messages.h"
 
 enum { MTU_MIN = 256, MTU_MAX = 4096 };
 
@@ -55,56 +55,7 @@ bool flow_is_copy(struct flow *flow, const struct roce_packet *p)
     return false;
 }
 
-/* --- messages --- */
-
-static struct message *oldest(struct flow *flow)
-{
-    return flow->head == flow->tail ? NULL : &flow->messages[flow->head & flow->mask];
-}
-
-static struct message *newest(struct flow *flow)
-{
-    return flow->head == flow->tail ? NULL : &flow->messages[(flow->tail - 1) & flow->mask];
-}
-
-static void end_message(struct flow *flow, uint32_t last)
-{
-    struct message *message = newest(flow);
-    if (message != NULL && !message->ended) {
-        message->ended = true;
-        message->last = last;
-    }
-}
-
-static void begin_message(struct flow *flow, const struct roce_packet *p, enum flow_message_kind kind, bool partial)
-{
-    end_message(flow, psn_plus(p->psn, -1));
-    if (flow->tail - flow->head > flow->mask) {
-        flow->head++;
-        flow->counts.overrun++;
-    }
-    flow->messages[flow->tail++ & flow->mask] =
-        (struct message){.time_ns = p->time_ns, .first = p->psn, .last = p->psn, .kind = kind, .partial = partial};
-}
-
-/* Take the messages that end at or before `psn` off the queue. `response`: it is the end of a read or an atomic. */
-static void complete(struct flow *flow, uint32_t psn, uint64_t time_ns, bool response)
-{
-    struct message *message;
-    while ((message = oldest(flow)) != NULL && message->ended && psn_distance(message->last, psn) >= 0) {
-        bool asks = message->kind == MESSAGE_READ || message->kind == MESSAGE_ATOMIC;
-        if (asks && !(response && message->last == psn)) {
-            flow->counts.unanswered++;
-        } else if (message->partial) {
-            flow->counts.partial++;
-        } else {
-            flow->counts.completed++;
-            if (LIKELY(time_ns >= message->time_ns))
-                histogram_add(flow->whole, time_ns - message->time_ns);
-        }
-        flow->head++;
-    }
-}
+/* --- requests --- */
 
 void flow_forget(struct flow *flow)
 {
@@ -113,8 +64,6 @@ void flow_forget(struct flow *flow)
     flow->started = flow->read_open = false;
     memset(flow->sent, 0, ((size_t)flow->mask + 1) * sizeof *flow->sent);
 }
-
-/* --- requests --- */
 
 static enum flow_message_kind kind_of(uint8_t operation)
 {

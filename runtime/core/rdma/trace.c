@@ -107,7 +107,7 @@ static void count(struct trace *trace, struct flow *flow, const struct roce_pack
     struct flow_counts *counts = &flow->counts;
     if (UNLIKELY(counts->packets++ == 0)) {
         flow->first_ns = p->time_ns;
-        memcpy(flow->pauses_before, trace->pauses, sizeof flow->pauses_before);
+        memcpy(flow->pauses_before, trace->pauses.by_class, sizeof flow->pauses_before);
     }
     flow->last_ns = p->time_ns;
     counts->wire_bytes += p->wire_length;
@@ -189,51 +189,6 @@ static void packet(struct trace *trace, const struct roce_packet *p)
         connect(trace, p);
 }
 
-/* --- pauses --- */
-
-static struct pauser *pauser_of(struct trace *trace, const struct pause_frame *frame)
-{
-    for (uint32_t i = 0; i < trace->pauser_count; i++)
-        if (memcmp(trace->pausers[i].address, frame->source, sizeof frame->source) == 0)
-            return &trace->pausers[i];
-    if (trace->pauser_count == TRACE_PAUSERS) {
-        trace->pausers_beyond++;
-        return NULL;
-    }
-    struct pauser *pauser = &trace->pausers[trace->pauser_count++];
-    memcpy(pauser->address, frame->source, sizeof pauser->address);
-    pauser->first_ns = frame->time_ns;
-    return pauser;
-}
-
-static void pause_class(struct trace *trace, struct pauser *pauser, uint32_t class, uint16_t quanta)
-{
-    trace->pauses[class] += quanta > 0;
-    if (pauser == NULL)
-        return;
-    pauser->pauses[class] += quanta > 0;
-    pauser->resumes[class] += quanta == 0;
-    pauser->quanta[class] += quanta;
-}
-
-static void pause(struct trace *trace, const struct pause_frame *frame)
-{
-    struct pauser *pauser = pauser_of(trace, frame);
-    bool stops = false;
-    if (pauser != NULL)
-        pauser->last_ns = frame->time_ns;
-    for (uint32_t i = 0; i < ROCE_PRIORITIES; i++) {
-        if ((frame->enabled >> i & 1) == 0)
-            continue;
-        stops |= frame->quanta[i] > 0;
-        if (!frame->whole_port)
-            pause_class(trace, pauser, i, frame->quanta[i]);
-    }
-    if (frame->whole_port)
-        pause_class(trace, pauser, ROCE_PRIORITIES, frame->quanta[0]);
-    series_at(&trace->pause_series, frame->time_ns)->pauses += stops;
-}
-
 /* --- batches --- */
 
 struct batch {
@@ -311,7 +266,7 @@ static void follow(struct trace *trace, const struct capture_record *record, enu
     if (LIKELY(kind == PACKET_ROCE))
         packet(trace, &found->roce);
     else if (kind == PACKET_PAUSE)
-        pause(trace, &found->pause);
+        pauses_record(&trace->pauses, &found->pause);
     else if (kind == PACKET_LINK_UNKNOWN)
         trace->unknown_link = record->link;
 }

@@ -12,24 +12,16 @@
 #include "cm.h"
 #include "flow.h"
 #include "icrc.h"
+#include "pauses.h"
 
 #define TRACE_FLOWS_MAX (1u << 20)
 #define TRACE_OUTSTANDING_MAX (1u << 20)
 #define TRACE_BATCH 16
-#define TRACE_PAUSERS 64 /* ports that send pause frames; those of further ones count for all of them together */
 
 struct trace_limits {
     uint32_t flows;
     uint32_t outstanding; /* packets and messages of a flow that wait for an answer; a power of two */
     bool icrc;            /* check it */
-};
-
-struct pauser {
-    uint8_t address[6];
-    uint64_t pauses[ROCE_PRIORITIES + 1]; /* by priority; the last one: 802.3 PAUSE, of the whole port */
-    uint64_t resumes[ROCE_PRIORITIES + 1];
-    uint64_t quanta[ROCE_PRIORITIES + 1]; /* sum of what was asked for, of 512 bit times */
-    uint64_t first_ns, last_ns;
 };
 
 struct trace {
@@ -40,13 +32,10 @@ struct trace {
     uint64_t backwards; /* records older than the one before */
     uint64_t untracked; /* packets of flows beyond the limit */
     uint64_t connections; /* that the connection manager named */
-    uint64_t pauses[ROCE_PRIORITIES + 1];
-    uint64_t pausers_beyond;
-    uint32_t flow_count, pauser_count;
+    uint32_t flow_count;
     uint16_t unknown_link; /* the last one; 0: none */
     uint32_t slot_mask, host_mask;
-    struct pauser pausers[TRACE_PAUSERS];
-    struct series pause_series;
+    struct pauses pauses;
     struct cm cm;
     struct icrc_tables icrc;
     struct flow *flows;

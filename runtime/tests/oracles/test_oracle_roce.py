@@ -88,8 +88,13 @@ def tshark(capture: Path, *fields: str) -> list[dict[str, str]]:
     return [dict(zip(fields, line.split("|"), strict=True)) for line in done.stdout.splitlines()]
 
 
+def number(text: str) -> int:
+    """Flags are 0 and 1 in tshark 4.0, False and True in later ones."""
+    return {"False": 0, "True": 1}[text] if text in ("False", "True") else int(text, 0)
+
+
 def theirs(row: dict[str, str]) -> dict[str, Any]:
-    values: dict[str, Any] = {ours: int(row[name], 0) for name, ours in FIELDS if row[name]}
+    values: dict[str, Any] = {ours: number(row[name]) for name, ours in FIELDS if row[name]}
     seconds, _, fraction = row["frame.time_epoch"].partition(".")
     outermost = row["ieee8021ad.priority"] or row["vlan.priority"]
     service = int(row["ip.dsfield"] or row["ipv6.tclass"], 0)
@@ -108,16 +113,16 @@ def compare(capture: Path) -> Counter[str]:
     rows = tshark(capture, *(name for name, _ in FIELDS), *OTHERS, *PAUSES)
     packets = _core.roce_packets(capture.read_bytes())
     assert len(packets) == len(rows)
-    for number, (packet, row) in enumerate(zip(packets, rows, strict=True), 1):
+    for place, (packet, row) in enumerate(zip(packets, rows, strict=True), 1):
         if packet["kind"] == "pause":
-            assert int(row["macc.opcode"], 0) in (1, 0x0101), number
+            assert int(row["macc.opcode"], 0) in (1, 0x0101), place
             if row["macc.cbfc.enbv"]:
-                assert int(row["macc.cbfc.enbv"], 0) == packet["enabled"], number
+                assert int(row["macc.cbfc.enbv"], 0) == packet["enabled"], place
             continue
-        assert (packet["kind"] == "roce") == bool(row["infiniband.bth.opcode"]), (number, packet, row)
+        assert (packet["kind"] == "roce") == bool(row["infiniband.bth.opcode"]), (place, packet, row)
         if packet["kind"] == "roce":
             ours = {key: packet[key] for key in packet if key not in ("kind", "icrc", "payload_bytes")}
-            assert ours == theirs(row), number
+            assert ours == theirs(row), place
     return Counter(packet["kind"] for packet in packets)
 
 

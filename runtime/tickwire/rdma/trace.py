@@ -198,6 +198,9 @@ def warnings(report: Report) -> list[str]:
     def total(key: str) -> int:
         return sum(pair["requester"][key] for pair in pairs)
 
+    alone = sum(pair["received"] is None and pair["service"] in ("RC", "XRC") for pair in pairs)
+    overrun = sum(pair["requester"]["overrun"] for pair in pairs if pair["received"])
+
     copies = sum(pair["sent"]["copies"] for pair in pairs)
     found = (
         (capture["ends"] != "whole", f"the capture is {capture['ends']}: {capture['problem']}; the rest is reported"),
@@ -222,7 +225,12 @@ def warnings(report: Report) -> list[str]:
             " interface",
         ),
         (total("missing"), f"{total('missing')} packets are not in the capture: lost before this point, or by it"),
-        (total("overrun"), f"{total('overrun')} messages waited for longer than the ring: --outstanding"),
+        (overrun, f"{overrun} messages waited for longer than there is room for: --outstanding"),
+        (
+            alone,
+            f"{alone} directions of reliable queue pairs are not paired and have no round trips: capture both ways, from"
+            " before the first packet on",
+        ),
         (
             any(pair["pairing_is_a_guess"] for pair in pairs),
             "which queue pair belongs to which is a guess by packet sequence numbers where it says psn or port",
