@@ -203,7 +203,7 @@ def warnings(report: Report) -> list[str]:
 
     copies = sum(pair["sent"]["copies"] for pair in pairs)
     found = (
-        (capture["ends"] != "whole", f"the capture is {capture['ends']}: {capture['problem']}; the rest is reported"),
+        (capture["ends"] != "whole", f"the capture is {capture['ends']}: {capture['problem']}; what comes before is reported"),
         (capture["roce"] == 0, "no RoCEv2 packet (UDP port 4791) is in it"),
         (
             capture["unknown_link"],
@@ -228,8 +228,8 @@ def warnings(report: Report) -> list[str]:
         (overrun, f"{overrun} messages waited for longer than there is room for: --outstanding"),
         (
             alone,
-            f"{alone} directions of reliable queue pairs are not paired and have no round trips: capture both ways, from"
-            " before the first packet on",
+            f"{alone} directions of reliable queue pairs are not paired and have no round trips: capture both ways,"
+            " from before the first packet on",
         ),
         (
             any(pair["pairing_is_a_guess"] for pair in pairs),
