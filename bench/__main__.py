@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from bench import contest, host, peers, results, sections, veth
+from bench import contest, host, peers, results, sections, trace, veth
 from bench.contest import BenchError
 
 
@@ -23,6 +23,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--orders", type=int, default=4000, help="per round over veth, default %(default)s")
     top.add_argument("--rate", type=float, default=2000.0, help="messages a second over veth, default %(default)s")
     top.add_argument("--hosts", type=int, default=32, help="containers of section host, default %(default)s")
+    top.add_argument("--megabytes", type=int, default=1000, help="of section trace's capture, default %(default)s")
+    top.add_argument("--pairs", type=int, default=64, help="of queue pairs in it, default %(default)s")
     top.add_argument("--cpu", type=int, default=cpus[-1], help="core to measure on, default %(default)s")
     top.add_argument("--exchange-cpu", type=int, default=cpus[0], help="core of the exchange, default %(default)s")
     top.add_argument("--peers", metavar="FILE", help="TOML file with peers' commands, see bench/peers.py")
@@ -43,6 +45,11 @@ def measure(name: str, plan: sections.Plan, rounds: int) -> None:
             section, contenders = host.contest_of(rig_of_hosts, plan.hosts, plan.peers)
             outcomes = contest.run(contenders, rounds, plan.cpus[1])
             facts = {"hosts": plan.hosts, "forks": host.FORKS}
+    elif name == "trace":
+        program = sections.BUILD / "roce"
+        with trace.contest_of(program, plan.megabytes, plan.pairs, plan.cpus[1]) as (section, contenders):
+            outcomes = contest.run(contenders, rounds, plan.cpus[1])
+        facts = {"MB": plan.megabytes, "pairs of queue pairs": plan.pairs}
     else:
         section, contenders = sections.IN_MEMORY[name](plan)
         outcomes = contest.run(contenders, rounds, plan.cpus[1])
@@ -72,6 +79,8 @@ def main() -> int:
             orders=args.orders,
             rate=args.rate,
             hosts=args.hosts,
+            megabytes=args.megabytes,
+            pairs=args.pairs,
             cpus=(args.exchange_cpu, args.cpu),
             peers=peers.load(args.peers) if args.peers else [],
         )

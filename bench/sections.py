@@ -37,6 +37,8 @@ class Plan:
     cpus: tuple[int, int]  # of the exchange, of what is measured
     peers: list[dict]
     hosts: int = 32
+    megabytes: int = 1000  # of the trace section's capture
+    pairs: int = 64
 
 
 def build() -> None:
@@ -298,4 +300,4 @@ IN_MEMORY: dict[str, Callable[[Plan], tuple[Section, list[Contender]]]] = {
     "plan": whole_plan,
     "deadlock": deadlock,
 }
-ORDER = [*IN_MEMORY, "veth", "host"]
+ORDER = [*IN_MEMORY, "trace", "veth", "host"]

@@ -131,10 +131,32 @@ def config() -> Iterator[bytes]:
             yield bytes([first]) + (fill * 400)[:400]
 
 
+def roce() -> Iterator[bytes]:
+    """The first byte is the size of windows. Some records of each file in the fixtures, and a pcapng of them."""
+    blocks = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
+    blocks += struct.pack("<IIHHIHHB3xII", 1, 32, 1, 0, 0, 9, 1, 9, 0, 32)
+    for path in sorted((CHECKOUT / "tests" / "fixtures" / "roce").glob("*.pcap")):
+        data = path.read_bytes()
+        at, records, packets = 24, [], []
+        while at < len(data) and len(records) < 12:
+            length = struct.unpack_from("<I", data, at + 8)[0]
+            records.append(data[at : at + 16 + length])
+            packets.append(data[at + 16 : at + 16 + length])
+            at += 16 + length
+        yield b"\x50" + data[:24] + b"".join(records)
+        padded = [packet[:150] + bytes(-len(packet[:150]) % 4) for packet in packets[:6]]
+        yield b"\x21" + blocks + b"".join(
+            struct.pack("<IIIIIII", 6, 32 + len(packet), 0, 0, number, len(packet), len(packet))
+            + packet
+            + struct.pack("<I", 32 + len(packet))
+            for number, packet in enumerate(padded)
+        )
+
+
 def main() -> int:
     """Command line: the directory to write to."""
     directory = Path(sys.argv[1])
-    for target in (itch, mold, soup, ouch, book, feed, config):
+    for target in (itch, mold, soup, ouch, book, feed, config, roce):
         (directory / target.__name__).mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(target()):
             (directory / target.__name__ / f"seed{number:03}").write_bytes(seed)

@@ -17,7 +17,16 @@ from scripts import fuzz as script
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # Inputs that take about two seconds, and a bound for slow machines.
-RUNS = {"book": 20_000, "config": 1500, "feed": 20_000, "itch": 100_000, "mold": 100_000, "ouch": 80_000, "soup": 5000}
+RUNS = {
+    "book": 20_000,
+    "config": 1500,
+    "feed": 20_000,
+    "itch": 100_000,
+    "mold": 100_000,
+    "ouch": 80_000,
+    "roce": 5000,
+    "soup": 5000,
+}
 SECONDS = 4
 
 

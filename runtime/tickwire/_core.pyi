@@ -577,3 +577,54 @@ def journal_read(path: str | PathLike[str]) -> dict[str, Any]:
     An order without an answer is "unsure" here, though the engine may just be waiting for it.
     OSError when it cannot be opened; ValueError when it is not a journal of this version or contradicts itself.
     """
+
+@final
+class RoceTrace:
+    """A capture of RoCEv2 traffic in, what it says about every queue pair out. The file comes in windows.
+
+    `flows`: how many are followed, one for each (source, destination, destination queue pair); `outstanding`: packets
+    and messages of one that wait for an answer, a power of two; `icrc`: check it. Memory is bounded by both, and
+    only what is touched is taken. ValueError names what is outside its range, MemoryError the address space needed.
+    """
+
+    def __new__(cls, *, flows: int = 4096, outstanding: int = 4096, icrc: bool = False) -> RoceTrace: ...
+    def feed(self, window: Buffer) -> int:
+        """Read the records that lie whole in `window`; returns how many of its bytes are used up.
+
+        The next window begins with the first byte that was not. A window of 524,288 bytes or more always moves on.
+        ValueError names the offset at which the file is no capture, or not any more; what was read before is kept.
+        """
+
+    def state(self) -> dict[str, Any]:
+        """Counts of the whole capture.
+
+        format ("pcap", "pcapng" or None), offset (bytes used up), to_skip (bytes of a block that have not come),
+        records, captured_bytes, first_ns, last_ns; records by what they are: roce, pause, other, cut, malformed,
+        fragments, unknown_link; unknown_link_type, unknown_interface, backwards, untracked, connections,
+        pause_senders_beyond; pauses {priority: count}, 8 being the pause of a whole port; pause_senders, a list;
+        pause_series as in `series`.
+        """
+
+    def flows(self) -> list[dict[str, Any]]:
+        """Every flow, in order of appearance; docs/rdma-trace.md says what the counts are.
+
+        peer is the index of the flow that answers, or None. naks, not_ready and pauses are {code: count}. round_trip
+        and message_time have samples, min_ns, mean_ns, p50_ns, p90_ns, p99_ns, p99_9_ns, max_ns (samples alone when
+        it is 0).
+        """
+
+    def series(self, flow: int) -> dict[str, Any]:
+        """A flow over time, by its index; IndexError when there is none.
+
+        start_ns, bin_ns and bins, those that hold something: (bin, packets, retransmissions, acks, naks, not_ready,
+        cnps, ce_marks, pauses, sequence_low, sequence_high, acknowledged, samples, min_ns, sum_ns, max_ns).
+        """
+
+def roce_packets(capture: Buffer) -> list[dict[str, Any]]:
+    """A whole capture in memory, record by record: for tests and small files.
+
+    kind is "roce", "pause", "other", "cut", "malformed", "fragment" or "unknown_link". A RoCE packet has time_ns,
+    source, destination, opcode, destination_qp, psn, ack_request, partition, dscp, ecn, priority, udp_source_port,
+    payload_bytes, icrc (None: not captured whole) and, where its opcode has them, syndrome and message_sequence,
+    source_qp, dma_length. A pause has enabled (bits) and quanta {priority: quanta}. ValueError as `RoceTrace.feed`.
+    """

@@ -50,6 +50,7 @@ extern PyMethodDef block_methods[];
 extern PyMethodDef feed_methods[];
 extern PyMethodDef journal_methods[];
 extern PyMethodDef strategy_methods[];
+extern PyMethodDef packet_methods[];
 extern PyType_Spec book_spec;
 extern PyType_Spec replay_spec;
 extern PyType_Spec engine_spec;
@@ -58,6 +59,7 @@ extern PyType_Spec ledger_spec;
 extern PyType_Spec risk_spec;
 extern PyType_Spec control_spec;
 extern PyType_Spec strategy_spec;
+extern PyType_Spec trace_spec;
 
 /* Put the limits a dictionary names into `limits`, by the field's names and in its units. ValueError names field and value. */
 bool limits_from_dict(PyObject *dict, struct risk_limits *limits);

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RoCEv2 traffic, seen from a capture."""
