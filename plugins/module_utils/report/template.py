@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.report import mesh_page
+
 STYLE = """
 :root { --ink: #1f2733; --muted: #5d6b7e; --line: #dde3eb; --soft: #f5f7fa; --good: #14713d; --goodsoft: #e6f4ec;
   --bad: #b3261e; --badsoft: #fcebe9; --warn: #8a5200; --warnsoft: #fff4e0; }
@@ -49,6 +51,7 @@ PAGE = (
 <title>Fabric {{ document.fabric }}: validation {{ document.verdict }}</title>
 <style>"""
     + STYLE
+    + mesh_page.STYLE
     + """</style>
 </head>
 <body>
@@ -57,7 +60,7 @@ PAGE = (
   <h1>Fabric {{ document.fabric }}: validation {{ document.verdict }}</h1>
   <p>{{ document.gates | length - failed | length }} of {{ document.gates | length }} gates passed
      on {{ hosts | length }} hosts
-     {{- ', on Soft-RoCE: function, not speed' if document.emulated else '' }} &middot; {{ document.generated }}</p>
+     {{- ', on Soft-RoCE: function, not speed; it says nothing about hardware' if document.emulated else '' }} &middot; {{ document.generated }}</p>
 </header>
 
 {% if document.notes %}
@@ -78,7 +81,7 @@ PAGE = (
     <span>RDMA half round trip median, {{ name }} to
     {{ host.rdma_ping.peer_host }}{{ ' (Soft-RoCE)' if host.rdma_ping.emulated else '' }}</span></div>
 {% endfor %}
-{% for name, host in hosts.items() if host.ptp_role == 'ordinary' and host.ptp.offset_ns is defined %}
+{% for name, host in hosts.items() if host.ptp is defined and host.ptp_role == 'ordinary' and host.ptp.offset_ns is defined %}
   <div class="card"><b>{{ host.ptp.offset_ns | duration }}</b><span>PTP offset from the grandmaster, {{ name }}
     ({{ 'locked' if host.ptp.locked else 'not locked' }})</span></div>
 {% endfor %}
@@ -106,6 +109,7 @@ PAGE = (
 A value that could not be measured is a failed gate.</p>
 </section>
 
+{% if measured %}
 <section>
 <h2>Tick-to-trade</h2>
 {% for name, host in hosts.items() if host.t2t is defined %}
@@ -141,15 +145,16 @@ Orders: {% for figure, value in (host.t2t.orders or {}).items() %}
 to the transmit stamp of the order it triggered, on one clock;
 every sample is kept. Percentiles are nearest rank, the deviation is the population's.</p>
 </section>
+{% endif %}
 
 <section>
 <h2>RDMA</h2>
 <div class="scroll"><table>
 <tr><th>host</th><th>device</th><th>driver</th><th>state</th><th>interface</th>
-  <th class="number">path MTU</th><th>GIDs</th><th>errors counted</th></tr>
+  <th class="number">path MTU</th><th>GIDs</th><th>as the intent</th><th>errors counted</th></tr>
 {% for name, host in hosts.items() %}
 {% if host.rdma_link.error is defined %}
-<tr class="bad"><td>{{ name }}</td><td colspan="7" class="reason">{{ host.rdma_link.error }}</td></tr>
+<tr class="bad"><td>{{ name }}</td><td colspan="8" class="reason">{{ host.rdma_link.error }}</td></tr>
 {% else %}
 <tr><td>{{ name }}</td><td><code>{{ host.rdma_link.device }}</code></td>
   <td>{{ host.rdma_link.driver }}{{ ' (software)' if host.rdma_link.emulated else '' }}</td>
@@ -161,8 +166,15 @@ every sample is kept. Percentiles are nearest rank, the deviation is the populat
 {% for gid in host.rdma_link.gids %}<code>{{ gid.index }}: {{ gid.gid }}</code> {{ gid.type }}<br>
 {% endfor %}</td>
   <td>
+{% if host.rdma_link.differences is not defined %}not compared{% else %}
+{% for text in host.rdma_link.differences %}<div class="reason">{{ text }}</div>{% else %}yes{% endfor %}
+{% for text in host.rdma_link.not_compared %}<div class="small">not compared: {{ text }}</div>{% endfor %}
+{% endif %}</td>
+  <td>
 {% for counter, value in host.rdma_link.errors.items() if value %}<code>{{ counter }}</code> {{ value }}<br>
-{% else %}none{% endfor %}</td></tr>
+{% else %}none{% endfor %}
+{% for counter, value in (host.rdma_link.errors_risen | default({})).items() %}
+<div class="reason"><code>{{ counter }}</code> +{{ value }} during a ping</div>{% endfor %}</td></tr>
 {% endif %}
 {% endfor %}
 </table></div>
@@ -189,6 +201,9 @@ every sample is kept. Percentiles are nearest rank, the deviation is the populat
 it is not the speed of the NIC.</p>
 </section>
 
+"""
+    + mesh_page.SECTION
+    + """
 {% for name, host in hosts.items() if host.coexistence is defined %}
 <section>
 <h2>Co-existence: the probes' lane on {{ name }} while another lane is saturated</h2>
@@ -254,6 +269,7 @@ a thread on the CPU that it ran on last' }}.</p>
 </section>
 {% endfor %}
 
+{% if measured %}
 <section>
 <h2>PTP</h2>
 <div class="scroll"><table>
@@ -280,6 +296,7 @@ a thread on the CPU that it ran on last' }}.</p>
 {% endfor %}
 </table></div>
 </section>
+{% endif %}
 
 <section>
 <h2>Hosts</h2>
