@@ -24,19 +24,9 @@ def build(
 ) -> dict[str, Any]:
     """Return the document of a validation; ``generated`` is its time as text.
 
-    results: {host: raw results, see ``measurements.host_measurements``}; budgets: {host: its fabric_budgets}. When any
-    host has ``mesh``, its ends of pairs (``mesh.mesh_end``), all hosts make a mesh.
+    results: as ``measure`` takes them; budgets: {host: its fabric_budgets}.
     """
-    hosts = {name: host_measurements(raw) for name, raw in results.items()}
-    for name, risen in risen_by_host(results).items():
-        if name in hosts and "error" not in hosts[name]["rdma_link"]:
-            hosts[name]["rdma_link"]["errors_risen"] = risen
-    mesh = None
-    if any(isinstance(raw.get("mesh"), list) for raw in results.values()):
-        away = {name: host["rdma_link"]["error"] for name, host in hosts.items() if _away(results[name], host)}
-        mesh = meshes.build(list(hosts), {name: raw.get("mesh") or [] for name, raw in results.items()}, away)
-        for name, host in hosts.items():
-            host["mesh"] = meshes.of_host(mesh, name)
+    hosts, mesh = measure(results)
     gates = gating.evaluate(hosts, budgets)
     failed = [gate for gate in gates if not gate.ok]
     document = {
@@ -52,6 +42,25 @@ def build(
     document["notes"] = notes(document)
     document["summary"] = summary(document)
     return document
+
+
+def measure(results: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, dict[str, Any]], dict[str, Any] | None]:
+    """Return {host: its measurements} and the mesh, if there is one.
+
+    results: {host: raw results, see ``measurements.host_measurements``}. When any host has ``mesh``, its ends of pairs
+    (``mesh.mesh_end``), all hosts make a mesh.
+    """
+    hosts = {name: host_measurements(raw) for name, raw in results.items()}
+    for name, risen in risen_by_host(results).items():
+        if name in hosts and "error" not in hosts[name]["rdma_link"]:
+            hosts[name]["rdma_link"]["errors_risen"] = risen
+    mesh = None
+    if any(isinstance(raw.get("mesh"), list) for raw in results.values()):
+        away = {name: host["rdma_link"]["error"] for name, host in hosts.items() if _away(results[name], host)}
+        mesh = meshes.build(list(hosts), {name: raw.get("mesh") or [] for name, raw in results.items()}, away)
+        for name, host in hosts.items():
+            host["mesh"] = meshes.of_host(mesh, name)
+    return hosts, mesh
 
 
 def _away(raw: Mapping[str, Any], host: Mapping[str, Any]) -> bool:
