@@ -41,8 +41,8 @@ options:
         description: Address that has to have a GID of that version. Without it any GID of the version will do.
         type: str
       tos:
-        description: ToS byte of new connections (C(default_roce_tos) of C(rdma_cm) in configfs, and C(traffic_class)
-          of OFED's driver where it is there).
+        description: ToS byte of new connections, C(default_roce_tos) of C(rdma_cm) in configfs and C(traffic_class) of
+          OFED's driver, each compared where it is there.
         type: int
 notes:
   - The MTUs come from C(ibv_devinfo) (Debian's C(ibverbs-utils)), as sysfs does not have them; they are null without

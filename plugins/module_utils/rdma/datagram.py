@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import struct
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.rdma.verbs import VerbsEndpoint
 
@@ -21,6 +21,7 @@ class DatagramEndpoint(VerbsEndpoint):
     """See ``pingpong.Endpoint``. Every slot has memory of its own: datagrams may come in a heap."""
 
     headers_bytes = GRH_BYTES
+    shared = False
 
     def describe(self) -> dict[str, Any]:
         return dict(super().describe(), qkey=self._qkey)
@@ -46,17 +47,18 @@ class DatagramEndpoint(VerbsEndpoint):
             raise RuntimeError("no address handle towards %s: %s" % (remote["gid"], error)) from error
 
     def send(self, number: int) -> None:
-        # Sends in flight share this memory; an answer is awaited before the next, so nothing is overwritten.
+        # Sends share this memory. One follows another before it is out only when the client gave one up; a number that
+        # is overwritten then is that of a later datagram, or of an answer that nobody waits for.
         self._region.write(NUMBER.pack(number), NUMBER.size, 0)
         super().send(number)
+
+    def receive(self, deadline: float, idle: Callable[[], None]) -> int:
+        slot = self._arrival(deadline, idle)
+        number = NUMBER.unpack(self._region.read(NUMBER.size, self._offset(slot) + GRH_BYTES))[0]
+        self._pair.post_recv(self._receive_requests[slot])
+        return number
 
     def _kind(self, attributes: Any) -> tuple[Any, Any]:
         self._qkey = secrets.randbits(31)  # the highest bit is for privileged programs
         attributes.qkey, attributes.sq_psn = self._qkey, self._psn
         return self._enums.IBV_QPT_UD, attributes
-
-    def _offset(self, slot: int) -> int:
-        return (1 + slot) * self._size_bytes + slot * GRH_BYTES
-
-    def _number(self, slot: int) -> int:
-        return NUMBER.unpack(self._region.read(NUMBER.size, self._offset(slot) + GRH_BYTES))[0]

@@ -63,9 +63,7 @@ def echo(end: Ends, talk: Talk, count: int, deadline: float) -> None:
     end.flush(deadline)
 
 
-def measure_datagrams(
-    end: Ends, talk: Talk, warmup: int, iterations: int, deadline: float
-) -> tuple[list[float], int]:
+def measure_datagrams(end: Ends, talk: Talk, warmup: int, iterations: int, deadline: float) -> tuple[list[float], int]:
     """Return the half round trips in microseconds of the datagrams that were answered, and how many were not.
 
     Lost ones of the warm-up are not counted. RuntimeError after ``LOST_IN_A_ROW``, or when none was answered.

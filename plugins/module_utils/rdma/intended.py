@@ -21,7 +21,7 @@ def path_mtu(mtu_bytes: int) -> int:
     return next((size for size in PATH_MTUS if size <= mtu_bytes - HEADERS_BYTES), 0)
 
 
-def compare(port: Mapping[str, Any], emulated: bool, wanted: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+def compare(port: dict[str, Any], emulated: bool, wanted: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """Return what differs, and what could not be compared; each in words that name value and wanted value.
 
     wanted: any of ``mtu`` (of the interface, bytes), ``speed_gbps``, ``roce_version`` (1 or 2), ``address`` (whose GID
@@ -39,7 +39,7 @@ def compare(port: Mapping[str, Any], emulated: bool, wanted: Mapping[str, Any]) 
     _mtu(port, wanted.get("mtu"), differ)
     _speed(port, emulated, wanted.get("speed_gbps"), differ, open_)
     _gid(port, wanted.get("roce_version"), wanted.get("address"), differ)
-    _defaults(port["roce_defaults"], wanted, differ)
+    _defaults(port["roce_defaults"], wanted, differ, open_)
     return differ, open_
 
 
@@ -56,9 +56,7 @@ def _mtu(port: Mapping[str, Any], wanted: int | None, differ: list[str]) -> None
         differ.append("active MTU is %d, not %d" % (port["active_mtu_bytes"], path))
 
 
-def _speed(
-    port: Mapping[str, Any], emulated: bool, wanted: float | None, differ: list[str], open_: list[str]
-) -> None:
+def _speed(port: Mapping[str, Any], emulated: bool, wanted: float | None, differ: list[str], open_: list[str]) -> None:
     if wanted is None:
         return
     if port["speed_gbps"] is not None:
@@ -70,7 +68,7 @@ def _speed(
         differ.append("speed is unknown, not %g Gb/s" % wanted)
 
 
-def _gid(port: Mapping[str, Any], version: int | None, address: str | None, differ: list[str]) -> None:
+def _gid(port: dict[str, Any], version: int | None, address: str | None, differ: list[str]) -> None:
     if version is None:
         return
     if not address:
@@ -88,15 +86,15 @@ def _gid(port: Mapping[str, Any], version: int | None, address: str | None, diff
         )
 
 
-def _defaults(found: Mapping[str, Any], wanted: Mapping[str, Any], differ: list[str]) -> None:
-    """ToS and RoCE version of new connections. The kernel's own defaults, ToS 0, hold where nobody set them."""
+def _defaults(found: Mapping[str, Any], wanted: Mapping[str, Any], differ: list[str], open_: list[str]) -> None:
+    """RoCE version and ToS of new connections, where they can be read."""
     version, tos = wanted.get("roce_version"), wanted.get("tos")
     if version is not None and found["mode"] is not None and found["mode"] != MODES.get(version):
         differ.append("default RoCE mode is %s, not %s" % (found["mode"], MODES.get(version)))
     if tos is None:
         return
     if found["tos"] is None:
-        differ.append("default ToS is not set, not %d" % tos)
+        open_.append("default ToS: rdma_cm has no directory of the device in configfs; module roce_cm makes it")
     elif found["tos"] != tos:
         differ.append("default ToS is %d, not %d" % (found["tos"], tos))
     if found["traffic_class"] is not None and found["traffic_class"] != tos:

@@ -40,11 +40,12 @@ _STATUS = (
 class VerbsEndpoint:
     """See ``pingpong.Endpoint``. Opens the device and makes a queue pair in state INIT; nothing is sent yet.
 
-    Up to DEPTH receives are posted, each with its slot. What an RC message carries nobody reads, so all its slots
-    share one piece of memory.
+    Up to DEPTH receives are posted, each with its slot. What an RC message carries nobody reads, so ``shared``: all
+    its slots have one piece of memory. ``headers_bytes`` come before a message there.
     """
 
     headers_bytes = 0
+    shared = True
 
     def __init__(
         self, device: str, local_address: str, size_bytes: int, gid_index: int | None, traffic_class: int, port: int = 1
@@ -153,11 +154,8 @@ class VerbsEndpoint:
         self._unsent += 1
 
     def receive(self, deadline: float, idle: Callable[[], None]) -> int:
-        self._poll_until(lambda: bool(self._arrived), deadline, idle)
-        slot = self._arrived.popleft()
-        number = self._number(slot)
-        self._pair.post_recv(self._receive_requests[slot])
-        return number
+        self._pair.post_recv(self._receive_requests[self._arrival(deadline, idle)])
+        return 0
 
     def flush(self, deadline: float) -> None:
         self._poll_until(lambda: self._unsent == 0, deadline, lambda: None)
@@ -176,12 +174,13 @@ class VerbsEndpoint:
         return self._enums.IBV_QPT_RC, attributes
 
     def _offset(self, slot: int) -> int:
-        """Where a slot's memory begins; what is sent is before it."""
-        return self._size_bytes
+        """Where a slot's memory begins; what is sent is before the first."""
+        return self._size_bytes + (0 if self.shared else slot * (self.headers_bytes + self._size_bytes))
 
-    def _number(self, slot: int) -> int:
-        """The number in the message of a slot."""
-        return 0
+    def _arrival(self, deadline: float, idle: Callable[[], None]) -> int:
+        """Wait for a message; its slot."""
+        self._poll_until(lambda: bool(self._arrived), deadline, idle)
+        return self._arrived.popleft()
 
     def _poll_until(self, reached: Callable[[], bool], deadline: float, idle: Callable[[], None]) -> None:
         next_idle = time.monotonic() + _IDLE_CALL_S

@@ -75,10 +75,12 @@ def build(hosts: Sequence[str], ends: Mapping[str, Sequence[Mapping[str, Any]]],
 def of_host(mesh: Mapping[str, Any], host: str) -> dict[str, Any]:
     """Return what of a mesh the budgets of one host are for: its pairs, the failed ones and the outliers by name, lost
     datagrams, and of each transport the worst figures."""
-    mine = [pair for pair in mesh["pairs"] if host in (pair["server"], pair["client"])]
+    away = set(mesh["away"])
+    mine = [pair for pair in mesh["pairs"] if host in _ends(pair)]
     found: dict[str, Any] = {
         "pairs": len(mine),
-        "failed": [_name(pair, host) for pair in mine if "error" in pair],
+        # a host that took no part fails its own gates, and not those of all others
+        "failed": [_name(pair, host) for pair in mine if "error" in pair and (host in away or not away & _ends(pair))],
         "outliers": [_name(pair, host) for pair in mine if pair.get("outliers")],
         "lost": sum(pair.get("lost") or 0 for pair in mine),
     }
@@ -91,6 +93,10 @@ def of_host(mesh: Mapping[str, Any], host: str) -> dict[str, Any]:
 
 def _key(one: str, other: str) -> tuple[str, str]:
     return (one, other) if one < other else (other, one)
+
+
+def _ends(pair: Mapping[str, Any]) -> set[str]:
+    return {pair["server"], pair["client"]}
 
 
 def _name(pair: Mapping[str, Any], host: str) -> str:

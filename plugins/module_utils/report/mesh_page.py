@@ -19,14 +19,14 @@ STYLE = """
 .mesh th, .mesh td { padding: 2px 4px; border-bottom: 1px solid #fff; border-right: 1px solid #fff;
   text-align: right; white-space: nowrap; }
 .mesh th { background: var(--soft); position: sticky; left: 0; z-index: 1; font-size: 11px; }
-.mesh thead th { top: 0; z-index: 2; writing-mode: vertical-rl; text-align: left; } .mesh thead th:first-child { z-index: 3; }
+.mesh thead th { top: 0; z-index: 2; writing-mode: vertical-rl; text-align: left; }
+.mesh thead th:first-child { z-index: 3; }
 .mesh td i { font-style: normal; color: var(--muted); display: block; }
 .mesh td.self { background: var(--line); } .mesh td.fail { background: var(--bad); color: #fff; text-align: center; }
 .mesh td.out { background: var(--warnsoft); color: var(--warn); font-weight: 700; outline: 2px solid #e0a030;
   outline-offset: -2px; }
 """ + "".join(
-    ".mesh td.d%d { background: rgba(59, 110, 168, %.2f); }\n" % (depth, 0.03 + 0.05 * depth)
-    for depth in range(DEPTHS)
+    ".mesh td.d%d { background: rgba(59, 110, 168, %.2f); }\n" % (depth, 0.03 + 0.05 * depth) for depth in range(DEPTHS)
 )
 
 SECTION = """
@@ -37,7 +37,8 @@ SECTION = """
 <p class="reason"><b>{{ name }}</b> took no part: {{ reason }}</p>
 {% endfor %}
 <div class="mesh"><table>
-<thead><tr><th>RC above, UD below; {{ mesh.unit }}</th>{% for name in mesh.hosts %}<th>{{ name }}</th>{% endfor %}</tr></thead>
+<thead><tr><th>RC above, UD below; {{ mesh.unit }}</th>
+{%- for name in mesh.hosts %}<th>{{ name }}</th>{% endfor %}</tr></thead>
 <tbody>
 {% for row in mesh.rows %}
 <tr><th>{{ row.host }}</th>
@@ -52,12 +53,13 @@ diagonal, UD below it. Framed: an outlier. x: the pair failed.
 {% for transport, figures in mesh.spread.items() %}{% for figure, found in figures.items() if found %}
 {{ transport | upper }} {{ figure }}: median {{ found.median | us }}, outlier above {{ found.limit | us }}.
 {% endfor %}{% endfor %}
-An outlier is more than 3.5 modified z-scores above the median, 0.6745 (x - median) / MAD (Iglewicz and Hoaglin 1993;
-NIST/SEMATECH e-Handbook 1.3.5.17); fewer than 6 pairs are not judged. Racks and tiers differ: a pair is judged among all.</p>
+An outlier is more than 3.5 modified z-scores above the median, 0.6745 (x - median) / MAD (Iglewicz and Hoaglin 1993,
+NIST/SEMATECH e-Handbook 1.3.5.17); fewer than 6 pairs are not judged. A pair is judged among all, whatever is between.</p>
 {% if mesh.outliers %}
 <h3>Outliers</h3>
 <div class="scroll"><table>
-<tr><th></th><th>client</th><th>server</th><th class="number">median</th><th class="number">p99</th><th>what stands out</th></tr>
+<tr><th></th><th>client</th><th>server</th><th class="number">median</th><th class="number">p99</th>
+<th>what stands out</th></tr>
 {% for pair in mesh.outliers %}
 <tr><td>{{ pair.transport | upper }}</td><td>{{ pair.client }}</td><td>{{ pair.server }}</td>
 <td class="number">{{ pair.median_us | us }}</td><td class="number">{{ pair.p99_us | us }}</td>
@@ -81,7 +83,8 @@ NIST/SEMATECH e-Handbook 1.3.5.17); fewer than 6 pairs are not judged. Racks and
 {% for name, found in mesh.risen.items() %}
 <tr><td>{{ name }}</td>
 {% for kind in ['errors_risen', 'others_risen'] %}
-<td>{% for counter, value in found[kind].items() %}<code>{{ counter }}</code> +{{ value }}<br>{% else %}none{% endfor %}</td>
+<td>{% for counter, value in found[kind].items() %}<code>{{ counter }}</code> +{{ value }}<br>
+{% else %}none{% endfor %}</td>
 {% endfor %}</tr>
 {% endfor %}
 </table></div>

@@ -60,7 +60,8 @@ PAGE = (
   <h1>Fabric {{ document.fabric }}: validation {{ document.verdict }}</h1>
   <p>{{ document.gates | length - failed | length }} of {{ document.gates | length }} gates passed
      on {{ hosts | length }} hosts
-     {{- ', on Soft-RoCE: function, not speed; it says nothing about hardware' if document.emulated else '' }} &middot; {{ document.generated }}</p>
+     {{- ', on Soft-RoCE: function, not speed; it says nothing about hardware' if document.emulated else '' }} &middot;
+     {{ document.generated }}</p>
 </header>
 
 {% if document.notes %}
@@ -81,7 +82,7 @@ PAGE = (
     <span>RDMA half round trip median, {{ name }} to
     {{ host.rdma_ping.peer_host }}{{ ' (Soft-RoCE)' if host.rdma_ping.emulated else '' }}</span></div>
 {% endfor %}
-{% for name, host in hosts.items() if host.ptp is defined and host.ptp_role == 'ordinary' and host.ptp.offset_ns is defined %}
+{% for name, host in hosts.items() if host.ptp_role == 'ordinary' and (host.ptp | default({})).offset_ns is defined %}
   <div class="card"><b>{{ host.ptp.offset_ns | duration }}</b><span>PTP offset from the grandmaster, {{ name }}
     ({{ 'locked' if host.ptp.locked else 'not locked' }})</span></div>
 {% endfor %}

@@ -59,7 +59,10 @@ def test_no_counter_is_both() -> None:
 def test_what_rose() -> None:
     before = {"out_of_sequence": 2, "sent_pkts": 5, "np_cnp_sent": 1, "rnr_nak_retry_err": 7}
     after = {"out_of_sequence": 5, "sent_pkts": 99, "np_cnp_sent": 3, "rnr_nak_retry_err": 1, "RTO": 1, "rx_bytes": 9}
-    assert counters.risen(before, after) == ({"out_of_sequence": 3, "rnr_nak_retry_err": 1, "RTO": 1}, {"np_cnp_sent": 2})
+    assert counters.risen(before, after) == (
+        {"out_of_sequence": 3, "rnr_nak_retry_err": 1, "RTO": 1},
+        {"np_cnp_sent": 2},
+    )
 
 
 @given(READINGS, READINGS)

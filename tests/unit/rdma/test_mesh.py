@@ -37,7 +37,9 @@ def test_every_pair_once_and_no_host_twice_in_a_round(count: int, at_once: int) 
 
 @given(st.integers(2, 40))
 def test_nobody_serves_always(count: int) -> None:
-    served = Counter(server for one in rounds([str(number) for number in range(count)], count) for server, client in one)
+    served = Counter(
+        server for one in rounds([str(number) for number in range(count)], count) for server, client in one
+    )
     assert all(abs(2 * served[str(number)] - (count - 1)) <= 0.5 * count + 1 for number in range(count))
 
 

@@ -43,7 +43,8 @@ def test_a_message_arrives_with_the_version(ends):
 
 def test_messages_that_come_together_and_in_pieces(ends):
     wire = b"".join(
-        json.dumps({"tickwire_rdma_ping": hello.VERSION, "kind": kind}).encode() + b"\n" for kind in ("hello", "ready", "done")
+        json.dumps({"tickwire_rdma_ping": hello.VERSION, "kind": kind}).encode() + b"\n"
+        for kind in ("hello", "ready", "done")
     )
     channel = hello.Channel(ends[1])
     ends[0].sendall(wire[:10])
