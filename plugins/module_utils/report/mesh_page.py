@@ -48,13 +48,13 @@ SECTION = """
 {%- endfor %}</tr>
 {% endfor %}
 </tbody></table></div>
-<p class="small">Each cell: median, below it p99, in {{ mesh.unit }}, of the pair of its row and its column: RC above the
-diagonal, UD below it. Framed: an outlier. x: the pair failed.
+<p class="small">Each cell: median, below it p99, in {{ mesh.unit }}, of the pair of its row and its column, RC above
+the diagonal, UD below it. Framed: an outlier. x: the pair failed.
 {% for transport, figures in mesh.spread.items() %}{% for figure, found in figures.items() if found %}
 {{ transport | upper }} {{ figure }}: median {{ found.median | us }}, outlier above {{ found.limit | us }}.
 {% endfor %}{% endfor %}
-An outlier is more than 3.5 modified z-scores above the median, 0.6745 (x - median) / MAD (Iglewicz and Hoaglin 1993,
-NIST/SEMATECH e-Handbook 1.3.5.17); fewer than 6 pairs are not judged. A pair is judged among all, whatever is between.</p>
+An outlier is more than 3.5 modified z-scores above the median: 0.6745 (x - median) / MAD, of Iglewicz and Hoaglin
+(1993). Fewer than 6 pairs are not judged. A pair is judged among all, whatever its way.</p>
 {% if mesh.outliers %}
 <h3>Outliers</h3>
 <div class="scroll"><table>

@@ -70,7 +70,7 @@ def test_each_gate_holds_exactly_at_its_budget(section, name):
     assert failed(evaluate(wanted=wanted)) == {}
 
 
-@pytest.mark.parametrize("section", sorted(set(BUDGETS) - {"mesh"}))  # a mesh is no one result: test_mesh.py
+@pytest.mark.parametrize("section", sorted(set(BUDGETS) - {"mesh"}))  # a mesh is no one result: test_mesh_report.py
 @pytest.mark.parametrize(
     ("result", "reason"),
     [
