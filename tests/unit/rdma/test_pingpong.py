@@ -199,6 +199,7 @@ def test_lost_and_late_datagrams_are_in_no_figure(soon_lost):
     at_server, at_client = run_both(server, FakeEndpoint(wire, 2), UD, UD)
     assert (at_client["half_round_trip"]["samples"], at_client["lost"]) == (18, 2)
     assert at_server["lost"] == 2
+    assert wire.queues[2].empty(), "each answer was taken for the datagram that it is of"
 
 
 def test_no_path_for_datagrams_ends_soon(soon_lost):

@@ -39,6 +39,7 @@ def test_the_spread_is_that_of_numpy(values: list[float]) -> None:
     away = numpy.abs(numpy.array(values) - middle)
     deviation = numpy.median(away) / 0.6745 or math.sqrt(math.pi / 2) * numpy.mean(away)
     assert found.median == pytest.approx(middle) and found.deviation == pytest.approx(deviation)
+    assert found.limit == pytest.approx(middle + 3.5 * deviation)
     marked = [value for value in values if outliers.is_outlier(value, found)]
     assert len(marked) < len(values) / 2
     if numpy.median(away):
