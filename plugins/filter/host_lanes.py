@@ -49,7 +49,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: By name of the interface, a dictionary with C(mtu), C(dcb) and C(roce), or that part of it.
+  description: By name of the interface, a dictionary with C(mtu), C(speed_gbps), C(dcb) and C(roce), or that part of
+    it.
   type: dict
 """
 

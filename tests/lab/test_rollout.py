@@ -14,8 +14,8 @@ from conftest import HOSTS, ROOT, Lab
 
 # Everything a role may write; where Ansible itself leaves traces is left out.
 MANAGED = "/etc /opt /usr /boot /var/lib/tickwire"
-# The co-existence measurement saturates a port and takes its time: once is enough.
-QUIET = "ARGS=-e validate_coexistence=false"
+# The co-existence measurement saturates a port and takes its time, and the mesh is the ping again: once is enough.
+QUIET = "ARGS=-e validate_coexistence=false -e validate_mesh=false"
 FILES = f"find {MANAGED} -xdev -newer /run/tickwire-test-marker ! -type d 2>/dev/null; true"
 
 
@@ -86,6 +86,19 @@ def test_a_saturated_lane_leaves_the_other_one_alone(lab: Lab) -> None:
     assert plain["p99_ratio"] > ours["budget"] >= found["p99_ratio"]
     assert plain["ecn_marks"] == 0
     assert "ets" in lab.ssh("sw1", "tc qdisc show dev swp2"), "the lanes are back"
+
+
+def test_the_mesh_has_every_pair(lab: Lab) -> None:
+    """Two hosts are one pair, over RC and UD; what Soft-RoCE is, the matrix says."""
+    mesh = lab.report()["mesh"]
+    assert mesh["hosts"] == ["exch1", "trade1"] and mesh["away"] == {} and mesh["failed"] == 0
+    assert [pair["transport"] for pair in mesh["pairs"]] == ["rc", "ud"]
+    for pair in mesh["pairs"]:
+        assert {pair["client"], pair["server"]} == {"exch1", "trade1"} and pair["emulated"] is True
+        assert 0 < pair["median_us"] <= pair["p99_us"] and pair["samples"] + pair["lost"] == 200
+    links = {name: host["rdma_link"] for name, host in lab.report()["measurements"].items()}
+    assert [links[name]["differences"] for name in ("exch1", "trade1")] == [[], []]
+    assert links["trade1"]["roce_defaults"] == {"mode": "RoCE v2", "tos": 106, "traffic_class": None}
 
 
 def test_the_lab_kernel_takes_every_part_of_the_switch(lab: Lab) -> None:

@@ -19,12 +19,17 @@ ECT0 = 0b10
 
 
 def host_lanes(fabric: Fabric, device: str) -> dict[str, dict[str, Any]]:
-    """By interface of the host: ``mtu``, ``dcb`` and ``roce``; empty for a switch and for what no link names."""
+    """By interface of the host: ``mtu``, ``speed_gbps`` of its link, ``dcb`` and ``roce``; empty for a switch and for
+    what no link names."""
     if device not in fabric.devices or fabric.devices[device].is_switch:
         return {}
     found = {}
     for port in fabric.ports_of(device):
-        wanted: dict[str, Any] = {"mtu": port.mtu, "dcb": _dcb(fabric, device, port)}
+        wanted: dict[str, Any] = {
+            "mtu": port.mtu,
+            "speed_gbps": port.speed_gbps,
+            "dcb": _dcb(fabric, device, port),
+        }
         roce = _roce(fabric, port)
         if roce:
             wanted["roce"] = roce

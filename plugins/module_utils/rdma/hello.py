@@ -6,7 +6,7 @@ client                      server
                        <-  hello             can tell the other end what failed instead of leaving it to a time-out
   ready                ->                    both queue pairs can receive now
                        <-  ready
-  ... ping-pong over RDMA ...
+  ... ping-pong over RDMA; over UD the server answers until it hears done ...
   done (figures)       ->
 An end that fails sends {"error": text} in place of any of these.
 """
@@ -19,11 +19,12 @@ import socket
 import time
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 LINE_LIMIT = 16384
 HELLO_FIELDS = {
     "host": str,
     "device": str,
+    "transport": str,
     "qpn": int,
     "psn": int,
     "gid": str,
@@ -77,11 +78,14 @@ class Channel:
         line, self._buffer = self._buffer.split(b"\n", 1)
         return _message(line, expected)
 
+    def waiting(self) -> bool:
+        """Whether the peer said something, or went; never waits, reads nothing."""
+        return bool(self._buffer) or bool(select.select([self._sock], [], [], 0)[0])
+
     def failure_waiting(self) -> None:
         """Raise PeerFailed or ValueError if the peer already said that it failed or has gone; never waits, reads
         nothing else."""
-        readable = bool(self._buffer) or bool(select.select([self._sock], [], [], 0)[0])
-        if not readable:
+        if not self.waiting():
             return
         ahead = self._buffer or self._sock.recv(LINE_LIMIT, socket.MSG_PEEK)
         if not ahead:
@@ -96,9 +100,9 @@ def check_hello(mine: dict[str, Any], theirs: dict[str, Any]) -> None:
     for name, kind in HELLO_FIELDS.items():
         if not isinstance(theirs.get(name), kind) or isinstance(theirs.get(name), bool):
             raise ValueError("its hello has no usable %s: %r" % (name, theirs.get(name)))
-    for name in ("iterations", "warmup", "size_bytes"):
+    for name in ("transport", "iterations", "warmup", "size_bytes"):
         if mine[name] != theirs[name]:
-            raise ValueError("%s is %d here and %d there: give both ends the same" % (name, mine[name], theirs[name]))
+            raise ValueError("%s is %s here and %s there: give both ends the same" % (name, mine[name], theirs[name]))
 
 
 def _message(line: bytes, expected: str) -> dict[str, Any]:

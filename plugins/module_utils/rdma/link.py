@@ -10,53 +10,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.rdma.counters import errors_in, read_counters
+
 Run = Callable[[Sequence[str]], "tuple[int, str, str]"]
 
-# Counters that count something gone wrong, over the drivers: InfiniBand port counters, mlx5, bnxt_re, irdma and rxe.
-ERROR_COUNTERS = frozenset(
-    (
-        "symbol_error",
-        "link_error_recovery",
-        "link_downed",
-        "port_rcv_errors",
-        "port_rcv_remote_physical_errors",
-        "port_rcv_switch_relay_errors",
-        "port_xmit_discards",
-        "port_xmit_constraint_errors",
-        "port_rcv_constraint_errors",
-        "local_link_integrity_errors",
-        "excessive_buffer_overrun_errors",
-        "VL15_dropped",
-        "out_of_buffer",
-        "out_of_sequence",
-        "packet_seq_err",
-        "local_ack_timeout_err",
-        "rnr_nak_retry_err",
-        "implied_nak_seq_err",
-        "duplicate_request",
-        "rx_icrc_encapsulated",
-        "req_cqe_error",
-        "req_cqe_flush_error",
-        "resp_cqe_error",
-        "resp_cqe_flush_error",
-        "req_remote_access_errors",
-        "req_remote_invalid_request",
-        "resp_local_length_error",
-        "resp_remote_access_errors",
-        "out_of_seq_request",
-        "rcvd_rnr_err",
-        "send_rnr_err",
-        "rcvd_seq_err",
-        "completer_retry_err",
-        "retry_rnr_exceeded_err",
-        "retry_exceeded_err",
-        "send_err",
-        "recoverable_errors",
-        "unrecoverable_err",
-    )
-)
 SOFTWARE_DRIVERS = ("rxe", "siw")
 _ZERO_GID = ":".join(["0000"] * 8)
+_LAST_NUMBER = re.compile(r"(\d+)\s*\Z")
 _DEVINFO_MTU = re.compile(r"^\s*(port|max_mtu|active_mtu):\s+(\d+)")
 
 
@@ -171,7 +131,35 @@ def _port(path: Path, root: Path, mtu: dict[str, int]) -> dict[str, Any]:
         "netdev": netdev,
         "netdev_mtu_bytes": int(netdev_mtu) if netdev_mtu else None,
         "gids": gids,
-        "errors": _errors(path),
+        "speed_gbps": _speed_gbps(root, netdev),
+        "roce_defaults": _roce_defaults(path, root),
+        "errors": errors_in(read_counters(path)),
+    }
+
+
+def _speed_gbps(root: Path, netdev: str) -> float | None:
+    """The speed of the network interface, which sysfs has in Mbit/s; None where it has none (-1, or EINVAL when down).
+
+    The port's own ``rate`` is no measure of it: for a speed that the kernel does not know, it is made up
+    (``ib_get_eth_speed``, drivers/infiniband/core/verbs.c).
+    """
+    speed = _text(root / "sys/class/net" / netdev / "speed") if netdev else ""
+    return int(speed) / 1000 if speed.isdigit() and int(speed) > 0 else None
+
+
+def _roce_defaults(port: Path, root: Path) -> dict[str, Any]:
+    """What new connections of rdma_cm start from: ``mode`` and ``tos`` of configfs, which are there once somebody made
+    the device's directory (drivers/infiniband/core/cma_configfs.c), and OFED's ``traffic_class``; None where a value
+    is not there."""
+    device = port.parent.parent
+    cma = root / "sys/kernel/config/rdma_cm" / device.name / "ports" / port.name
+    tos, mode = _text(cma / "default_roce_tos"), _text(cma / "default_roce_mode")
+    # OFED shows "Global tclass=106"
+    ofed = _LAST_NUMBER.search(_text(device / "tc" / port.name / "traffic_class"))
+    return {
+        "mode": mode or None,
+        "tos": int(tos) if tos.isdigit() else None,
+        "traffic_class": int(ofed.group(1)) if ofed else None,
     }
 
 
@@ -191,18 +179,6 @@ def gid_entries(path: Path) -> Iterator[dict[str, Any]]:
             "roce_version": {"IB/RoCE v1": 1, "RoCE v2": 2}.get(kind),
             "netdev": _text(path / "gid_attrs" / "ndevs" / name),
         }
-
-
-def _errors(path: Path) -> dict[str, int]:
-    found = {}
-    for folder in ("counters", "hw_counters"):
-        if not (path / folder).is_dir():
-            continue
-        for entry in sorted((path / folder).iterdir()):
-            value = _text(entry) if entry.name in ERROR_COUNTERS else ""
-            if value.isdigit():
-                found[entry.name] = int(value)
-    return found
 
 
 def _after_colon(text: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
 from ansible_collections.tickwire.fabric.plugins.module_utils import stats
+from ansible_collections.tickwire.fabric.plugins.module_utils.rdma import counters, exchange
 from ansible_collections.tickwire.fabric.plugins.module_utils.rdma.hello import (
     Channel,
     PeerFailed,
@@ -24,7 +25,7 @@ RETRY_S = 0.2
 
 
 class Endpoint(Protocol):
-    """One reliable-connected queue pair. Methods raise OSError, LookupError or RuntimeError with a text that can be
+    """One queue pair. Methods raise OSError, LookupError or RuntimeError with a text that can be
     shown."""
 
     def describe(self) -> dict[str, Any]:
@@ -33,12 +34,15 @@ class Endpoint(Protocol):
     def connect(self, remote: dict[str, Any]) -> None:
         """Bring the queue pair to ready-to-send towards the other end's description, with receives posted."""
 
-    def send(self) -> None:
-        """Post one message of the agreed size."""
+    def counters(self) -> dict[str, int]:
+        """Return the counters of the port as they are now, see ``counters.settled_counters``."""
 
-    def receive(self, deadline: float, idle: Callable[[], None]) -> None:
-        """Wait for one message and post its receive again; calls ``idle`` now and then; TimeoutError at the
-        deadline."""
+    def send(self, number: int) -> None:
+        """Post one message of the agreed size; a datagram carries ``number`` (0 to 2^64 - 1)."""
+
+    def receive(self, deadline: float, idle: Callable[[], None]) -> int:
+        """Wait for one message and post its receive again; return the number a datagram carries, 0 over RC. Calls
+        ``idle`` now and then; TimeoutError at the deadline."""
 
     def flush(self, deadline: float) -> None:
         """Wait until every message sent has been acknowledged."""
@@ -49,9 +53,10 @@ class Endpoint(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What one end was asked to do. Times in seconds, sizes in bytes."""
+    """What one end was asked to do; ``transport`` is rc or ud. Times in seconds, sizes in bytes."""
 
     mode: str
+    transport: str
     device: str
     host: str
     peer: str
@@ -83,6 +88,7 @@ def ping(plan: Plan, open_endpoint: Callable[[str], Endpoint]) -> dict[str, Any]
             endpoint.describe(),
             host=plan.host,
             device=plan.device,
+            transport=plan.transport,
             iterations=plan.iterations,
             warmup=plan.warmup,
             size_bytes=plan.size_bytes,
@@ -94,11 +100,21 @@ def ping(plan: Plan, open_endpoint: Callable[[str], Endpoint]) -> dict[str, Any]
         check_hello(mine, theirs)
         step = "connection of queue pairs"
         endpoint.connect(theirs)
+        before = endpoint.counters()
         channel.send({"kind": "ready"}, deadline)
         channel.receive("ready", deadline)
         step = "ping-pong"
-        result = {
+        if plan.mode == "client":
+            figures = _measure(plan, endpoint, channel, deadline)
+            channel.send({"kind": "done", "figures": figures}, deadline)
+        else:
+            _echo(plan, endpoint, channel, deadline)
+            step = "end of the ping-pong"
+            figures = channel.receive("done", deadline).get("figures") or {}
+        errors, others = counters.risen(before, endpoint.counters())
+        return {
             "device": plan.device,
+            "transport": plan.transport,
             "emulated": bool(mine.get("emulated")),
             "gid": mine["gid"],
             "gid_index": mine.get("gid_index"),
@@ -108,15 +124,11 @@ def ping(plan: Plan, open_endpoint: Callable[[str], Endpoint]) -> dict[str, Any]
             "peer_host": theirs["host"],
             "peer_device": theirs["device"],
             "peer_gid": theirs["gid"],
+            "lost": figures.pop("lost", 0),
+            "half_round_trip": figures,
+            "errors_risen": errors,
+            "others_risen": others,
         }
-        if plan.mode == "client":
-            figures = _measure(plan, endpoint, channel, deadline)
-            channel.send({"kind": "done", "figures": figures}, deadline)
-        else:
-            _echo(plan, endpoint, channel, deadline)
-            step = "end of the ping-pong"
-            figures = channel.receive("done", deadline).get("figures") or {}
-        return dict(result, half_round_trip=figures)
     except PeerFailed as error:
         raise PingError(
             plan.device, peer, step, "the other end reports: %s" % error, "mend that on the other end"
@@ -145,27 +157,18 @@ _NEXT = {
 
 
 def _measure(plan: Plan, endpoint: Endpoint, channel: Channel, deadline: float) -> dict[str, Any]:
-    samples = []
-    for number in range(-plan.warmup, plan.iterations):
-        start = time.perf_counter_ns()
-        try:
-            endpoint.send()
-            endpoint.receive(deadline, channel.failure_waiting)
-        except TimeoutError:
-            raise TimeoutError("%d of %d iterations done" % (max(0, number), plan.iterations)) from None
-        if number >= 0:
-            samples.append((time.perf_counter_ns() - start) / 2000)
-    return dict(stats.summarise(samples, "us"), histogram=stats.histogram(samples))
+    if plan.transport == "rc":
+        lost, samples = 0, exchange.measure(endpoint, channel, plan.warmup, plan.iterations, deadline)
+    else:
+        samples, lost = exchange.measure_datagrams(endpoint, channel, plan.warmup, plan.iterations, deadline)
+    return dict(stats.summarise(samples, "us"), histogram=stats.histogram(samples), lost=lost)
 
 
 def _echo(plan: Plan, endpoint: Endpoint, channel: Channel, deadline: float) -> None:
-    for number in range(plan.warmup + plan.iterations):
-        try:
-            endpoint.receive(deadline, channel.failure_waiting)
-        except TimeoutError:
-            raise TimeoutError("%d of %d messages came" % (number, plan.warmup + plan.iterations)) from None
-        endpoint.send()
-    endpoint.flush(deadline)
+    if plan.transport == "rc":
+        exchange.echo(endpoint, channel, plan.warmup + plan.iterations, deadline)
+    else:
+        exchange.echo_datagrams(endpoint, channel, deadline)
 
 
 def _listen_and_accept(plan: Plan) -> socket.socket:

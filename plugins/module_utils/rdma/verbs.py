@@ -1,19 +1,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A reliable-connected queue pair through pyverbs (Debian's python3-pyverbs), for set-up and proof, not for speed."""
+"""Queue pairs through pyverbs (Debian's python3-pyverbs), for set-up and proof, not for speed: reliable connections
+here, datagrams in ``datagram.py``."""
 
 from __future__ import annotations
 
+import collections
 import os
 import secrets
 import select
 import socket
 import time
+from pathlib import Path
 from typing import Any, Callable
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.rdma import link
+from ansible_collections.tickwire.fabric.plugins.module_utils.rdma import counters, link
 
 DEPTH = 16
-_SEND, _RECEIVE = 1, 2
+_SEND = DEPTH  # the number of a receive is its slot, from 0
 _IDLE_CALL_S = 0.25
 _MTU_BYTES = {1: 256, 2: 512, 3: 1024, 4: 2048, 5: 4096}
 _STATUS = (
@@ -35,7 +38,14 @@ _STATUS = (
 
 
 class VerbsEndpoint:
-    """See ``pingpong.Endpoint``. Opens the device and makes a queue pair in state INIT; nothing is sent yet."""
+    """See ``pingpong.Endpoint``. Opens the device and makes a queue pair in state INIT; nothing is sent yet.
+
+    Up to DEPTH receives are posted, each with its slot. What an RC message carries nobody reads, so ``shared``: all
+    its slots have one piece of memory. ``headers_bytes`` come before a message there.
+    """
+
+    headers_bytes = 0
+    shared = True
 
     def __init__(
         self, device: str, local_address: str, size_bytes: int, gid_index: int | None, traffic_class: int, port: int = 1
@@ -65,35 +75,38 @@ class VerbsEndpoint:
                 % (port, device, self._info["state"], self._info["physical_state"], self._info["netdev"])
             )
         self._emulated = entry["emulated"]
+        self._counters = Path("/sys/class/infiniband", device, "ports", str(port))
         self._choose_gid(local_address, gid_index)
         self._traffic_class, self._port, self._psn = traffic_class, port, secrets.randbits(24)
+        self._size_bytes = size_bytes
+        self._arrived: collections.deque[int] = collections.deque()
+        self._unsent = 0
         try:
             context = self._keep(Context(name=device))
             self._mtu = int(context.query_port(port).active_mtu)
-            domain = self._keep(PD(context))
+            self._domain = self._keep(PD(context))
             # Hardware is polled without a pause. Soft-RoCE is made by the CPUs that a spinning loop would take from it,
             # in virtual machines from the other end and the switch too, so there the loop sleeps until a completion.
             self._events = _Events(self._keep, context) if self._emulated else None
             channel = self._events.channel if self._events else None
             self._queue = self._keep(CQ(context, 4 * DEPTH, None, channel, 0))
-            region = self._keep(MR(domain, 2 * size_bytes, self._enums.IBV_ACCESS_LOCAL_WRITE))
+            last = self._offset(DEPTH - 1) + self.headers_bytes + size_bytes
+            self._region = region = self._keep(MR(self._domain, last, self._enums.IBV_ACCESS_LOCAL_WRITE))
             cap = QPCap(max_send_wr=DEPTH, max_recv_wr=DEPTH, max_send_sge=1, max_recv_sge=1)
-            initial = QPInitAttr(
-                qp_type=self._enums.IBV_QPT_RC, scq=self._queue, rcq=self._queue, cap=cap, sq_sig_all=1
-            )
-            attributes = QPAttr(port_num=port)
-            attributes.qp_access_flags = self._enums.IBV_ACCESS_LOCAL_WRITE
-            self._pair = self._keep(QP(domain, initial, attributes))
+            kind, attributes = self._kind(QPAttr(port_num=port))
+            initial = QPInitAttr(qp_type=kind, scq=self._queue, rcq=self._queue, cap=cap, sq_sig_all=1)
+            self._pair = self._keep(QP(self._domain, initial, attributes))
             self._send_request = SendWR(
                 wr_id=_SEND, opcode=self._enums.IBV_WR_SEND, num_sge=1, sg=[SGE(region.buf, size_bytes, region.lkey)]
             )
-            self._receive_request = RecvWR(
-                wr_id=_RECEIVE, num_sge=1, sg=[SGE(region.buf + size_bytes, size_bytes, region.lkey)]
-            )
+            room = self.headers_bytes + size_bytes
+            self._receive_requests = [
+                RecvWR(wr_id=slot, num_sge=1, sg=[SGE(region.buf + self._offset(slot), room, region.lkey)])
+                for slot in range(DEPTH)
+            ]
         except PyverbsError as error:
             self.close()
             raise RuntimeError("%s does not give a queue pair: %s" % (device, error)) from error
-        self._received = self._unsent = 0
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -114,8 +127,7 @@ class VerbsEndpoint:
             route = GlobalRoute(
                 dgid=GID(remote["gid"]), sgid_index=self._gid_index, hop_limit=64, traffic_class=self._traffic_class
             )
-            attributes = QPAttr(port_num=self._port)
-            attributes.qp_access_flags = self._enums.IBV_ACCESS_LOCAL_WRITE
+            kind, attributes = self._kind(QPAttr(port_num=self._port))
             attributes.ah_attr = AHAttr(is_global=1, gr=route, port_num=self._port)
             attributes.path_mtu = mtu
             attributes.dest_qp_num, attributes.rq_psn, attributes.sq_psn = remote["qpn"], remote["psn"], self._psn
@@ -126,22 +138,24 @@ class VerbsEndpoint:
                 7,
                 7,
             )  # 4.096 us * 2^15 = 134 ms an attempt
-            for _unused in range(DEPTH):
-                self._pair.post_recv(self._receive_request)
+            for request in self._receive_requests:
+                self._pair.post_recv(request)
             self._pair.to_rts(attributes)
         except self._error as error:
             raise RuntimeError(
                 "the queue pair does not reach ready-to-send towards %s: %s" % (remote["gid"], error)
             ) from error
 
-    def send(self) -> None:
+    def counters(self) -> dict[str, int]:
+        return counters.settled_counters(self._counters)
+
+    def send(self, number: int) -> None:
         self._pair.post_send(self._send_request)
         self._unsent += 1
 
-    def receive(self, deadline: float, idle: Callable[[], None]) -> None:
-        self._poll_until(lambda: self._received > 0, deadline, idle)
-        self._received -= 1
-        self._pair.post_recv(self._receive_request)
+    def receive(self, deadline: float, idle: Callable[[], None]) -> int:
+        self._pair.post_recv(self._receive_requests[self._arrival(deadline, idle)])
+        return 0
 
     def flush(self, deadline: float) -> None:
         self._poll_until(lambda: self._unsent == 0, deadline, lambda: None)
@@ -153,6 +167,20 @@ class VerbsEndpoint:
             except self._error:  # the device went away: the kernel has given it back already
                 pass
         self._open = []
+
+    def _kind(self, attributes: Any) -> tuple[Any, Any]:
+        """The type of queue pair, and the attributes with what this type needs."""
+        attributes.qp_access_flags = self._enums.IBV_ACCESS_LOCAL_WRITE
+        return self._enums.IBV_QPT_RC, attributes
+
+    def _offset(self, slot: int) -> int:
+        """Where a slot's memory begins; what is sent is before the first."""
+        return self._size_bytes + (0 if self.shared else slot * (self.headers_bytes + self._size_bytes))
+
+    def _arrival(self, deadline: float, idle: Callable[[], None]) -> int:
+        """Wait for a message; its slot."""
+        self._poll_until(lambda: bool(self._arrived), deadline, idle)
+        return self._arrived.popleft()
 
     def _poll_until(self, reached: Callable[[], bool], deadline: float, idle: Callable[[], None]) -> None:
         next_idle = time.monotonic() + _IDLE_CALL_S
@@ -177,10 +205,10 @@ class VerbsEndpoint:
                     "work completion status %d, %s"
                     % (completion.status, _STATUS[completion.status] if known else "see ibv_wc_status")
                 )
-            if completion.wr_id == _RECEIVE:
-                self._received += 1
-            else:
+            if completion.wr_id == _SEND:
                 self._unsent -= 1
+            else:
+                self._arrived.append(completion.wr_id)
         return count
 
     def _choose_gid(self, local_address: str, gid_index: int | None) -> None:

@@ -9,9 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.report import gates as gating
-from ansible_collections.tickwire.fabric.plugins.module_utils.report.measurements import host_measurements
+from ansible_collections.tickwire.fabric.plugins.module_utils.report import mesh as meshes
+from ansible_collections.tickwire.fabric.plugins.module_utils.report.measurements import (
+    host_measurements,
+    risen_by_host,
+)
 
 SCHEMA = 1
+MESH_LINES = 20
 # Beside the kernel's, which has a note of its own.
 CLOCKS = ("hardware", "device", "application")
 
@@ -21,9 +26,9 @@ def build(
 ) -> dict[str, Any]:
     """Return the document of a validation; ``generated`` is its time as text.
 
-    results: {host: raw results, see ``measurements.host_measurements``}; budgets: {host: its fabric_budgets}.
+    results: as ``measure`` takes them; budgets: {host: its fabric_budgets}.
     """
-    hosts = {name: host_measurements(raw) for name, raw in results.items()}
+    hosts, mesh = measure(results)
     gates = gating.evaluate(hosts, budgets)
     failed = [gate for gate in gates if not gate.ok]
     document = {
@@ -31,13 +36,38 @@ def build(
         "fabric": fabric,
         "generated": generated,
         "verdict": "failed" if failed else "passed",
-        "emulated": emulated(hosts),
+        "emulated": emulated(hosts) or any(pair.get("emulated") for pair in (mesh or {}).get("pairs", [])),
         "gates": [gate._asdict() for gate in gates],
         "measurements": hosts,
+        "mesh": mesh,
     }
     document["notes"] = notes(document)
     document["summary"] = summary(document)
     return document
+
+
+def measure(results: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, dict[str, Any]], dict[str, Any] | None]:
+    """Return {host: its measurements} and the mesh, if there is one.
+
+    results: {host: raw results, see ``measurements.host_measurements``}. When any host has ``mesh``, its ends of pairs
+    (``mesh.mesh_end``), all hosts make a mesh.
+    """
+    hosts = {name: host_measurements(raw) for name, raw in results.items()}
+    for name, risen in risen_by_host(results).items():
+        if name in hosts and "error" not in hosts[name]["rdma_link"]:
+            hosts[name]["rdma_link"]["errors_risen"] = risen
+    mesh = None
+    if any(isinstance(raw.get("mesh"), list) for raw in results.values()):
+        away = {name: host["rdma_link"]["error"] for name, host in hosts.items() if _away(results[name], host)}
+        mesh = meshes.build(list(hosts), {name: raw.get("mesh") or [] for name, raw in results.items()}, away)
+        for name, host in hosts.items():
+            host["mesh"] = meshes.of_host(mesh, name)
+    return hosts, mesh
+
+
+def _away(raw: Mapping[str, Any], host: Mapping[str, Any]) -> bool:
+    """Whether a host took no part in the mesh: it could not be reached, or has no device."""
+    return not raw.get("mesh") and "error" in host["rdma_link"]
 
 
 def emulated(hosts: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -54,7 +84,8 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     found = []
     if document["emulated"]:
         found.append(
-            "Soft-RoCE is in use (RDMA made by software): the figures show that the fabric works, not how fast it is. "
+            "Soft-RoCE is in use (RDMA made by software): the figures show that the fabric works, not how fast it is, "
+            "and say nothing about hardware. "
             "Between emulated hosts Soft-RoCE is slower than TCP; take no speed from this report."
         )
     for name, host in sorted(document["measurements"].items()):
@@ -94,6 +125,7 @@ def summary(document: Mapping[str, Any]) -> list[str]:
     ]
     for name, host in sorted(document["measurements"].items()):
         lines.extend("%s: %s" % (name, text) for text in _figures(host))
+    lines.extend(_mesh(document["mesh"]) if document["mesh"] else [])
     lines.extend("Note: %s" % note for note in document["notes"])
     return lines
 
@@ -130,7 +162,7 @@ def failures(gates: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _figures(host: Mapping[str, Any]) -> list[str]:
     lines = []
-    bench, ping, ptp = host.get("t2t") or {}, host.get("rdma_ping") or {}, host["ptp"]
+    bench, ping, ptp = host.get("t2t") or {}, host.get("rdma_ping") or {}, host.get("ptp") or {}
     if bench.get("median_ns") is not None:
         jitter = (bench.get("jitter") or {}).get("p99_minus_min_over_mean")
         lines.append(
@@ -186,6 +218,26 @@ def _beside(software: Mapping[str, Any] | None) -> str:
     return "; by the kernel's stamps median %s, p99 %s" % tuple(
         duration(software[name]) for name in ("median_ns", "p99_ns")
     )
+
+
+def _mesh(found: Mapping[str, Any]) -> list[str]:
+    """A line for all pairs, and one for each host that took no part, and each pair that failed or stands out."""
+    pairs = found["pairs"]
+    lines = [
+        "mesh of %d hosts, RC and UD: %d of %d pairs measured, %d outliers"
+        % (len(found["hosts"]), len(pairs) - found["failed"], len(pairs), found["outliers"])
+    ]
+    lines += ["mesh: %s took no part: %s" % one for one in sorted(found["away"].items())]
+    for pair in pairs:
+        if {pair["client"], pair["server"]} & set(found["away"]):
+            continue
+        name = "mesh %s %s - %s" % (pair["transport"].upper(), pair["client"], pair["server"])
+        if "error" in pair:
+            lines.append("%s failed: %s" % (name, pair["error"]))
+        elif pair["outliers"]:
+            figures = (duration(1000 * pair[figure]) for figure in meshes.FIGURES)
+            lines.append("%s stands out: median %s, p99 %s" % (name, *figures))
+    return lines[:MESH_LINES] + (["... and %d more" % (len(lines) - MESH_LINES)] if len(lines) > MESH_LINES else [])
 
 
 def _lateness(found: Mapping[str, Any]) -> str:

@@ -23,11 +23,15 @@ class Gate(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """How one budget is judged: ``kind`` is max (value at most), min (at least) or is (equal to the budget)."""
+    """How one budget is judged: ``kind`` is max (value at most), min (at least) or is (equal to the budget).
+
+    ``why``, where there is one, says more than the value when the gate fails.
+    """
 
     kind: str
     unit: str
     value: Callable[[Mapping[str, Any]], Any]
+    why: Callable[[Mapping[str, Any]], str] | None = None
 
 
 def _field(*path: str) -> Callable[[Mapping[str, Any]], Any]:
@@ -48,6 +52,19 @@ def _offset(pick: Callable[[list[int]], float]) -> Callable[[Mapping[str, Any]],
     return value
 
 
+def _as_intended(found: Mapping[str, Any]) -> bool | None:
+    """None when it was not compared."""
+    return None if found.get("differences") is None else not found["differences"]
+
+
+def _count(name: str) -> Callable[[Mapping[str, Any]], int]:
+    return lambda found: len(found[name])
+
+
+def _names(name: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda found: ", ".join(found[name])
+
+
 RULES: dict[str, dict[str, Rule]] = {
     "rdma_link": {
         "state": Rule("is", "", _field("state")),
@@ -57,10 +74,27 @@ RULES: dict[str, dict[str, Rule]] = {
             lambda found: max((gid.get("roce_version") or 0 for gid in found.get("gids") or []), default=None),
         ),
         "active_mtu_min_bytes": Rule("min", "bytes", _field("active_mtu_bytes")),
+        "as_intended": Rule("is", "", _as_intended, lambda found: "; ".join(found["differences"])),
+        "errors_risen_max": Rule(
+            "max",
+            "errors",
+            lambda found: None if found.get("errors_risen") is None else sum(found["errors_risen"].values()),
+            lambda found: ", ".join("%s +%d" % one for one in sorted(found["errors_risen"].items())),
+        ),
     },
     "rdma_ping": {
         name + "_us": Rule("max", "us", _field("half_round_trip", name + "_us"))
         for name in ("min", "median", "p99", "p99_9", "max")
+    },
+    "mesh": {
+        "failed_pairs_max": Rule("max", "pairs", _count("failed"), _names("failed")),
+        "outliers_max": Rule("max", "pairs", _count("outliers"), _names("outliers")),
+        "datagrams_lost_max": Rule("max", "datagrams", _field("lost")),
+        **{
+            "%s_%s_us" % (transport, name): Rule("max", "us", _field("%s_%s_us" % (transport, name)))
+            for transport in ("rc", "ud")
+            for name in ("median", "p99")
+        },
     },
     "ptp": {
         "locked": Rule("is", "", _field("locked")),
@@ -97,6 +131,8 @@ def applies(section: str, name: str, host: Mapping[str, Any]) -> bool:
     from itself."""
     if section in ("rdma_ping", "t2t", "coexistence", "jitter"):
         return host.get("role") == "trader"
+    if section == "ptp" and host.get("role") == "member":
+        return False
     return not (section == "ptp" and name.startswith("offset_") and host.get("ptp_role") == "grandmaster")
 
 
@@ -159,6 +195,8 @@ def _judge(name: str, host: str, rule: Rule, found: Mapping[str, Any] | None, bu
         ok, reason = value <= budget, "%s is above the budget of %s" % (show(value, rule.unit), show(budget, rule.unit))
     else:
         ok, reason = value >= budget, "%s is below the budget of %s" % (show(value, rule.unit), show(budget, rule.unit))
+    if not ok and rule.why:
+        reason = "%s: %s" % (reason, rule.why(found))
     return Gate(name, host, value, budget, rule.unit, ok, "" if ok else reason)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 SECTIONS = ("rdma_link", "rdma_ping", "ptp", "t2t", "coexistence", "jitter")
-ROLES = ("trader", "exchange")
+#: A member is measured for its mesh only.
+ROLES = ("trader", "exchange", "member")
 
 
 def measurement(result: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -17,12 +18,16 @@ def measurement(result: Mapping[str, Any] | None) -> dict[str, Any]:
     if not result or result.get("skipped"):
         return {"error": "not measured"}
     if result.get("unreachable"):
-        return {"error": "host unreachable: %s" % str(result.get("msg", "no message")).strip()}
+        return {"error": "host unreachable: %s" % _one_line(result.get("msg", "no message"))}
     if result.get("failed"):
-        return {"error": str(result.get("msg", "failed without a message")).strip()}
+        return {"error": _one_line(result.get("msg", "failed without a message"))}
     return {
         name: value for name, value in result.items() if name not in ("changed", "failed", "invocation", "warnings")
     }
+
+
+def _one_line(text: Any) -> str:
+    return " ".join(str(text).split())
 
 
 def rdma_link(result: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -45,11 +50,36 @@ def both_ends(client: Mapping[str, Any] | None, server: Mapping[str, Any] | None
     found = measurement(client)
     if "error" not in found:
         return found
-    other = measurement(server)
+    found["error"] = one_reason(found["error"], measurement(server).get("error"), server_name)
+    return found
+
+
+def one_reason(client: str, server: str | None, server_name: str) -> str:
+    """Return why a pair failed: the client's reason and, where it says more, the server's."""
     # A server that was told of the client's failure only repeats it.
-    told = "the other end reports" in other.get("error", "")
-    if "error" in other and not told and other["error"] not in ("not measured", found["error"]):
-        found["error"] = "%s (and %s: %s)" % (found["error"], server_name, other["error"])
+    if not server or "the other end reports" in server or server in ("not measured", client):
+        return client
+    return "%s (and %s: %s)" % (client, server_name, server)
+
+
+def risen_by_host(results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Return by host the counters of errors that rose while one of its pings ran, as either end, and by how much in
+    all; a host without a ping that came to its end is left out."""
+    found: dict[str, dict[str, int]] = {}
+
+    def add(host: str, one: Mapping[str, Any]) -> None:
+        if "errors_risen" not in one:
+            return
+        total = found.setdefault(host, {})
+        for name, value in one["errors_risen"].items():
+            total[name] = total.get(name, 0) + value
+
+    for host, raw in results.items():
+        add(host, measurement(raw.get("rdma_ping")))
+        add(str(raw.get("rdma_ping_server_name", "server")), measurement(raw.get("rdma_ping_server")))
+        for end in raw.get("mesh") or []:
+            for one in end.values():
+                add(host, one if isinstance(one, Mapping) else {})
     return found
 
 
@@ -88,8 +118,8 @@ def host_measurements(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return one host's measurements from {role, ptp_role, facts, rdma_link, ptp, rdma_ping, rdma_ping_server, ...,
     t2t, coexistence, ..., jitter}; co-existence and jitter are there when they were measured.
 
-    An exchange is not the client of a ping and runs no engine, so it has neither of these. Raises ValueError for
-    another role.
+    An exchange is not the client of a ping and runs no engine, so it has neither of these; a member has its link only.
+    Raises ValueError for another role.
     """
     role = raw.get("role")
     if role not in ROLES:
@@ -99,8 +129,9 @@ def host_measurements(raw: Mapping[str, Any]) -> dict[str, Any]:
         "ptp_role": raw.get("ptp_role", "ordinary"),
         "facts": facts(raw.get("facts") or {}),
         "rdma_link": rdma_link(raw.get("rdma_link")),
-        "ptp": measurement(raw.get("ptp")),
     }
+    if role != "member":
+        result["ptp"] = measurement(raw.get("ptp"))
     if role == "trader":
         result["rdma_ping"] = both_ends(
             raw.get("rdma_ping"), raw.get("rdma_ping_server"), raw.get("rdma_ping_server_name", "server")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.report import charts, gates
+from ansible_collections.tickwire.fabric.plugins.module_utils.report import charts, gates, mesh_page
 from ansible_collections.tickwire.fabric.plugins.module_utils.report.document import duration
 from ansible_collections.tickwire.fabric.plugins.module_utils.report.template import PAGE
 
@@ -33,7 +33,13 @@ def render(document: dict[str, Any]) -> str:
     }
     failed = [gate for gate in document["gates"] if not gate["ok"]]
     return environment.from_string(PAGE).render(
-        document=document, drawings=drawings, failed=failed, hosts=document["measurements"]
+        document=document,
+        drawings=drawings,
+        failed=failed,
+        hosts=document["measurements"],
+        mesh=mesh_page.view(document["mesh"]),
+        # a mesh alone has neither clocks nor engines
+        measured=any(host["role"] != "member" for host in document["measurements"].values()),
     )
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.report import mesh_page, rdma_template
+
 STYLE = """
 :root { --ink: #1f2733; --muted: #5d6b7e; --line: #dde3eb; --soft: #f5f7fa; --good: #14713d; --goodsoft: #e6f4ec;
   --bad: #b3261e; --badsoft: #fcebe9; --warn: #8a5200; --warnsoft: #fff4e0; }
@@ -49,6 +51,7 @@ PAGE = (
 <title>Fabric {{ document.fabric }}: validation {{ document.verdict }}</title>
 <style>"""
     + STYLE
+    + mesh_page.STYLE
     + """</style>
 </head>
 <body>
@@ -57,7 +60,8 @@ PAGE = (
   <h1>Fabric {{ document.fabric }}: validation {{ document.verdict }}</h1>
   <p>{{ document.gates | length - failed | length }} of {{ document.gates | length }} gates passed
      on {{ hosts | length }} hosts
-     {{- ', on Soft-RoCE: function, not speed' if document.emulated else '' }} &middot; {{ document.generated }}</p>
+     {{- ', on Soft-RoCE: function, not speed; it says nothing about hardware' if document.emulated else '' }} &middot;
+     {{ document.generated }}</p>
 </header>
 
 {% if document.notes %}
@@ -78,7 +82,7 @@ PAGE = (
     <span>RDMA half round trip median, {{ name }} to
     {{ host.rdma_ping.peer_host }}{{ ' (Soft-RoCE)' if host.rdma_ping.emulated else '' }}</span></div>
 {% endfor %}
-{% for name, host in hosts.items() if host.ptp_role == 'ordinary' and host.ptp.offset_ns is defined %}
+{% for name, host in hosts.items() if host.ptp_role == 'ordinary' and (host.ptp | default({})).offset_ns is defined %}
   <div class="card"><b>{{ host.ptp.offset_ns | duration }}</b><span>PTP offset from the grandmaster, {{ name }}
     ({{ 'locked' if host.ptp.locked else 'not locked' }})</span></div>
 {% endfor %}
@@ -106,6 +110,7 @@ PAGE = (
 A value that could not be measured is a failed gate.</p>
 </section>
 
+{% if measured %}
 <section>
 <h2>Tick-to-trade</h2>
 {% for name, host in hosts.items() if host.t2t is defined %}
@@ -147,54 +152,12 @@ Orders: {% for figure, value in (host.t2t.orders or {}).items() %}
 to the transmit stamp of the order it triggered, on one clock;
 every sample is kept. Percentiles are nearest rank, the deviation is the population's.</p>
 </section>
-
-<section>
-<h2>RDMA</h2>
-<div class="scroll"><table>
-<tr><th>host</th><th>device</th><th>driver</th><th>state</th><th>interface</th>
-  <th class="number">path MTU</th><th>GIDs</th><th>errors counted</th></tr>
-{% for name, host in hosts.items() %}
-{% if host.rdma_link.error is defined %}
-<tr class="bad"><td>{{ name }}</td><td colspan="7" class="reason">{{ host.rdma_link.error }}</td></tr>
-{% else %}
-<tr><td>{{ name }}</td><td><code>{{ host.rdma_link.device }}</code></td>
-  <td>{{ host.rdma_link.driver }}{{ ' (software)' if host.rdma_link.emulated else '' }}</td>
-  <td>{{ host.rdma_link.state }}, {{ host.rdma_link.physical_state }}</td>
-  <td>{{ host.rdma_link.netdev }} (MTU {{ host.rdma_link.netdev_mtu_bytes }})</td>
-  <td class="number">
-    {{ 'unknown' if host.rdma_link.active_mtu_bytes is none else host.rdma_link.active_mtu_bytes }}</td>
-  <td>
-{% for gid in host.rdma_link.gids %}<code>{{ gid.index }}: {{ gid.gid }}</code> {{ gid.type }}<br>
-{% endfor %}</td>
-  <td>
-{% for counter, value in host.rdma_link.errors.items() if value %}<code>{{ counter }}</code> {{ value }}<br>
-{% else %}none{% endfor %}</td></tr>
 {% endif %}
-{% endfor %}
-</table></div>
-{% for name, host in hosts.items() if host.rdma_ping is defined %}
-<h3>{{ name }}: half round trip (RC, send and receive)</h3>
-{% if host.rdma_ping.error is defined %}
-<p class="reason">{{ host.rdma_ping.error }}</p>
-{% else %}
-{{ drawings[name].ping }}
-<div class="scroll"><table>
-<tr><th>to</th><th class="number">size</th>
-  <th class="number">min</th><th class="number">mean</th><th class="number">median</th>
-  <th class="number">p99</th><th class="number">p99.9</th><th class="number">max</th>
-  <th class="number">samples</th></tr>
-<tr><td>{{ host.rdma_ping.peer_host }} (<code>{{ host.rdma_ping.peer_device }}</code>)</td>
-  <td class="number">{{ host.rdma_ping.size_bytes }} bytes</td>
-{% for field in ['min_us', 'mean_us', 'median_us', 'p99_us', 'p99_9_us', 'max_us'] %}
-  <td class="number">{{ host.rdma_ping.half_round_trip[field] | us }}</td>{% endfor %}
-  <td class="number">{{ host.rdma_ping.half_round_trip.samples }}</td></tr>
-</table></div>
-{% endif %}
-{% endfor %}
-<p class="small">The ping is a Python program over verbs: it proves the path and its budget;
-it is not the speed of the NIC.</p>
-</section>
 
+"""
+    + rdma_template.SECTION
+    + mesh_page.SECTION
+    + """
 {% for name, host in hosts.items() if host.coexistence is defined %}
 <section>
 <h2>Co-existence: the probes' lane on {{ name }} while another lane is saturated</h2>
@@ -260,6 +223,7 @@ a thread on the CPU that it ran on last' }}.</p>
 </section>
 {% endfor %}
 
+{% if measured %}
 <section>
 <h2>PTP</h2>
 <div class="scroll"><table>
@@ -286,6 +250,7 @@ a thread on the CPU that it ran on last' }}.</p>
 {% endfor %}
 </table></div>
 </section>
+{% endif %}
 
 <section>
 <h2>Hosts</h2>

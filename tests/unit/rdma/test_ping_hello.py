@@ -12,6 +12,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.rdma import hello
 HELLO = {
     "host": "exch1",
     "device": "rxe0",
+    "transport": "rc",
     "qpn": 17,
     "psn": 5,
     "gid": "0000:0000:0000:0000:0000:ffff:0a6e:0001",
@@ -42,7 +43,8 @@ def test_a_message_arrives_with_the_version(ends):
 
 def test_messages_that_come_together_and_in_pieces(ends):
     wire = b"".join(
-        json.dumps({"tickwire_rdma_ping": 1, "kind": kind}).encode() + b"\n" for kind in ("hello", "ready", "done")
+        json.dumps({"tickwire_rdma_ping": hello.VERSION, "kind": kind}).encode() + b"\n"
+        for kind in ("hello", "ready", "done")
     )
     channel = hello.Channel(ends[1])
     ends[0].sendall(wire[:10])
@@ -54,10 +56,10 @@ def test_messages_that_come_together_and_in_pieces(ends):
     ("line", "text"),
     [
         (b"GET / HTTP/1.1\n", "is no JSON"),
-        (b"[1]\n", "protocol version is None, here it is 1"),
+        (b"[1]\n", "protocol version is None, here it is 2"),
         (b"{}\n", "protocol version is None"),
-        (b'{"tickwire_rdma_ping": 2, "kind": "hello"}\n', "protocol version is 2, here it is 1"),
-        (b'{"tickwire_rdma_ping": 1, "kind": "ready"}\n', "sent 'ready' where 'hello' was due"),
+        (b'{"tickwire_rdma_ping": 1, "kind": "hello"}\n', "protocol version is 1, here it is 2"),
+        (b'{"tickwire_rdma_ping": 2, "kind": "ready"}\n', "sent 'ready' where 'hello' was due"),
         (b"x" * (hello.LINE_LIMIT + 5000), "a line longer than"),
     ],
 )
@@ -112,9 +114,14 @@ def test_every_field_of_a_hello_is_needed(name):
             hello.check_hello(HELLO, dict(HELLO, **{name: value}))
 
 
+def test_both_ends_have_to_want_the_same_transport():
+    with pytest.raises(ValueError, match="transport is rc here and ud there: give both ends the same"):
+        hello.check_hello(HELLO, dict(HELLO, transport="ud"))
+
+
 @pytest.mark.parametrize("name", ["iterations", "warmup", "size_bytes"])
 def test_both_ends_have_to_want_the_same(name):
-    with pytest.raises(ValueError, match="%s is %d here and 99 there" % (name, HELLO[name])):
+    with pytest.raises(ValueError, match="%s is %s here and 99 there" % (name, HELLO[name])):
         hello.check_hello(HELLO, dict(HELLO, **{name: 99}))
 
 

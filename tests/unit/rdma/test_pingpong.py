@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.rdma import hello, pingpong
+from ansible_collections.tickwire.fabric.plugins.module_utils.rdma import exchange, hello, pingpong
 
 
 class Wire:
@@ -25,6 +25,7 @@ class FakeEndpoint:
     def __init__(self, wire, qpn, broken="", drop_after=None):
         self.wire, self.qpn, self.broken, self.drop_after = wire, qpn, broken, drop_after
         self.sent, self.closed, self.flushed, self.remote = 0, False, False, None
+        self.port = itertools.repeat({"sent_pkts": 0})
 
     def describe(self):
         return {
@@ -41,18 +42,20 @@ class FakeEndpoint:
             raise RuntimeError("the queue pair does not reach ready-to-send")
         self.remote = remote
 
-    def send(self):
+    def counters(self):
+        return dict(next(self.port))
+
+    def send(self, number):
         if self.broken == "send":
             raise RuntimeError("work completion status 12")
         self.sent += 1
         if self.drop_after is None or self.sent <= self.drop_after:
-            self.wire.queues[self.remote["qpn"]].put(b"ball")
+            self.wire.queues[self.remote["qpn"]].put(number)
 
     def receive(self, deadline, idle):
         while True:
             try:
-                self.wire.queues[self.qpn].get(timeout=0.02)
-                return
+                return self.wire.queues[self.qpn].get(timeout=0.02)
             except queue.Empty:
                 idle()
                 if time.monotonic() > deadline:
@@ -74,6 +77,7 @@ def free_port():
 def plan(mode, port, **changes):
     values = {
         "mode": mode,
+        "transport": "rc",
         "device": "rxe0",
         "host": "exch1" if mode == "server" else "trade1",
         "peer": "" if mode == "server" else "127.0.0.1",
@@ -141,6 +145,81 @@ def test_a_sample_is_half_of_the_round_trip(monkeypatch):
     wire = Wire()
     figures = run_both(FakeEndpoint(wire, 1), FakeEndpoint(wire, 2))[1]["half_round_trip"]
     assert figures["min_us"] == figures["max_us"] == 5.0
+
+
+def test_counters_that_rose_during_the_ping():
+    wire = Wire()
+    server, client = FakeEndpoint(wire, 1), FakeEndpoint(wire, 2)
+    server.port = iter([{"out_of_sequence": 3, "sent_pkts": 1}, {"out_of_sequence": 5, "sent_pkts": 99, "new_one": 1}])
+    at_server, at_client = run_both(server, client)
+    assert (at_server["errors_risen"], at_server["others_risen"]) == ({"out_of_sequence": 2}, {"new_one": 1})
+    assert (at_client["errors_risen"], at_client["others_risen"]) == ({}, {})
+
+
+def test_ends_with_different_transports():
+    wire = Wire()
+    told = run_both(FakeEndpoint(wire, 1), FakeEndpoint(wire, 2), client_plan={"transport": "ud"})
+    assert "transport is" in str(told[0]) + str(told[1])
+
+
+UD = {"transport": "ud"}
+
+
+class Lossy(FakeEndpoint):
+    """Answers datagrams but for those with a number in ``lost``, and those in ``late`` only before the next one."""
+
+    def __init__(self, wire, qpn, lost=(), late=()):
+        super().__init__(wire, qpn)
+        self.lost, self.late, self.kept = lost, late, []
+
+    def send(self, number):
+        for old in self.kept:
+            super().send(old)
+        self.kept = [number] if number in self.late else []
+        if number not in self.lost and number not in self.late:
+            super().send(number)
+
+
+@pytest.fixture
+def soon_lost(monkeypatch):
+    monkeypatch.setattr(exchange, "LOSS_S", 0.3)
+
+
+def test_datagrams_all_answered():
+    wire = Wire()
+    at_server, at_client = run_both(FakeEndpoint(wire, 1), FakeEndpoint(wire, 2), UD, UD)
+    assert at_client["transport"] == at_server["transport"] == "ud"
+    assert at_client["half_round_trip"]["samples"] == 20 and at_client["lost"] == 0
+    assert at_server["half_round_trip"] == at_client["half_round_trip"]
+
+
+def test_lost_and_late_datagrams_are_in_no_figure(soon_lost):
+    wire = Wire()
+    server = Lossy(wire, 1, lost=[1, 8], late=[12])  # 1 is of the warm-up, and the answer to 12 comes with that to 13
+    at_server, at_client = run_both(server, FakeEndpoint(wire, 2), UD, UD)
+    assert (at_client["half_round_trip"]["samples"], at_client["lost"]) == (18, 2)
+    assert at_server["lost"] == 2
+    assert wire.queues[2].empty(), "each answer was taken for the datagram that it is of"
+
+
+def test_no_path_for_datagrams_ends_soon(soon_lost):
+    wire = Wire()
+    at_server, at_client = run_both(Lossy(wire, 1, lost=range(6, 100)), FakeEndpoint(wire, 2), UD, UD)
+    assert "5 datagrams in a row got no answer within 0.3 s each, after 3 that did" in str(at_client)
+    assert at_client.step == "ping-pong" and "the other end reports" in str(at_server)
+
+
+def test_not_one_datagram_answered(soon_lost):
+    wire = Wire()
+    plans = dict(UD, iterations=2)
+    at_client = run_both(Lossy(wire, 1, lost=range(3, 100)), FakeEndpoint(wire, 2), plans, plans)[1]
+    assert "none of 2 datagrams got an answer" in str(at_client)
+
+
+def test_datagrams_end_at_the_deadline():
+    wire = Wire()
+    at_client = run_both(Lossy(wire, 1, lost=[5]), FakeEndpoint(wire, 2), UD, dict(UD, timeout_s=0.5))[1]
+    assert "2 of 20 iterations done, 0 datagrams lost" in str(at_client)
 
 
 def test_a_missing_device_is_told_on_both_ends():

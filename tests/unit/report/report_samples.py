@@ -26,7 +26,11 @@ LINK = {
                         {"index": 0, "gid": "fe80::1", "type": "IB/RoCE v1", "roce_version": 1, "netdev": "ens4"},
                         {"index": 1, "gid": "fe80::1", "type": "RoCE v2", "roce_version": 2, "netdev": "ens4"},
                     ],
+                    "speed_gbps": 100.0,
+                    "roce_defaults": {"mode": "RoCE v2", "tos": 106, "traffic_class": None},
                     "errors": {"out_of_sequence": 0},
+                    "differences": [],
+                    "not_compared": [],
                 }
             ],
         }
@@ -40,6 +44,9 @@ PING = {
     "peer_host": "exch1",
     "peer_device": "mlx5_0",
     "size_bytes": 64,
+    "lost": 0,
+    "errors_risen": {},
+    "others_risen": {},
     "half_round_trip": {
         "samples": 1000,
         "min_us": 1.5,
@@ -160,7 +167,22 @@ def ptp(role):
 
 
 BUDGETS = {
-    "rdma_link": {"state": "ACTIVE", "roce_version_min": 2, "active_mtu_min_bytes": 4096},
+    "rdma_link": {
+        "state": "ACTIVE",
+        "roce_version_min": 2,
+        "active_mtu_min_bytes": 4096,
+        "as_intended": True,
+        "errors_risen_max": 0,
+    },
+    "mesh": {
+        "failed_pairs_max": 0,
+        "outliers_max": 0,
+        "datagrams_lost_max": 0,
+        "rc_median_us": 5,
+        "rc_p99_us": 10,
+        "ud_median_us": 5,
+        "ud_p99_us": 10,
+    },
     "rdma_ping": {"min_us": 4, "median_us": 5, "p99_us": 10, "p99_9_us": 20, "max_us": 100},
     "ptp": {"locked": True, "offset_median_ns": 100, "offset_max_ns": 200},
     "t2t": {
@@ -187,11 +209,48 @@ BUDGETS = {
 }
 
 
+def mesh_end(mode, peer, scale=1.0):
+    """One end of a pair, as filter mesh_end keeps it; ``scale`` makes it slower."""
+    one = {
+        "emulated": False,
+        "lost": 0,
+        "errors_risen": {},
+        "others_risen": {},
+        "size_bytes": 64,
+        "mtu_bytes": 4096,
+        "min_us": 1.5 * scale,
+        "median_us": 2.0 * scale,
+        "p99_us": 3.0 * scale,
+        "max_us": 6.5 * scale,
+        "samples": 200,
+    }
+    return {"mode": mode, "peer": peer, "rc": one, "ud": {**one, "median_us": 2.5 * scale}}
+
+
+def mesh_results(count, slow=()):
+    """Raw results of a mesh of ``count`` hosts alone; pairs in ``slow`` take ten times as long."""
+    names = ["h%02d" % number for number in range(count)]
+    found = {name: {"role": "member", "rdma_link": copy.deepcopy(LINK), "mesh": []} for name in names}
+    for number, server in enumerate(names):
+        for place, client in enumerate(names[:number]):
+            # not two pairs quite alike, as in life
+            scale = 10.0 if (server, client) in slow else 1 + (7 * number + 3 * place) % 11 / 100
+            found[server]["mesh"].append(mesh_end("server", client, scale))
+            found[client]["mesh"].append(mesh_end("client", server, scale))
+    return found
+
+
 def results():
     """Raw results by host; a fresh copy, to be broken by a test."""
     return copy.deepcopy(
         {
-            "exch1": {"role": "exchange", "ptp_role": "grandmaster", "rdma_link": LINK, "ptp": ptp("grandmaster")},
+            "exch1": {
+                "role": "exchange",
+                "ptp_role": "grandmaster",
+                "rdma_link": LINK,
+                "ptp": ptp("grandmaster"),
+                "mesh": [mesh_end("server", "trade1")],
+            },
             "trade1": {
                 "role": "trader",
                 "ptp_role": "ordinary",
@@ -205,6 +264,7 @@ def results():
                 "rdma_ping": PING,
                 "rdma_ping_server": PING,
                 "rdma_ping_server_name": "exch1",
+                "mesh": [mesh_end("client", "exch1")],
                 "t2t": T2T,
                 "jitter": {"changed": False, "result": jitter(11.0), "before": jitter(850.0)},
                 "coexistence": coexistence(60.0, lost=0, marks=700),

@@ -1,18 +1,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Every gate passes on a healthy fabric and fails for each way in which it can be unmet."""
 
+import json
+
 import pytest
 from report_samples import BUDGETS, budgets, results
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.report import gates
-from ansible_collections.tickwire.fabric.plugins.module_utils.report.measurements import host_measurements
+from ansible_collections.tickwire.fabric.plugins.module_utils.report import document, gates
 
 
 def evaluate(raw=None, wanted=None):
-    raw = results() if raw is None else raw
-    return gates.evaluate(
-        {host: host_measurements(found) for host, found in raw.items()}, budgets() if wanted is None else wanted
-    )
+    measured, mesh = document.measure(results() if raw is None else raw)
+    return gates.evaluate(measured, budgets() if wanted is None else wanted)
+
+
+def apart():
+    """The samples, none of which two hosts share."""
+    return json.loads(json.dumps(results()))
 
 
 def failed(found):
@@ -39,8 +43,10 @@ def test_a_healthy_fabric_passes_every_gate():
         "rdma_link.state",
         "rdma_link.roce_version_min",
         "rdma_link.active_mtu_min_bytes",
+        "rdma_link.as_intended",
+        "rdma_link.errors_risen_max",
         "ptp.locked",
-    }
+    } | {"mesh." + name for name in BUDGETS["mesh"]}
 
 
 @pytest.mark.parametrize(("section", "name"), EVERY)
@@ -64,7 +70,7 @@ def test_each_gate_holds_exactly_at_its_budget(section, name):
     assert failed(evaluate(wanted=wanted)) == {}
 
 
-@pytest.mark.parametrize("section", list(BUDGETS))
+@pytest.mark.parametrize("section", sorted(set(BUDGETS) - {"mesh"}))  # a mesh is no one result: test_mesh_report.py
 @pytest.mark.parametrize(
     ("result", "reason"),
     [
@@ -82,6 +88,30 @@ def test_what_was_not_measured_fails_every_gate_of_its_section(section, result, 
     found = failed(evaluate(raw))
     assert set(found) == {("%s.%s" % (section, name), "trade1") for name in BUDGETS[section]}
     assert all(gate.value is None and reason in gate.reason for gate in found.values())
+
+
+def test_a_link_that_differs_from_the_intent_fails_with_every_difference():
+    raw = apart()
+    port = raw["trade1"]["rdma_link"]["devices"][0]["ports"][0]
+    port["differences"] = ["speed is 25 Gb/s, not 100", "default ToS is 0, not 106"]
+    (gate,) = failed(evaluate(raw)).values()
+    assert gate.name == "rdma_link.as_intended" and gate.value is False
+    assert gate.reason.endswith(": speed is 25 Gb/s, not 100; default ToS is 0, not 106")
+    del port["differences"]
+    assert failed(evaluate(raw))["rdma_link.as_intended", "trade1"].value is None
+
+
+def test_errors_during_a_ping_fail_the_link_of_the_end_that_counted_them():
+    raw = apart()
+    raw["trade1"]["rdma_ping_server"]["errors_risen"] = {"out_of_sequence": 2}
+    ((name, gate),) = failed(evaluate(raw)).items()
+    assert name == ("rdma_link.errors_risen_max", "exch1") and "out_of_sequence +2" in gate.reason
+    for host in raw.values():
+        host["mesh"] = []
+    raw["trade1"].update(rdma_ping={}, rdma_ping_server={})
+    found = failed(evaluate(raw))
+    assert found["rdma_link.errors_risen_max", "exch1"].value is None, "no ping, no proof"
+    assert found["mesh.failed_pairs_max", "exch1"].value == 2
 
 
 def test_a_missing_value_in_a_measurement_fails():
