@@ -44,6 +44,7 @@ void transports_init(struct transports *self)
 {
     memset(self, 0, sizeof *self);
     lines_init(&self->lines);
+    xdp_init(&self->xdp);
     connection_init(&self->connection);
     twin_init(&self->twin);
     self->wake = -1;
@@ -105,6 +106,36 @@ static struct order_transport socket_orders(struct transports *self)
                                     .fds = connection_fds};
 }
 
+/* --- the feed's side --- */
+
+static bool open_feed(struct transports *self, const struct engine_settings *settings, uint8_t *receive_buffer,
+                      struct failure *failure)
+{
+    self->feed = settings->feed.transport;
+    switch (self->feed) {
+    case TRANSPORT_XDP:
+        if (!xdp_open(&self->xdp, &settings->feed, settings->cpu, receive_buffer, failure))
+            return false;
+        self->chosen.feed = xdp_interface(&self->xdp);
+        return true;
+    default:
+        if (!lines_open(&self->lines, &settings->feed, receive_buffer, failure))
+            return false;
+        self->chosen.feed = lines_interface(&self->lines);
+        return true;
+    }
+}
+
+static bool feed_is_stamped(const struct transports *self)
+{
+    return self->feed == TRANSPORT_XDP ? self->xdp.lines.stamped : self->lines.stamped;
+}
+
+const char *transports_feed_text(const struct transports *self)
+{
+    return self->feed == TRANSPORT_XDP ? self->xdp.text : "";
+}
+
 /* --- both sides --- */
 
 static void wait_for_any(void *opaque, int timeout_ms)
@@ -127,13 +158,14 @@ bool transports_open(struct transports *self, const struct engine_settings *sett
         self->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (self->wake < 0) {
         failure_set(failure, errno, "eventfd: %s", strerror(errno));
-    } else if (lines_open(&self->lines, &settings->feed, receive_buffer, failure)) {
-        if (self->lines.stamped)
+    } else if (open_feed(self, settings, receive_buffer, failure)) {
+        if (feed_is_stamped(self))
             wait_for_stamping();
         if (settings->warm_send)
             twin_open(&self->twin, settings->orders.tos);
-        self->chosen = (struct transport){
-            .feed = lines_interface(&self->lines), .orders = socket_orders(self), .self = self, .wait = wait_for_any};
+        self->chosen.orders = socket_orders(self);
+        self->chosen.self = self;
+        self->chosen.wait = wait_for_any;
         return true;
     }
     transports_close(self);
@@ -152,12 +184,13 @@ uint32_t transports_connections(const struct transports *self)
 
 enum block_source transports_stamps(const struct transports *self)
 {
-    return self->lines.stamped ? BLOCK_SOFTWARE : BLOCK_UNSTAMPED;
+    return feed_is_stamped(self) ? BLOCK_SOFTWARE : BLOCK_UNSTAMPED;
 }
 
 void transports_close(struct transports *self)
 {
     lines_close(&self->lines);
+    xdp_close(&self->xdp);
     connection_close(&self->connection);
     twin_close(&self->twin);
 }

@@ -4,6 +4,7 @@
  * wakes and closes them together.
  *
  *   lines.h       feed over kernel sockets: UDP, spun upon, stamped by SO_TIMESTAMPING
+ *   xdp.h         feed by AF_XDP, beside those sockets
  *   connection.h  orders over kernel sockets: TCP, spun upon, stamped likewise; twin.h keeps its way warm */
 #ifndef TICKWIRE_TRANSPORT_TRANSPORTS_H
 #define TICKWIRE_TRANSPORT_TRANSPORTS_H
@@ -11,9 +12,12 @@
 #include "connection.h"
 #include "lines.h"
 #include "twin.h"
+#include "xdp.h"
 
 struct transports {
+    enum transport_kind feed; /* which of the next two is open */
     struct lines lines;
+    struct xdp xdp;
     struct connection connection;
     struct twin twin;
     int wake; /* eventfd that ends a wait, for good: only who stops writes to it */
@@ -31,6 +35,9 @@ bool transports_connect(struct transports *self, const struct orders_settings *s
 
 /* Order connections handed over so far, from any thread; one that replaced another before it was taken does not count. */
 uint32_t transports_connections(const struct transports *self);
+
+/* For people: what market data comes by; once closed, what came. "": nothing to say. */
+const char *transports_feed_text(const struct transports *self);
 
 /* Whether packets of the feed come with a stamp. */
 enum block_source transports_stamps(const struct transports *self);
