@@ -74,7 +74,7 @@ static inline __attribute__((always_inline)) int steer_match(const volatile stru
     __u16 port;
     __builtin_memcpy(&port, udp + 2, sizeof port);
     __u32 group = steer_32(ip + 16), source = steer_32(ip + 12);
-    for (__u32 i = 0; i < STEER_LINES; i++)
+    for (__u32 i = 0; group != 0 && i < STEER_LINES; i++)
         if (lines[i].group == group && lines[i].port == port && (lines[i].source == 0 || lines[i].source == source)) {
             *found = (struct steer_found){ip, i, udp_bytes};
             return 1;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/if_link.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "options.h"
@@ -11,6 +12,9 @@
 #define SO_PREFER_BUSY_POLL 69
 #define SO_BUSY_POLL_BUDGET 70
 #endif
+
+#define RELEASE_WAIT_MS 20 /* the kernel takes a moment to let go of the queues of a socket that is closed */
+#define RELEASE_WAITS 100u
 
 #define COMPLETIONS 64u /* libxdp wants a completion ring, sent on or not */
 
@@ -105,6 +109,12 @@ static bool attach(struct xdp_port *port, struct failure *failure)
     return port->link >= 0 || failure_set(failure, errno, "attach the XDP program: %s", strerror(errno));
 }
 
+static uint32_t attached_program(const struct xdp_port *port)
+{
+    uint32_t id = 0;
+    return port->libs->bpf_xdp_query_id(port->netdev.index, 0, &id) == 0 ? id : 0;
+}
+
 static bool attempt(struct xdp_port *port, const struct xdp_port_settings *settings, struct failure *failure)
 {
     bool good = open_umem(port, settings, failure);
@@ -127,7 +137,6 @@ static bool choose_queues(struct xdp_port *port, uint64_t wanted, struct failure
                            "feed.xdp_queues: %s has %u receive queues, at most %u can be served; name those the feed comes on, or "
                            "`ethtool -L %s combined %u`",
                            netdev->name, have, STEER_QUEUES, netdev->name, STEER_QUEUES);
-    memset(port->queues, 0, sizeof port->queues);
     port->count = 0;
     for (uint32_t number = 0; number < STEER_QUEUES; number++) {
         bool this_one = wanted == 0 ? number < have : (wanted >> number & 1) != 0;
@@ -145,7 +154,7 @@ static bool is_final(const struct xdp_port *port, struct failure *failure)
 {
     char why[sizeof failure->text];
     const char *name = port->netdev.name;
-    uint32_t id = 0;
+    uint32_t id;
     memcpy(why, failure->text, sizeof why);
     switch (failure->code) {
     case EPERM:
@@ -157,7 +166,8 @@ static bool is_final(const struct xdp_port *port, struct failure *failure)
         return true;
     case EBUSY:
     case EEXIST:
-        if (port->libs->bpf_xdp_query_id(port->netdev.index, 0, &id) == 0 && id != 0)
+        id = attached_program(port);
+        if (id != 0)
             failure_set(failure, EBUSY,
                         "AF_XDP on %s: XDP program %u is there already, of another engine or tool; stop that (`bpftool link show` "
                         "names it, `ip link set %s xdp off` takes a forgotten one away), or set feed.transport = \"socket\"",
@@ -182,14 +192,17 @@ bool xdp_port_open(struct xdp_port *port, const struct xdp_port_settings *settin
     const bool automatic = settings->mode == XDP_MODE_AUTO;
     enum xdp_mode mode = automatic ? XDP_MODE_ZEROCOPY : settings->mode;
     char refused[sizeof port->text] = "";
+    unsigned waits = 0;
     port->libs = xdp_libs(failure);
-    if (port->libs == NULL)
+    if (port->libs == NULL || !choose_queues(port, settings->queues, failure))
         return false;
     for (;; mode++) {
-        if (!choose_queues(port, settings->queues, failure))
-            return false;
         port->mode = mode;
-        if (attempt(port, settings, failure))
+        bool good;
+        while (!(good = attempt(port, settings, failure)) && failure->code == EBUSY && attached_program(port) == 0 &&
+               waits++ < RELEASE_WAITS)
+            poll(NULL, 0, RELEASE_WAIT_MS);
+        if (good)
             break;
         if (is_final(port, failure))
             return false;
@@ -223,14 +236,12 @@ void xdp_port_close(struct xdp_port *port)
     for (uint32_t i = 0; i < port->count; i++) {
         if (port->queues[i].socket != NULL)
             port->libs->xsk_socket__delete(port->queues[i].socket);
-        port->queues[i].socket = NULL;
-        port->queues[i].fd = -1;
+        port->queues[i] = (struct xdp_queue){.number = port->queues[i].number, .fd = -1};
     }
     if (port->umem != NULL)
         port->libs->xsk_umem__delete(port->umem);
     port->umem = NULL;
     arena_close(&port->memory);
-    port->count = 0;
 }
 
 uint64_t xdp_port_dropped(const struct xdp_port *port)
