@@ -27,8 +27,9 @@ SEC("xdp.frags")
 int steer(struct xdp_md *context)
 {
     struct steer_found found;
-    if (!steer_match(lines, (void *)(long)context->data, (void *)(long)context->data_end, &found) ||
-        bpf_xdp_get_buff_len(context) > STEER_BYTES)
+    __u64 bytes = bpf_xdp_get_buff_len(context);
+    if (bytes > STEER_BYTES ||
+        !steer_match(lines, (void *)(long)context->data, (void *)(long)context->data_end, bytes, &found))
         return XDP_PASS;
     if (bpf_xdp_adjust_meta(context, -(int)STEER_STAMP) == 0) {
         __u64 *stamp = (void *)(long)context->data_meta;

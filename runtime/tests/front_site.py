@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,8 @@ class Processes:
         self.running: list[tuple[subprocess.Popen, Path]] = []
         self.env: dict[str, str] = {}  # what the next ones get beside this process's own
 
-    def start(self, *args: str, until: bytes = b"READY=1") -> subprocess.Popen:
-        """A command, once it has said `until` by sd_notify."""
+    def start(self, *args: str, until: bytes = b"READY=1", before: Sequence[str] = ()) -> subprocess.Popen:
+        """A command, once it has said `until` by sd_notify; `before` is put before it, such as `ip netns exec`."""
         name = f"{args[0]}{len(self.running)}"
         path = str(self.directory / f"{name}.notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
@@ -44,7 +44,7 @@ class Processes:
             log = self.directory / f"{name}.log"
             with log.open("wb") as stream:
                 process = subprocess.Popen(
-                    [*TICKWIRE, *args],
+                    [*before, *TICKWIRE, *args],
                     stderr=stream,
                     stdout=stream,
                     env={**os.environ, **self.env, "NOTIFY_SOCKET": path},

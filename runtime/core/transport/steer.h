@@ -8,7 +8,8 @@
  * fragment, UDP to a line's group and port, from its source where it has one, and all of the datagram in the frame. Everything
  * else is the kernel's. Checksums are not looked at here, see checksum.h.
  *
- * The verifier of the kernel reads this too: every access follows a comparison with `end`, and pointers are never subtracted. */
+ * The verifier of the kernel reads this too, and without CAP_PERFMON it wants it plain: every access follows a comparison with `end`,
+ * nothing of the frame is added to a pointer, and pointers are not subtracted. Hence `bytes`, the length of the frame as a number. */
 #ifndef TICKWIRE_TRANSPORT_STEER_H
 #define TICKWIRE_TRANSPORT_STEER_H
 
@@ -52,9 +53,10 @@ static inline __attribute__((always_inline)) __u32 steer_32(const __u8 *at)
 
 /* 1 and `found` when the frame is of one of the lines, else 0. */
 static inline __attribute__((always_inline)) int steer_match(const volatile struct steer_line *lines, const __u8 *frame, const __u8 *end,
-                                                             struct steer_found *found)
+                                                             __u64 bytes, struct steer_found *found)
 {
     const __u8 *ip = frame + STEER_ETHERNET;
+    __u32 before_ip = STEER_ETHERNET;
     if (ip + STEER_IP + STEER_UDP > end)
         return 0;
     __u32 type = steer_16(ip - 2);
@@ -62,6 +64,7 @@ static inline __attribute__((always_inline)) int steer_match(const volatile stru
         if ((steer_16(ip) & 0x0FFF) != 0 || ip + STEER_TAG + STEER_IP + STEER_UDP > end)
             return 0;
         ip += STEER_TAG;
+        before_ip += STEER_TAG;
         type = steer_16(ip - 2);
     }
     /* Version 4 and no options; neither "more fragments" nor an offset; UDP. */
@@ -69,7 +72,7 @@ static inline __attribute__((always_inline)) int steer_match(const volatile stru
         return 0;
     const __u8 *udp = ip + STEER_IP;
     __u32 total = steer_16(ip + 2), udp_bytes = steer_16(udp + 4);
-    if (udp_bytes < STEER_UDP || STEER_IP + udp_bytes > total || ip + total > end)
+    if (udp_bytes < STEER_UDP || STEER_IP + udp_bytes > total || before_ip + total > bytes)
         return 0;
     __u16 port;
     __builtin_memcpy(&port, udp + 2, sizeof port);

@@ -134,7 +134,7 @@ static inline bool take(struct xdp *xdp, struct xdp_queue *queue, struct transpo
         uint8_t *frame = queue->frames + got.addr;
         struct steer_found found;
         uint64_t stamp = stamp_of(frame, xdp->tai_ns);
-        if (LIKELY(steer_match(xdp->ports[queue->port].lines, frame, frame + got.len, &found) &&
+        if (LIKELY(steer_match(xdp->ports[queue->port].lines, frame, frame + got.len, got.len, &found) &&
                    checksum_good(found.ip, found.udp_bytes))) {
             *packet = (struct transport_packet){.bytes = found.ip + STEER_IP + STEER_UDP,
                                                 .length = found.udp_bytes - STEER_UDP,

@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <string.h>
 
-enum library { LIBXDP, LIBBPF };
+enum library { LIBBPF, LIBXDP }; /* libxdp needs libbpf, and would be blamed for it */
 
 static const struct {
     const char *file, *package;
-} libraries[] = {[LIBXDP] = {"libxdp.so.1", "libxdp1"}, [LIBBPF] = {"libbpf.so.1", "libbpf1"}};
+} libraries[] = {[LIBBPF] = {"libbpf.so.1", "libbpf1"}, [LIBXDP] = {"libxdp.so.1", "libxdp1"}};
 
 #define SYMBOL(library, name) {library, #name, offsetof(struct xdp_libs, name)}
 

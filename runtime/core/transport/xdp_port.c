@@ -36,9 +36,12 @@ static bool open_umem(struct xdp_port *port, const struct xdp_port_settings *set
     if (error == 0)
         return true;
     port->umem = NULL;
-    return failure_set(failure, error, error == ENOBUFS ? "its memory: %s; raise the limit of locked memory (LimitMEMLOCK=infinity)"
-                                                        : "its memory: %s",
-                       strerror(error));
+    if (error != ENOBUFS)
+        return failure_set(failure, error, "frames: %s", strerror(error));
+    return failure_set(failure, error,
+                       "AF_XDP on %s: the limit of locked memory is below the %zu MB of %u receive queues; raise it (systemd: "
+                       "LimitMEMLOCK=infinity), or name fewer in feed.xdp_queues",
+                       port->netdev.name, bytes >> 20, port->count);
 }
 
 static bool open_queue(struct xdp_port *port, struct xdp_queue *queue, const struct xdp_port_settings *settings,
