@@ -195,6 +195,8 @@ static int request(void *opaque, const uint8_t *bytes, uint32_t length)
 static uint32_t fds_to_wait_on(void *opaque, int fds[])
 {
     struct xdp *xdp = opaque;
+    for (uint32_t i = 0; i < xdp->queues; i++)
+        xdp_queue_flush(xdp->polled[i]); /* what was read and not yet given back would end the wait at once */
     for (unsigned i = 0; i < LINES; i++)
         fds[i] = xdp->lines.fds[i];
     fds[LINES] = xdp->wait;

@@ -33,7 +33,7 @@ struct xdp {
     struct lines lines;
     struct xdp_port ports[XDP_PORTS];
     int wait;                      /* epoll of all queues */
-    char text[480];                /* for people: what was got; once closed, what came */
+    char text[512];                /* for people: what was got; once closed, what came */
 };
 
 void xdp_init(struct xdp *xdp);

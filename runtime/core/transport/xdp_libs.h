@@ -50,6 +50,7 @@ struct xdp_socket_config {
 struct xdp_link_opts {
     size_t sz;
     uint32_t flags;
+    uint32_t zero; /* libbpf refuses what is behind the flags and not zero, padding too */
 };
 
 #define XDP_ATTACH_TYPE 37 /* BPF_XDP */

@@ -93,7 +93,8 @@ static bool load_program(struct xdp_port *port, const char *path, struct failure
         error = -libs->bpf_object__load(port->program);
     if (error == 0)
         return true;
-    return failure_set(failure, error, error == EPERM ? "%s" : "load the XDP program: %s; it needs Linux 6.1", strerror(error));
+    return failure_set(failure, error, "load the XDP program: %s%s", strerror(error),
+                       error == EPERM || error == EACCES ? "" : "; it needs Linux 6.1");
 }
 
 static bool attach(struct xdp_port *port, struct failure *failure)
@@ -194,7 +195,7 @@ bool xdp_port_open(struct xdp_port *port, const struct xdp_port_settings *settin
 {
     const bool automatic = settings->mode == XDP_MODE_AUTO;
     enum xdp_mode mode = automatic ? XDP_MODE_ZEROCOPY : settings->mode;
-    char refused[sizeof port->text] = "";
+    char refused[160] = "";
     unsigned waits = 0;
     port->libs = xdp_libs(failure);
     if (port->libs == NULL || !choose_queues(port, settings->queues, failure))

@@ -50,7 +50,7 @@ struct xdp_port {
     enum xdp_mode mode;                     /* that was got */
     struct steer_line lines[STEER_LINES];
     struct xdp_queue queues[STEER_QUEUES];
-    char text[200];                         /* for people: what was got, and what was refused before */
+    char text[240];                         /* for people: what was got, and what was refused before */
 };
 
 struct xdp_port_settings {
