@@ -298,4 +298,4 @@ IN_MEMORY: dict[str, Callable[[Plan], tuple[Section, list[Contender]]]] = {
     "plan": whole_plan,
     "deadlock": deadlock,
 }
-ORDER = [*IN_MEMORY, "veth", "host"]
+ORDER = [*IN_MEMORY, "veth", "xdp", "half", "host"]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds `tickwire._core`: one abi3 extension for Python 3.11 and later, plain C11, no dependency.
 
-Beside it the XDP program of feed.transport = "xdp", for which clang and libbpf-dev are needed. Where they are missing the
-build says so and goes on without: everything but that transport works, and the transport says what is missing.
+Beside it the XDP program of feed.transport = "xdp", for which clang and libbpf-dev are needed. Where they are missing
+the build says so and goes on without: everything but that transport works, and the transport says what is missing.
 """
 
 import os

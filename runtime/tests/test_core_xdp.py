@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine with its feed by AF_XDP, on veth pairs in network namespaces, against the same engine on kernel sockets."""
+"""The engine with its feed by AF_XDP on veth pairs between network namespaces, and the same engine on kernel sockets."""
 
 from __future__ import annotations
 
@@ -166,7 +166,10 @@ def test_orders_have_both_stamps(trader: Callable[..., Trader]) -> None:
     assert (block["samples"], block["unstamped"], block["timestamp_source"]) == (20, 0, "software")
     data = _core.block_samples(running.block)
     stamps = [int.from_bytes(data[at : at + 8], "little") for at in range(0, len(data), 8)]
-    assert all(before < receive < transmit < time.time_ns() for receive, transmit in zip(stamps[::2], stamps[1::2], strict=True))
+    assert all(
+        before < receive < transmit < time.time_ns()
+        for receive, transmit in zip(stamps[::2], stamps[1::2], strict=True)
+    )
 
 
 def test_what_was_got_is_said(trader: Callable[..., Trader]) -> None:

@@ -37,8 +37,12 @@ def test_structures_and_functions_are_the_libraries_own(tmp_path: Path) -> None:
                     f"sizeof(((struct {ours} *)0)->{field}) == sizeof(((struct {other} *)0)->{field}), "
                     f'"{ours}.{field}");'
                 )
-    lines.append('_Static_assert(offsetof(struct xdp_link_opts, flags) == offsetof(struct bpf_link_create_opts, flags), "");')
-    lines.append('_Static_assert(sizeof(struct xdp_link_opts) == offsetof(struct bpf_link_create_opts, iter_info), "");')
+    lines.append(
+        '_Static_assert(offsetof(struct xdp_link_opts, flags) == offsetof(struct bpf_link_create_opts, flags), "");'
+    )
+    lines.append(
+        '_Static_assert(sizeof(struct xdp_link_opts) == offsetof(struct bpf_link_create_opts, iter_info), "");'
+    )
     lines.append('_Static_assert(XDP_ATTACH_TYPE == BPF_XDP, "");')
     lines.append('_Static_assert(XDP_INHIBIT_PROG_LOAD == XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD, "");')
     functions = FUNCTION.findall(text)

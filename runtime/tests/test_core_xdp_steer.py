@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The XDP program, run by the kernel over frames (BPF_PROG_TEST_RUN): against the rule in Python, and against the kernel's
-own sockets."""
+"""The XDP program, run by the kernel over frames (BPF_PROG_TEST_RUN): against the rule in Python, and against the
+kernel's own sockets."""
 
 from __future__ import annotations
 
@@ -117,8 +117,9 @@ PASSED = {
 }
 
 ON_THE_WIRE = [
-    "line B", "nothing in it", "fragments allowed", "a priority tag", "padding behind it", "a wrong checksum", "TCP", "options",
-    "first fragment", "last fragment", "a VLAN", "two tags", "UDP shorter than its header", "UDP longer than the packet",
+    "line B", "nothing in it", "fragments allowed", "a priority tag", "padding behind it", "a wrong checksum", "TCP",
+    "options", "first fragment", "last fragment", "a VLAN", "two tags", "UDP shorter than its header",
+    "UDP longer than the packet",
 ]  # fmt: skip
 
 
@@ -162,7 +163,11 @@ BUILT = st.builds(
 
 
 @settings(max_examples=600, deadline=None)
-@given(frame=BUILT, changes=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=2), cut=st.integers(0, 40))
+@given(
+    frame=BUILT,
+    changes=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=2),
+    cut=st.integers(0, 40),
+)
 def test_steers_what_the_rule_says(program: Program, frame: Frame, changes: list[tuple[int, int]], cut: int) -> None:
     data = bytearray(frame.packed())
     for at, value in changes:

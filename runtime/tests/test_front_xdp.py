@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tickwire exchange` and `tickwire run` with feed.transport = "xdp" as processes over a veth pair: a measurement, kill -9, what
-the process may and may not, what is missing on the machine."""
+"""`tickwire exchange` and `tickwire run` with feed.transport = "xdp" as processes over a veth pair: a measurement,
+kill -9, what the process may and may not, what is missing on the machine."""
 
 from __future__ import annotations
 

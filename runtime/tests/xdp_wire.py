@@ -31,7 +31,7 @@ def _enter(fd: int) -> None:
 
 
 class Wire:
-    """`pairs` veth pairs of `queues` queues each; 10.99.N.1 is the exchange's address on pair N, 10.99.N.2 the engine's."""
+    """`pairs` veth pairs of `queues` queues; on pair N the exchange has the address 10.99.N.1, the engine 10.99.N.2."""
 
     def __init__(self, pairs: int = 1, queues: int = 1, mtu: int = 1500) -> None:
         name = f"twx{os.getpid()}n{next(_numbers)}"

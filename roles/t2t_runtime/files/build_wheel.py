@@ -11,7 +11,8 @@ With clang and libbpf's headers the wheel has the XDP program of feed.transport 
 another wheel then, so it is not kept for longer than they are missing.
 
 Prints one JSON object: {"version", "hash", "release", "wheel", "built", "xdp", "xdp_missing"}; with --check nothing is
-built, and "built" says whether it would be. "xdp": the XDP program is in it; "xdp_missing": else why not. Errors go to standard error, one line, exit code 1.
+built, and "built" says whether it would be. "xdp": the XDP program is in it; "xdp_missing": else why not. Errors go to
+standard error, one line, exit code 1.
 """
 
 from __future__ import annotations
