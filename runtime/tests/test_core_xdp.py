@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine with its feed by AF_XDP on veth pairs between network namespaces, and the same engine on kernel sockets."""
+"""The engine with its feed by AF_XDP on veth pairs between network namespaces, and that engine on kernel sockets."""
 
 from __future__ import annotations
 
