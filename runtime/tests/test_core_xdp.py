@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,77 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core_exchange import Exchange, accept_order
 from core_messages import SYNTHETIC, imbalance, itch_file
-from xdp_frames import Frame, checksum
+from xdp_frames import checksum, fragments
+from xdp_trader import GROUP_A, LINES, PORT, Lines, Trader, until
 from xdp_wire import ENGINE, EXCHANGE, Wire
 
-import tickwire
 from tickwire import _core
-
-PROGRAM = str(Path(tickwire.__file__).with_name("steer.bpf.o"))
-PATIENCE_S = 20.0
-GROUP_A, GROUP_B, PORT = "239.192.110.1", "239.192.110.2", 26400
-COUNTS = re.compile(r"(\d+) packets by ring, (\d+) by the kernel's sockets, (\d+) with a wrong checksum, (\d+) dropped")
-
-
-def until(condition: Callable[[], Any], what: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, str(what())
-        time.sleep(0.002)
-
-
-class Trader:
-    """An engine in its namespace, with an order session at a small exchange in the other."""
-
-    def __init__(self, wire: Wire, block: Path, answers: bool = True, **sections: dict[str, Any]) -> None:
-        self.block = str(block)
-        with wire.inside(EXCHANGE):
-            self.exchange = Exchange(address=wire.address(EXCHANGE), answer=accept_order if answers else lambda _: [])
-        config: dict[str, dict[str, Any]] = {
-            "engine": {"block": self.block, "idle_after_ms": 1, "max_orders": 65536, "max_instruments": 1024, "cpu": -1,
-                       "max_samples": 65536},
-            "feed": {"group": wire.address(ENGINE), "port": PORT, "interface": wire.address(ENGINE), "transport": "xdp",
-                     "xdp_program": PROGRAM},
-            "orders": {"host": wire.address(EXCHANGE), "port": self.exchange.port, "username": "TRADE1",
-                       "password": "tickwire"},
-        }  # fmt: skip
-        for name, values in sections.items():
-            config.setdefault(name, {}).update(values)
-        self.engine = _core.Engine(config)
-        self.wire = wire
-        self.thread = threading.Thread(target=self.engine.run, daemon=True)
-
-    def start(self) -> Trader:
-        with self.wire.inside(ENGINE):
-            self.engine.open()
-            self.engine.connect()
-        self.thread.start()
-        until(lambda: self.read()["state"] == "live", self.read)
-        return self
-
-    def read(self) -> dict[str, Any]:
-        return _core.block_read(self.block)
-
-    def wait_for(self, **values: Any) -> dict[str, Any]:
-        until(lambda: all(self.read()[key] == value for key, value in values.items()), lambda: (values, self.read()))
-        return self.read()
-
-    def close(self) -> None:
-        if self.thread.is_alive():
-            self.engine.stop()
-            self.thread.join(PATIENCE_S)
-            assert not self.thread.is_alive()
-        self.exchange.close()
-
-    def counts(self) -> tuple[int, int, int, int]:
-        """Packets by ring, by the kernel's sockets, with a wrong checksum, dropped; the engine is stopped for it."""
-        self.close()
-        found = COUNTS.search(self.engine.feed())
-        assert found, self.engine.feed()
-        by_ring, by_kernel, damaged, dropped = map(int, found.groups())
-        return by_ring, by_kernel, damaged, dropped
 
 
 @pytest.fixture(scope="module")
@@ -187,23 +120,6 @@ def test_what_was_got_is_said(trader: Callable[..., Trader]) -> None:
     polled.wait_for(orders_accepted=5)
 
 
-LINES = {
-    "group": GROUP_A, "port": PORT, "interface": Wire.address(ENGINE), "group_b": GROUP_B, "port_b": PORT + 1,
-}  # fmt: skip
-
-
-class Lines:
-    """Sends frames on the lines A and B of LINES, by hand."""
-
-    def __init__(self, wire: Wire, pair_b: int = 0) -> None:
-        self.sockets = {"a": wire.frames(), "b": wire.frames(pair_b)}
-        a = Frame(GROUP_A, PORT, source=wire.address(EXCHANGE), macs=wire.macs())
-        self.frames = {"a": a, "b": replace(a, group=GROUP_B, port=PORT + 1, macs=wire.macs(pair_b))}
-
-    def send(self, line: str, packet: bytes, **wrong: Any) -> None:
-        self.sockets[line].send(replace(self.frames[line], payload=packet, **wrong).packed())
-
-
 @pytest.mark.parametrize("pair_b", [0, 1], ids=["one interface", "two interfaces"])
 @pytest.mark.parametrize("mode", ["copy", "generic"])
 def test_lines_a_and_b(trader: Callable[..., Trader], wire: Wire, mode: str, pair_b: int) -> None:
@@ -289,21 +205,6 @@ def test_what_the_program_leaves_to_the_kernel_is_not_lost(trader: Callable[...,
         assert running.counts() == (3, by_kernel, 0, 0)
     finally:
         wide.close()
-
-
-def fragments(whole: bytes) -> list[bytes]:
-    """A frame of one IP packet as frames of its two fragments."""
-    head, ip_header, body = whole[:14], whole[14:34], whole[34:]
-    cut = 64
-    parts = []
-    for offset, data, more in ((0, body[:cut], 0x2000), (cut // 8, body[cut:], 0)):
-        fields = bytearray(ip_header)
-        fields[2:4] = (20 + len(data)).to_bytes(2, "big")
-        fields[6:8] = (more | offset).to_bytes(2, "big")
-        fields[10:12] = b"\0\0"
-        fields[10:12] = checksum(bytes(fields)).to_bytes(2, "big")
-        parts.append(head + bytes(fields) + data)
-    return parts
 
 
 def test_other_traffic_stays_the_kernels(trader: Callable[..., Trader], wire: Wire) -> None:

@@ -93,3 +93,18 @@ def line_of(frame: bytes, lines: list[Line]) -> int | None:
         if (line.group, line.port) == (group, port) and line.source in ("", source):
             return number
     return None
+
+
+def fragments(whole: bytes) -> list[bytes]:
+    """A frame of one IP packet as frames of its two fragments."""
+    head, ip_header, body = whole[:14], whole[14:34], whole[34:]
+    cut = 64
+    parts = []
+    for offset, data, more in ((0, body[:cut], 0x2000), (cut // 8, body[cut:], 0)):
+        fields = bytearray(ip_header)
+        fields[2:4] = (20 + len(data)).to_bytes(2, "big")
+        fields[6:8] = (more | offset).to_bytes(2, "big")
+        fields[10:12] = b"\0\0"
+        fields[10:12] = checksum(bytes(fields)).to_bytes(2, "big")
+        parts.append(head + bytes(fields) + data)
+    return parts

@@ -89,8 +89,10 @@ bool xdp_open(struct xdp *xdp, const struct feed_settings *feed, int32_t cpu, ui
     if (xdp->wait < 0)
         failure_set(failure, errno, "epoll: %s", strerror(errno));
     else if (lines_open(&xdp->lines, feed, buffer, failure) && add_line(xdp, TRANSPORT_LINE_A, feed, failure) &&
-             (feed->group_b[0] == '\0' || add_line(xdp, TRANSPORT_LINE_B, feed, failure)) && open_ports(xdp, feed, cpu, failure))
+             (feed->group_b[0] == '\0' || add_line(xdp, TRANSPORT_LINE_B, feed, failure)) && open_ports(xdp, feed, cpu, failure)) {
+        xdp->lines.busy = true; /* what came before the program was there is older than what is in the rings: it goes first */
         return true;
+    }
     xdp_close(xdp);
     return false;
 }

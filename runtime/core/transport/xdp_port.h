@@ -17,10 +17,10 @@
 #include <linux/if_xdp.h>
 
 #include "../arena.h"
-#include "../engine.h"
 #include "../failure.h"
 #include "netdev.h"
 #include "steer.h"
+#include "transport.h"
 #include "xdp_libs.h"
 
 #define XDP_FRAME_BYTES 2048u
