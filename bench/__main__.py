@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from bench import contest, host, peers, results, sections, trace, veth
+from bench import contest, host, peers, results, sections, trace, veth, xdp
 from bench.contest import BenchError
 
 
@@ -40,6 +40,11 @@ def measure(name: str, plan: sections.Plan, rounds: int) -> None:
             section, contenders = sections.network(plan, rig)
             outcomes = contest.run(contenders, rounds, plan.cpus[1])
             facts: dict[str, object] = {"orders a round": plan.orders, "messages a second": plan.rate}
+    elif name in ("xdp", "half"):
+        with xdp.rig(sections.BUILD, plan.orders, plan.cpus) as wire:
+            section, contenders = xdp.trade(wire, plan.orders) if name == "xdp" else xdp.half(wire)
+            outcomes = contest.run(contenders, rounds, plan.cpus[1])
+            facts = {"orders a round": plan.orders} if name == "xdp" else {"round trips a round": xdp.ROUND_TRIPS}
     elif name == "host":
         with host.rig(plan.hosts) as rig_of_hosts:
             section, contenders = host.contest_of(rig_of_hosts, plan.hosts, plan.peers)

@@ -300,4 +300,4 @@ IN_MEMORY: dict[str, Callable[[Plan], tuple[Section, list[Contender]]]] = {
     "plan": whole_plan,
     "deadlock": deadlock,
 }
-ORDER = [*IN_MEMORY, "trace", "veth", "host"]
+ORDER = [*IN_MEMORY, "trace", "veth", "xdp", "half", "host"]

@@ -213,28 +213,10 @@ class Rig:
 
     def run_floor(self) -> Metrics:
         """One run of the floor over the same feed."""
-        login = b"FLOOR ".ljust(6) + b"bench".ljust(10) + b" " * 10 + b"0".rjust(20)
-        order = _core.ouch_encode(
-            {
-                "type": "O",
-                "user_ref_num": 1,
-                "side": "B",
-                "quantity": 100,
-                "symbol": SYMBOL,
-                "price": 1_000_100,
-                "time_in_force": "3",
-                "display": "Y",
-                "capacity": "P",
-                "intermarket_sweep": "N",
-                "cross_type": "N",
-                "cl_ord_id": "FLOOR",
-                "appendage": b"\x05\x02TICK",
-            },
-            True,
-        )
+        login, order = floor_messages()
         argv = [
             str(self.floor), ENGINE, str(FEED_PORT), EXCHANGE, str(ORDERS_PORT), str(TOS),
-            _soup(b"L", login).hex(), _soup(b"U", order).hex(), str(TYPE_OFFSET), "A", str(self.cpu),
+            login.hex(), order.hex(), str(TYPE_OFFSET), "A", str(self.cpu),
         ]  # fmt: skip
         process = subprocess.Popen(
             ["ip", "netns", "exec", self.namespaces.names[1], *argv],
@@ -255,8 +237,33 @@ class Rig:
         return json_line(output)
 
 
-def _soup(kind: bytes, payload: bytes) -> bytes:
+def soup(kind: bytes, payload: bytes) -> bytes:
+    """A SoupBinTCP packet."""
     return (1 + len(payload)).to_bytes(2, "big") + kind + payload
+
+
+def floor_messages() -> tuple[bytes, bytes]:
+    """What the floor sends: its login, and its order."""
+    login = b"FLOOR ".ljust(6) + b"bench".ljust(10) + b" " * 10 + b"0".rjust(20)
+    order = _core.ouch_encode(
+        {
+            "type": "O",
+            "user_ref_num": 1,
+            "side": "B",
+            "quantity": 100,
+            "symbol": SYMBOL,
+            "price": 1_000_100,
+            "time_in_force": "3",
+            "display": "Y",
+            "capacity": "P",
+            "intermarket_sweep": "N",
+            "cross_type": "N",
+            "cl_ord_id": "FLOOR",
+            "appendage": b"\x05\x02TICK",
+        },
+        True,
+    )
+    return soup(b"L", login), soup(b"U", order)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,12 @@ STAMP = Path(sys.prefix) / "tickwire-runtime.sha256"
 
 def source_hash(runtime: Path) -> str:
     """Hash over what the extension module and the package's metadata are made from."""
-    files = [runtime / "pyproject.toml", runtime / "setup.py", *sorted(runtime.glob("core/**/*.[ch]"))]
+    files = [
+        runtime / "pyproject.toml",
+        runtime / "setup.py",
+        *sorted(runtime.glob("core/**/*.[ch]")),
+        *sorted(runtime.glob("bpf/*.c")),
+    ]
     digest = hashlib.sha256()
     for path in files:
         if path.exists():

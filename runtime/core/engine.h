@@ -41,6 +41,10 @@ struct feed_settings {
     uint16_t port_b;
     uint16_t request_port;
     uint32_t busy_poll_us;
+    uint32_t busy_poll_budget; /* packets; 0: AF_XDP is not busy-polled */
+    enum xdp_mode xdp_mode;
+    uint64_t xdp_queues;       /* a bit each; 0: all that the interface has */
+    char xdp_program[400];     /* file */
     struct feed_policy policy;
 };
 

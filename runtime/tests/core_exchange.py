@@ -29,19 +29,24 @@ def accept_order(message: bytes) -> list[bytes]:
 
 
 class Exchange:
-    """Accepts order sessions on 127.0.0.1, one after the other, and sends the feed to `feed_port`.
+    """Accepts order sessions on `address`, one after the other, and sends the feed to `feed_port`.
 
     A thread reads what the client sends. An Account Query is answered at once, unless `settles` is False.
     """
 
     def __init__(
-        self, login_answer: bytes = soup(b"A", ACCEPTED[1:]), answer: Answer = accept_order, settles: bool = True
+        self,
+        login_answer: bytes = soup(b"A", ACCEPTED[1:]),
+        answer: Answer = accept_order,
+        settles: bool = True,
+        address: str = "127.0.0.1",
     ) -> None:
         self.settles = settles
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = address
+        self.listener = socket.create_server((address, 0))
         self.port: int = self.listener.getsockname()[1]
         self.feed = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.feed.bind(("127.0.0.1", 0))
+        self.feed.bind((address, 0))
         self.feed_port = free_udp_port()
         self.login_answer = login_answer
         self.answer = answer
@@ -56,8 +61,8 @@ class Exchange:
         """Enter Orders so far."""
         return [_core.ouch_decode(payload, True) for kind, payload in list(self.packets) if payload[:1] == b"O"]
 
-    def send_feed(self, packet: bytes) -> None:
-        self.feed.sendto(packet, ("127.0.0.1", self.feed_port))
+    def send_feed(self, packet: bytes, to: str = "127.0.0.1") -> None:
+        self.feed.sendto(packet, (to, self.feed_port))
 
     def send_orders(self, packet: bytes) -> None:
         assert self.connection is not None

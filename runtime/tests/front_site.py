@@ -34,7 +34,7 @@ class Processes:
         self.env: dict[str, str] = {}  # what the next ones get beside this process's own
 
     def start(self, *args: str, until: bytes = b"READY=1", before: Sequence[str] = ()) -> subprocess.Popen:
-        """A command, behind the words `before`, once it has said `until` by sd_notify."""
+        """A command, once it has said `until` by sd_notify; `before` is put before it, such as `ip netns exec`."""
         name = f"{args[0]}{len(self.running)}"
         path = str(self.directory / f"{name}.notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:

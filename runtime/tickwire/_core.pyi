@@ -335,6 +335,9 @@ class Engine:
     def memory(self) -> tuple[int, str]:
         """(bytes taken, "ordinary pages" | "hugepages in part" | "transparent hugepages" | "reserved hugepages")."""
 
+    def feed(self) -> str:
+        """What market data comes by, for people; after `run` what came. "" where there is nothing to say."""
+
     def run(self) -> str:
         """Read the feed, and trade while there is an order session, until told otherwise: "stopped".
 

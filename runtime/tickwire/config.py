@@ -78,7 +78,7 @@ ENGINE: Schema = {
         "timestamps": Key("str", "auto", choices=("auto", "hardware", "software", "none")),
     },
     "feed": {
-        "transport": Key("str", "socket", choices=("socket",)),
+        "transport": Key("str", "socket", choices=("socket", "xdp")),
         "group": Key("str", rule=_address),
         "port": _port(26400),
         "interface": Key("str", rule=_address),
@@ -94,6 +94,9 @@ ENGINE: Schema = {
         "silent_ms": Key("int", 5000, 0, 600_000),
         "keep_packets": Key("int", 1024, 1, 65536),
         "busy_poll_us": Key("int", 50, 0, 1000),
+        "busy_poll_budget": Key("int", 0, 0, 65535),  # packets; above 0 AF_XDP is busy-polled
+        "xdp_mode": Key("str", "auto", choices=("auto", "zerocopy", "copy", "generic")),
+        "xdp_queues": Key("ints", [], 0, 63),  # []: all receive queues of the interface
     },
     "orders": {
         "transport": Key("str", "socket", choices=("socket",)),

@@ -41,6 +41,8 @@ _STOP_S = 3.0  # for an engine that was told to stop; it takes a second at most 
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
 
+XDP_PROGRAM = str(Path(__file__).with_name("steer.bpf.o"))  # setup.py builds it
+
 # Beside ConnectionError and TimeoutError: the way to an exchange that is not there yet, or no longer.
 _UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.ENOTCONN}
 
@@ -101,7 +103,11 @@ class Runner:
         if config["strategy"]["file"]:
             log.info("compiling strategy %s", config["strategy"]["file"])
         settings = strategy.prepare(
-            {**config, "engine": {**config["engine"], "journal": self.journal, "journal_name": name}}
+            {
+                **config,
+                "engine": {**config["engine"], "journal": self.journal, "journal_name": name},
+                "feed": {**config["feed"], "xdp_program": XDP_PROGRAM},
+            }
         )
         try:
             log.info(
@@ -250,6 +256,8 @@ class Runner:
             self.config["feed"]["port"],
             self.peer,
         )
+        if self.engine.feed():
+            log.info("feed by %s", self.engine.feed())
         for thread in threads:
             thread.start()
         try:
@@ -262,6 +270,8 @@ class Runner:
             self.stop()
             self._join(threads)
             watcher.look()  # what came in the last moments
+            if self.engine.feed():
+                log.info("feed by %s", self.engine.feed())
         if self.failure is not None:
             raise TickwireError(self.failure)
         block = _core.block_read(self.block)

@@ -7,8 +7,12 @@ The wheel is kept in CACHE/<hash>/ where the hash is that of the sources and of 
 second run finds it and builds nothing. It is built from a copy, so that the sources stay clean, in a directory which is
 renamed into place when the wheel is whole: what is in the cache is complete.
 
-Prints one JSON object: {"version", "hash", "release", "wheel", "built"}; with --check nothing is built, and "built"
-says whether it would be. Errors go to standard error, one line, exit code 1.
+With clang and libbpf's headers the wheel has the XDP program of feed.transport = "xdp", without them it has not; it is
+another wheel then, so it is not kept for longer than they are missing.
+
+Prints one JSON object: {"version", "hash", "release", "wheel", "built", "xdp", "xdp_missing"}; with --check nothing is
+built, and "built" says whether it would be. "xdp": the XDP program is in it; "xdp_missing": else why not. Errors go to
+standard error, one line, exit code 1.
 """
 
 from __future__ import annotations
@@ -32,6 +36,9 @@ from pathlib import Path
 SKIPPED_DIRECTORIES = frozenset({"__pycache__", "build", "dist", "tests", "node_modules"})
 SKIPPED_SUFFIXES = frozenset({".pyc", ".pyo", ".so", ".o"})
 
+#: Of libbpf-dev; the XDP program includes it.
+BPF_HEADER = Path("/usr/include/bpf/bpf_helpers.h")
+
 
 class BuildError(Exception):
     """Why there is no wheel, and the next step."""
@@ -52,9 +59,19 @@ def sources(root: Path) -> Iterator[Path]:
     yield from sorted(found, key=lambda path: path.as_posix())
 
 
+def xdp_missing() -> str:
+    """What keeps this machine from building the XDP program; empty when nothing does."""
+    missing = [] if shutil.which("clang") else ["clang is not installed"]
+    if not BPF_HEADER.is_file():
+        missing.append(f"{BPF_HEADER} is not there")
+    return " and ".join(missing)
+
+
 def source_hash(root: Path) -> str:
-    """SHA-256 over names and contents of the sources, and the architecture; in hexadecimal."""
+    """SHA-256 over names and contents of the sources, the architecture, and whether the XDP program can be built."""
     digest = hashlib.sha256(platform.machine().encode() + b"\0")
+    if xdp_missing():
+        digest.update(b"no XDP program\0")
     for path in sources(root):
         content = (root / path).read_bytes()
         digest.update(path.as_posix().encode() + b"\0" + str(len(content)).encode() + b"\0" + content)
@@ -170,6 +187,8 @@ def main(arguments: list[str] | None = None) -> int:
                 "release": f"{version}-{digest[:8]}",
                 "wheel": str(wheel) if wheel else "",
                 "built": missing,
+                "xdp": not xdp_missing(),
+                "xdp_missing": xdp_missing(),
             }
         )
     )

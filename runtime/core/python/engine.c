@@ -220,6 +220,12 @@ static PyObject *py_memory(PyObject *object, PyObject *unused)
     return Py_BuildValue("(Ks)", (unsigned long long)arena->capacity, text);
 }
 
+static PyObject *py_feed(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    return PyUnicode_FromString(transports_feed_text(&((struct engine_object *)object)->transports));
+}
+
 static PyObject *py_stop(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -236,6 +242,7 @@ static PyMethodDef engine_object_methods[] = {
     {"sync", py_sync, METH_NOARGS, NULL},
     {"ahead", py_ahead, METH_NOARGS, NULL},
     {"memory", py_memory, METH_NOARGS, NULL},
+    {"feed", py_feed, METH_NOARGS, NULL},
     {"run", py_run, METH_NOARGS, NULL},
     {"stop", py_stop, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

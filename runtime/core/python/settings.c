@@ -143,6 +143,44 @@ static bool get_timestamps(const struct section *section, enum stamping_wish *ou
     return found >= 0;
 }
 
+static bool get_xdp_mode(const struct section *section, enum xdp_mode *out)
+{
+    static const char *const names[] = {"auto", "zerocopy", "copy", "generic"}; /* by enum xdp_mode */
+    char name[12];
+    if (!get_text(section, "xdp_mode", "auto", name, sizeof name))
+        return false;
+    for (uint32_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = (enum xdp_mode)i;
+            return true;
+        }
+    PyErr_Format(PyExc_ValueError, "feed.xdp_mode: \"%s\" must be auto, zerocopy, copy or generic", name);
+    return false;
+}
+
+/* A list of receive queues as bits. */
+static bool get_queues(const struct section *section, uint64_t *out)
+{
+    PyObject *list = lookup(section, "xdp_queues");
+    Py_ssize_t count = list == NULL ? 0 : PySequence_Size(list);
+    bool good = count >= 0;
+    *out = 0;
+    for (Py_ssize_t i = 0; good && i < count; i++) {
+        PyObject *item = PySequence_GetItem(list, i);
+        long queue = item != NULL && PyLong_Check(item) ? PyLong_AsLong(item) : -1;
+        Py_XDECREF(item);
+        good = queue >= 0 && queue < 64;
+        if (good)
+            *out |= (uint64_t)1 << queue;
+    }
+    if (!good) {
+        PyErr_Clear();
+        PyErr_Format(PyExc_ValueError, "feed.xdp_queues: %R must be a list of receive queues from 0 to 63", list);
+    }
+    Py_XDECREF(list);
+    return good;
+}
+
 static bool read_engine(const struct section *s, struct engine_settings *to)
 {
     int64_t cpu, priority, idle_ms, orders, instruments, samples, records;
@@ -171,8 +209,8 @@ static bool read_engine(const struct section *s, struct engine_settings *to)
 static bool read_feed(const struct section *s, bool network, struct feed_settings *to)
 {
     const char *missing = network ? NULL : "";
-    int64_t port, port_b, request_port, busy_poll_us, request_ms, gap_ms, silent_ms, keep;
-    if (!get_transport(s, 1, &to->transport) || !get_text(s, "group", missing, to->group, sizeof to->group) ||
+    int64_t port, port_b, request_port, busy_poll_us, busy_poll_budget, request_ms, gap_ms, silent_ms, keep;
+    if (!get_transport(s, 2, &to->transport) || !get_text(s, "group", missing, to->group, sizeof to->group) ||
         !get_text(s, "interface", missing, to->interface, sizeof to->interface) ||
         !get_text(s, "source", "", to->source, sizeof to->source) ||
         !get_text(s, "group_b", "", to->group_b, sizeof to->group_b) ||
@@ -182,6 +220,8 @@ static bool read_feed(const struct section *s, bool network, struct feed_setting
         !get_integer(s, "port", network ? 0 : 1, 1, 65535, &port) || !get_integer(s, "port_b", 26410, 1, 65535, &port_b) ||
         !get_integer(s, "request_port", 26403, 1, 65535, &request_port) ||
         !get_integer(s, "busy_poll_us", 50, 0, 1000000, &busy_poll_us) ||
+        !get_integer(s, "busy_poll_budget", 0, 0, 65535, &busy_poll_budget) || !get_xdp_mode(s, &to->xdp_mode) ||
+        !get_queues(s, &to->xdp_queues) || !get_text(s, "xdp_program", "", to->xdp_program, sizeof to->xdp_program) ||
         !get_integer(s, "request_ms", 20, 1, 10000, &request_ms) || !get_integer(s, "gap_timeout_ms", 200, 0, 60000, &gap_ms) ||
         !get_integer(s, "silent_ms", 5000, 0, 600000, &silent_ms) || !get_integer(s, "keep_packets", 1024, 1, 65536, &keep))
         return false;
@@ -189,6 +229,7 @@ static bool read_feed(const struct section *s, bool network, struct feed_setting
     to->port_b = (uint16_t)port_b;
     to->request_port = (uint16_t)request_port;
     to->busy_poll_us = (uint32_t)busy_poll_us;
+    to->busy_poll_budget = (uint32_t)busy_poll_budget;
     /* In memory no other line and no re-request server will ever close a gap: declared at once. */
     to->policy = (struct feed_policy){.gap_timeout_ms = network ? (uint32_t)gap_ms : 0,
                                       .request_ms = (uint32_t)request_ms,

@@ -113,6 +113,13 @@ bool stamping_open(struct stamping *self, const struct engine_settings *settings
     if (wish == STAMPING_NONE || wish == STAMPING_SOFTWARE) {
         self->clock = wish == STAMPING_NONE ? STAMP_NONE : STAMP_SOFTWARE;
         snprintf(self->why, sizeof self->why, "as engine.timestamps says");
+    } else if (settings->feed.transport == TRANSPORT_XDP) {
+        if (wish == STAMPING_HARDWARE)
+            return failure_set(failure, EOPNOTSUPP,
+                               "engine.timestamps \"hardware\": the XDP program stamps by the kernel's clock; use \"auto\" or "
+                               "\"software\", or feed.transport \"socket\"");
+        self->clock = STAMP_SOFTWARE;
+        snprintf(self->why, sizeof self->why, "the XDP program stamps by the kernel's clock");
     } else if (take_cards(self, settings, &why)) {
         self->clock = STAMP_HARDWARE;
         tell_cards(self);

@@ -17,6 +17,9 @@ enum transport_result {
 /* What a side is made of; feed.transport and orders.transport name them so. */
 enum transport_kind { TRANSPORT_SOCKET, TRANSPORT_XDP, TRANSPORT_VERBS };
 
+/* How AF_XDP receives: xdp_port.h. */
+enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_ZEROCOPY, XDP_MODE_COPY, XDP_MODE_GENERIC };
+
 #define TRANSPORT_FDS 8u /* at most, of one side */
 
 enum transport_line { TRANSPORT_LINE_A, TRANSPORT_LINE_B, TRANSPORT_LINE_REQUESTED };

@@ -12,6 +12,7 @@ void transports_init(struct transports *self)
 {
     memset(self, 0, sizeof *self);
     lines_init(&self->lines);
+    xdp_init(&self->xdp);
     connection_init(&self->connection);
     twin_init(&self->twin);
     stamping_init(&self->stamping);
@@ -74,6 +75,37 @@ static struct order_transport socket_orders(struct transports *self)
                                     .fds = connection_fds};
 }
 
+/* --- the feed's side --- */
+
+static bool open_feed(struct transports *self, const struct engine_settings *settings, uint8_t *receive_buffer,
+                      struct failure *failure)
+{
+    self->feed = settings->feed.transport;
+    switch (self->feed) {
+    case TRANSPORT_XDP:
+        if (!xdp_open(&self->xdp, &settings->feed, settings->cpu, receive_buffer, failure))
+            return false;
+        self->chosen.feed = xdp_interface(&self->xdp);
+        return true;
+    default:
+        if (!lines_open(&self->lines, &settings->feed, receive_buffer, failure))
+            return false;
+        self->chosen.feed = lines_interface(&self->lines);
+        return true;
+    }
+}
+
+/* The kernel's sockets of the feed: all of it, or what the XDP program leaves to them. */
+static struct lines *sockets_of_feed(struct transports *self)
+{
+    return self->feed == TRANSPORT_XDP ? &self->xdp.lines : &self->lines;
+}
+
+const char *transports_feed_text(const struct transports *self)
+{
+    return self->feed == TRANSPORT_XDP ? self->xdp.text : "";
+}
+
 /* --- both sides --- */
 
 static void wait_for_any(void *opaque, int timeout_ms)
@@ -94,7 +126,7 @@ static bool switch_on_stamps(struct transports *self, enum stamping_wish wish, s
     struct stamping *stamping = &self->stamping;
     if (stamping->clock == STAMP_NONE)
         return true;
-    if (lines_stamp(&self->lines, stamping->clock)) {
+    if (lines_stamp(sockets_of_feed(self), stamping->clock)) {
         stamping_wait(stamping);
         return true;
     }
@@ -112,15 +144,16 @@ static bool switch_on_stamps(struct transports *self, enum stamping_wish wish, s
  * where the kernel's will do instead, that it gives none. */
 static bool stamped(void *opaque)
 {
-    const struct transports *self = opaque;
+    struct transports *self = opaque;
+    const struct lines *lines = sockets_of_feed(self);
     switch (self->stamping.clock) {
     case STAMP_NONE:
         return true;
     case STAMP_HARDWARE:
-        return self->stamping.works && (self->lines.stamped || (self->stamping.or_kernel && self->lines.unstamped)) &&
+        return self->stamping.works && (lines->stamped || (self->stamping.or_kernel && lines->unstamped)) &&
                (self->connection.stamped || (self->stamping.or_kernel && self->connection.missing >= CARD_PATIENCE));
     default:
-        return self->stamping.works || self->lines.stamped;
+        return self->stamping.works || lines->stamped;
     }
 }
 
@@ -131,16 +164,14 @@ bool transports_open(struct transports *self, const struct engine_settings *sett
         self->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (self->wake < 0) {
         failure_set(failure, errno, "eventfd: %s", strerror(errno));
-    } else if (stamping_open(&self->stamping, settings, failure) &&
-               lines_open(&self->lines, &settings->feed, receive_buffer, failure) &&
+    } else if (stamping_open(&self->stamping, settings, failure) && open_feed(self, settings, receive_buffer, failure) &&
                switch_on_stamps(self, settings->timestamps, failure)) {
         if (settings->warm_send)
             twin_open(&self->twin, settings->orders.tos);
-        self->chosen = (struct transport){.feed = lines_interface(&self->lines),
-                                          .orders = socket_orders(self),
-                                          .self = self,
-                                          .wait = wait_for_any,
-                                          .stamped = stamped};
+        self->chosen.orders = socket_orders(self);
+        self->chosen.self = self;
+        self->chosen.wait = wait_for_any;
+        self->chosen.stamped = stamped;
         return true;
     }
     transports_close(self);
@@ -160,6 +191,7 @@ uint32_t transports_connections(const struct transports *self)
 void transports_close(struct transports *self)
 {
     lines_close(&self->lines);
+    xdp_close(&self->xdp);
     connection_close(&self->connection);
     twin_close(&self->twin);
     stamping_close(&self->stamping);

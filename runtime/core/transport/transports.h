@@ -4,8 +4,9 @@
  * wakes and closes them together.
  *
  *   lines.h       feed over kernel sockets: UDP, spun upon, stamped by SO_TIMESTAMPING
+ *   xdp.h         feed by AF_XDP, beside those sockets
  *   connection.h  orders over kernel sockets: TCP, spun upon, stamped likewise; twin.h keeps its way warm
- *   stamping.h    which clock stamps the two of them */
+ *   stamping.h    which clock stamps them */
 #ifndef TICKWIRE_TRANSPORT_TRANSPORTS_H
 #define TICKWIRE_TRANSPORT_TRANSPORTS_H
 
@@ -13,9 +14,12 @@
 #include "lines.h"
 #include "stamping.h"
 #include "twin.h"
+#include "xdp.h"
 
 struct transports {
+    enum transport_kind feed; /* which of the next two is open */
     struct lines lines;
+    struct xdp xdp;
     struct connection connection;
     struct twin twin;
     struct stamping stamping;
@@ -34,6 +38,9 @@ bool transports_connect(struct transports *self, const struct orders_settings *s
 
 /* Order connections handed over so far, from any thread; one that replaced another before it was taken does not count. */
 uint32_t transports_connections(const struct transports *self);
+
+/* For people: what market data comes by; once closed, what came. "": nothing to say. */
+const char *transports_feed_text(const struct transports *self);
 
 /* Close feed and order connection; release also forgets the wake-up, when no other thread can use it any more. */
 void transports_close(struct transports *self);

@@ -104,3 +104,16 @@ def test_a_missing_compiler_is_named(script: ModuleType, monkeypatch: pytest.Mon
     monkeypatch.setenv("CC", "no-such-compiler")
     with pytest.raises(script.BuildError, match="no-such-compiler.*Next: install gcc"):
         script.check_tools()
+
+
+def test_a_machine_without_clang_builds_another_wheel(
+    script: ModuleType, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "BPF_HEADER", source / "pyproject.toml")
+    monkeypatch.setattr(script.shutil, "which", lambda name: f"/usr/bin/{name}")
+    with_it = script.source_hash(source)
+    assert script.xdp_missing() == ""
+    monkeypatch.setattr(script.shutil, "which", lambda name: None)
+    assert script.xdp_missing() == "clang is not installed" and script.source_hash(source) != with_it
+    monkeypatch.setattr(script, "BPF_HEADER", tmp_path / "bpf_helpers.h")
+    assert script.xdp_missing() == f"clang is not installed and {tmp_path}/bpf_helpers.h is not there"

@@ -13,14 +13,23 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.slices import
 TEMPLATES = Path(__file__).resolve().parents[3] / "roles/t2t_runtime/templates"
 
 
-@pytest.mark.parametrize(("component", "slices"), [("engine", [SLICE]), ("exchange", [])])
-def test_slice_of_the_unit(component: str, slices: list[str]) -> None:
+def unit(component: str, xdp: bool = False) -> list[tuple[str, str]]:
+    """Keys and values of the unit."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.ChainableUndefined)
     environment.filters["comment"] = str
     text = environment.get_template("tickwire.service.j2").render(
-        t2t_runtime_component=component, t2t_runtime_config={"feed": {}}, __t2t_runtime_affinity=[0, 1]
+        t2t_runtime_component=component,
+        t2t_runtime_config={"feed": {}},
+        __t2t_runtime_affinity=[0, 1],
+        __t2t_runtime_xdp=xdp,
     )
-    lines = [line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#")]
+    lines = [line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#")]
+    return [(key, value) for key, _sign, value in lines]
+
+
+@pytest.mark.parametrize(("component", "slices"), [("engine", [SLICE]), ("exchange", [])])
+def test_slice_of_the_unit(component: str, slices: list[str]) -> None:
+    lines = unit(component)
     assert [value for key, value in lines if key == "Slice"] == slices
     assert [value for key, value in lines if key == "CPUAffinity"] == ["0 1"]
 
@@ -64,3 +73,16 @@ def test_the_engine_starts_behind_ptp4l_and_ends_before_it() -> None:
     """So that the card's setting it finds is ptp4l's, and is put back before ptp4l goes."""
     assert settings_of({})["After"].split() == ["network-online.target", "tickwire-ptp4l.service"]
     assert settings_of({}, "exchange")["After"] == "network-online.target"
+
+
+def test_af_xdp_gets_what_it_needs_and_nothing_else_does() -> None:
+    plain, xdp = dict(unit("engine")), dict(unit("engine", xdp=True))
+    differ = {key: (plain[key], xdp[key]) for key in plain if plain[key] != xdp[key]}
+    needed = "CAP_BPF CAP_NET_ADMIN CAP_NET_RAW"
+    assert differ == {
+        "CapabilityBoundingSet": ("CAP_NET_ADMIN", needed),
+        "AmbientCapabilities": ("CAP_NET_ADMIN", needed),
+        "RestrictAddressFamilies": ("AF_UNIX AF_INET AF_INET6", "AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_XDP"),
+        "SystemCallFilter": ("@system-service", "@system-service bpf"),
+    }
+    assert plain.keys() == xdp.keys()
