@@ -39,7 +39,6 @@ from roce_frames import (
 from roce_report import report_of
 
 from tickwire import _core
-from tickwire.rdma import trace
 
 FIXTURES = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "roce"
 
@@ -280,4 +279,4 @@ def test_a_new_connection_of_the_same_queue_pairs_begins_anew() -> None:
 
 def test_one_direction_alone_is_warned_about() -> None:
     report = report_of([Packet(psn=number) for number in range(3)])
-    assert any("1 directions of reliable queue pairs are not paired" in text for text in trace.warnings(report))
+    assert any("1 directions of reliable queue pairs are not paired" in text for text in report["warnings"])

@@ -14,7 +14,7 @@ from typing import Any
 from . import __version__, config, journal, limits, log, status, strategy
 from .arguments import host_port, positive, rate, seconds, whole
 from .errors import TickwireError
-from .rdma import trace
+from .rdma import command as rdma
 
 # The other modules are imported by the commands that need them: `tickwire status` runs as a health check every few
 # seconds on small machines, and should not pay for the exchange.
@@ -178,7 +178,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("file", metavar="FILE", help="TOML file of an engine or an exchange")
 
     strategy.add_parser(commands)
-    trace.add_parser(commands)
+    rdma.add_parser(commands)
 
     bench = commands.add_parser("bench", help="Measurements.", description="Measurements.")
     kinds = bench.add_subparsers(dest="kind", required=True, metavar="KIND")

@@ -63,7 +63,7 @@ def _section(number: int, pair: dict[str, Any], report: dict[str, Any]) -> str:
     return "".join(parts)
 
 
-def page(report: dict[str, Any], warnings: Sequence[str]) -> str:
+def page(report: dict[str, Any]) -> str:
     """The page. Its time axes begin with the capture."""
     pairs = report["queue_pairs"]
     rows = [
@@ -83,7 +83,7 @@ def page(report: dict[str, Any], warnings: Sequence[str]) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>RoCEv2: {escape(report["file"])}</title>',
         f"<style>{STYLE}</style><h1>RoCEv2 traffic</h1>",
         *(f"<p>{escape(line)}</p>" for line in text.head(report)),
-        *(f'<p class="warning">{escape(warning)}</p>' for warning in warnings),
+        *(f'<p class="warning">{escape(warning)}</p>' for warning in report["warnings"]),
         _table(("#", "from", "to", "type", "paired", *text.COUNTS), rows, 5),
         *sections,
         rest,

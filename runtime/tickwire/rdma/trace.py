@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tickwire rdma trace`: what a capture of RoCEv2 traffic says about each queue pair.
+"""What a capture of RoCEv2 traffic says about each queue pair.
 
 The core reads (`_core.RoceTrace`), here the file comes in windows and what it found becomes a report: one dictionary,
 whose schema is docs/rdma-trace.md, and of which text, JSON and HTML are made.
@@ -7,18 +7,14 @@ whose schema is docs/rdma-trace.md, and of which text, JSON and HTML are made.
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import io
-import json
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
 from .. import _core
-from ..arguments import positive
 from ..errors import TickwireError
+from . import caveats
 
 WINDOW = 1 << 20  # bytes; the core needs room for its largest record, 512 KiB
 
@@ -177,7 +173,7 @@ def _report(path: str, trace: _core.RoceTrace, ends: str, problem: str) -> Repor
         {key: _priorities(value) if isinstance(value, dict) else value for key, value in sender.items()}
         for sender in state["pause_senders"]
     ]
-    return {
+    report = {
         "report": "tickwire-rdma-trace",
         "version": 1,
         "file": path,
@@ -189,112 +185,4 @@ def _report(path: str, trace: _core.RoceTrace, ends: str, problem: str) -> Repor
         },
         "queue_pairs": [pair for _index, pair in found],
     }
-
-
-def warnings(report: Report) -> list[str]:
-    """What makes the figures say less than they seem to."""
-    capture, pairs = report["capture"], report["queue_pairs"]
-
-    def total(key: str) -> int:
-        return sum(pair["requester"][key] for pair in pairs)
-
-    alone = sum(pair["received"] is None and pair["service"] in ("RC", "XRC") for pair in pairs)
-    overrun = sum(pair["requester"]["overrun"] for pair in pairs if pair["received"])
-
-    copies = sum(pair["sent"]["copies"] for pair in pairs)
-    found = (
-        (capture["ends"] != "whole", f"the capture is {capture['ends']}: {capture['problem']}; what comes before is reported"),
-        (capture["roce"] == 0, "no RoCEv2 packet (UDP port 4791) is in it"),
-        (
-            capture["unknown_link"],
-            f"{capture['unknown_link']} records of link type {capture['unknown_link_type']}, which is not read;"
-            " Ethernet, Linux cooked and raw IP are",
-        ),
-        (capture["unknown_interface"], f"{capture['unknown_interface']} records of interfaces it does not describe"),
-        (capture["cut"], f"{capture['cut']} packets are cut within their headers: capture 128 bytes of each or more"),
-        (capture["malformed"], f"{capture['malformed']} packets to port 4791 whose headers are none of RoCEv2"),
-        (capture["untracked"], f"{capture['untracked']} packets of further queue pairs are not followed: --flows"),
-        (
-            capture["backwards"],
-            f"{capture['backwards']} records are older than the one before them: several clocks, or several captures"
-            " merged; latencies may be wrong",
-        ),
-        (
-            copies,
-            f"{copies} packets are in it more than once (same PSN and IP identification): counted once; capture on one"
-            " interface",
-        ),
-        (total("missing"), f"{total('missing')} packets are not in the capture: lost before this point, or by it"),
-        (overrun, f"{overrun} messages waited for longer than there is room for: --outstanding"),
-        (
-            alone,
-            f"{alone} directions of reliable queue pairs are not paired and have no round trips: capture both ways,"
-            " from before the first packet on",
-        ),
-        (
-            any(pair["pairing_is_a_guess"] for pair in pairs),
-            "which queue pair belongs to which is a guess by packet sequence numbers where it says psn or port",
-        ),
-    )
-    return [text for holds, text in found if holds]
-
-
-# --- the command
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise TickwireError(f"{path}: {error.strerror}") from None
-
-
-def show(args: argparse.Namespace) -> int:
-    """Print the table, write what was asked for. Exit code 1 when the capture is damaged."""
-    from . import page, text
-
-    started = time.monotonic()
-    report = read(args.file, args.flows, args.outstanding, args.icrc)
-    took_s = time.monotonic() - started
-    print(text.table(report))
-    offset = report["capture"]["offset"]
-    print(f"read {offset / 1e6:,.1f} MB in {took_s:.2f} s, {offset / 1e6 / max(took_s, 1e-9):,.0f} MB/s")
-    if args.json:
-        _write(args.json, json.dumps(report) + "\n")
-    if args.html:
-        _write(args.html, page.page(report, warnings(report)))
-    for warning in warnings(report):
-        print(f"tickwire: warning: {args.file}: {warning}", file=sys.stderr)
-    return 1 if report["capture"]["ends"] == "damaged" else 0
-
-
-def _power_of_two(text: str) -> int:
-    value = positive(text)
-    if value & (value - 1) or value > 1 << 20:
-        raise argparse.ArgumentTypeError(f"{value} is not a power of two up to {1 << 20}")
-    return value
-
-
-def add_parser(commands: Any) -> None:
-    """Add `rdma` to the subparsers of the command line."""
-    rdma = commands.add_parser("rdma", help="RDMA diagnostics.", description="RDMA diagnostics.")
-    kinds = rdma.add_subparsers(dest="kind", required=True, metavar="KIND")
-    text = (
-        "What a capture of RoCEv2 traffic says about each queue pair: round trips, retransmissions, NAKs, CNPs, pauses."
-    )
-    sub = kinds.add_parser("trace", help=text, description=text)
-    sub.set_defaults(action=show)
-    sub.add_argument("file", metavar="FILE", help="pcap or pcapng, .gz by suffix; -: standard input")
-    sub.add_argument("--json", metavar="OUT", help="write all of it, see docs/rdma-trace.md")
-    sub.add_argument("--html", metavar="OUT", help="write a page with a drawing of each queue pair over time")
-    sub.add_argument("--icrc", action="store_true", help="check the invariant CRC of packets captured whole")
-    sub.add_argument(
-        "--flows", type=positive, default=4096, metavar="N", help="directions of queue pairs; default %(default)s"
-    )
-    sub.add_argument(
-        "--outstanding",
-        type=_power_of_two,
-        default=4096,
-        metavar="N",
-        help="packets of one that wait for an answer, a power of two; default %(default)s",
-    )
+    return {**report, "warnings": caveats.warnings(report)}
