@@ -49,7 +49,16 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_has_what_a_user_needs(names: set[str]) -> None:
-    kinds = ("plugins/", "roles/", "playbooks/", "inventories/lab/", "lab/", "runtime/core/", "runtime/tickwire/")
+    kinds = (
+        "plugins/",
+        "roles/",
+        "playbooks/",
+        "inventories/lab/",
+        "lab/",
+        "runtime/bpf/",
+        "runtime/core/",
+        "runtime/tickwire/",
+    )
     wanted = {path for path in artifact.tracked_files(CHECKOUT) if path.startswith(kinds)}
     assert wanted, "nothing to compare"
     assert wanted - names == set()
@@ -61,7 +70,7 @@ def test_has_nothing_else(names: set[str]) -> None:
     tops = {name.split("/")[0] for name in names if "/" in name}
     allowed = {"changelogs", "docs", "inventories", "lab", "meta", "playbooks", "plugins", "roles", "runtime"}
     assert tops - allowed == set()
-    assert not [name for name in names if name.endswith((".so", ".pyc", ".tar.gz"))]
+    assert not [name for name in names if name.endswith((".so", ".bpf.o", ".pyc", ".tar.gz"))]
     assert not [name for name in names if name.startswith("runtime/tests/")]
 
 
