@@ -13,7 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from roce_frames import Packet, answer, block, enhanced, interface, pause, pcap, pcapng, section, timed
+from roce_frames import RAW, Packet, answer, block, enhanced, interface, pause, pcap, pcapng, section, timed
 
 from tickwire import _core
 from tickwire.errors import TickwireError
@@ -68,6 +68,12 @@ def test_clocks_of_pcapng_interfaces(resolution: int | None, ticks: int, ns: int
         parts = [section(), interface(resolution=resolution, offset_s=offset_s), enhanced(ticks, Packet().frame())]
         (packet,) = _core.roce_packets(b"".join(parts))
         assert packet["time_ns"] == ns + offset_s * 10**9
+
+
+def test_every_interface_has_its_own_link_and_clock() -> None:
+    parts = [section(), interface(resolution=9), interface(RAW, resolution=3), enhanced(5, Packet(psn=1).frame())]
+    packets = _core.roce_packets(b"".join([*parts, enhanced(5, Packet(psn=2).frame(RAW), number=1)]))
+    assert [(packet["psn"], packet["time_ns"]) for packet in packets] == [(1, 5), (2, 5_000_000)]
 
 
 def test_packets_without_time_and_of_unknown_interfaces() -> None:
