@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import re
 import subprocess
 import sys
@@ -154,6 +155,22 @@ def test_standard_input_and_gzip(tmp_path: Path) -> None:
         stream.write(data)
     with (tmp_path / "story.pcap").open("rb") as stream:
         assert "4 RoCEv2, 1 pause" in run("-", stdin=stream).stdout
+
+
+def test_compressed_captures_cut_and_damaged(tmp_path: Path) -> None:
+    frames = [Packet(psn=number, data=random.Random(number).randbytes(1000)) for number in range(3000)]
+    packed = bytearray(gzip.compress(pcap(timed(frames))))
+    file = tmp_path / "half.pcap.gz"
+    file.write_bytes(packed[: len(packed) // 2])
+    half = trace.read(str(file))["capture"]
+    assert half["ends"] == "cut" and "compressed" in half["problem"] and 0 < half["records"] < 3000
+    packed[-6] ^= 1  # of the checksum
+    file.write_bytes(packed)
+    whole = trace.read(str(file))["capture"]
+    assert whole["ends"] == "damaged" and "compressed" in whole["problem"] and whole["records"] <= 3000
+    file.write_bytes(b"not compressed")
+    with pytest.raises(TickwireError, match="compressed data is damaged"):
+        trace.read(str(file))
 
 
 def test_errors_are_one_line(tmp_path: Path) -> None:
