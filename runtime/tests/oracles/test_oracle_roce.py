@@ -217,7 +217,7 @@ def test_the_connection_manager_names_the_queue_pairs_tshark_reads(tmp_path: Pat
     assert paired >= set(zip(asking, asked, strict=True)) and len(paired) <= 4
 
 
-@pytest.mark.parametrize("name", ["send", "write", "ecn", "rnr", "loss"])
+@pytest.mark.parametrize("name", ["send", "ecn", "rnr", "loss"])
 def test_round_trips_are_those_of_the_times_and_psns_tshark_prints(name: str) -> None:
     """By hand: a request to one address, an ACK (syndrome 0 to 31) from it with the same PSN, nothing sent twice."""
     fields = ("ip.src", "infiniband.bth.opcode", "infiniband.bth.psn", "infiniband.aeth.syndrome", "frame.time_epoch")
