@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from roce_frames import Packet, answer, block, enhanced, interface, pause, pcap, pcapng, section, timed
+from roce_frames import RAW, Packet, answer, block, enhanced, interface, pause, pcap, pcapng, section, timed
 
 from tickwire import _core
 from tickwire.errors import TickwireError
@@ -68,6 +69,12 @@ def test_clocks_of_pcapng_interfaces(resolution: int | None, ticks: int, ns: int
         parts = [section(), interface(resolution=resolution, offset_s=offset_s), enhanced(ticks, Packet().frame())]
         (packet,) = _core.roce_packets(b"".join(parts))
         assert packet["time_ns"] == ns + offset_s * 10**9
+
+
+def test_every_interface_has_its_own_link_and_clock() -> None:
+    parts = [section(), interface(resolution=9), interface(RAW, resolution=3), enhanced(5, Packet(psn=1).frame())]
+    packets = _core.roce_packets(b"".join([*parts, enhanced(5, Packet(psn=2).frame(RAW), number=1)]))
+    assert [(packet["psn"], packet["time_ns"]) for packet in packets] == [(1, 5), (2, 5_000_000)]
 
 
 def test_packets_without_time_and_of_unknown_interfaces() -> None:
@@ -132,10 +139,14 @@ def test_the_command_prints_a_table_and_writes_json_and_a_page(tmp_path: Path) -
 
 
 def test_perftest_and_the_trace_count_the_same_messages() -> None:
-    """-n of the commands in tests/fixtures/roce/README.md; both sides send in a latency test of sends and writes."""
-    for name, kind, count in (("send", "send", 20), ("write", "write", 15), ("read", "read", 6), ("rnr", "send", 20)):
+    """-n of the commands in tests/fixtures/roce/README.md; both sides ask in a latency test of sends and writes."""
+    for name, kind, count in (("send", "send", 20), ("cm", "write", 6), ("read", "read", 3), ("rnr", "send", 20)):
         report = trace.read(str(FIXTURES / f"{name}.pcap"))
-        counts = [(pair["sent"]["messages"][kind], pair["requester"]["completed"]) for pair in report["queue_pairs"]]
+        counts = [
+            (pair["sent"]["messages"][kind], pair["requester"]["completed"])
+            for pair in report["queue_pairs"]
+            if pair["sent"]["messages"][kind] and pair["service"] == "RC"
+        ]
         assert set(counts) == {(count, count)}, name
 
 
@@ -148,6 +159,22 @@ def test_standard_input_and_gzip(tmp_path: Path) -> None:
         stream.write(data)
     with (tmp_path / "story.pcap").open("rb") as stream:
         assert "4 RoCEv2, 1 pause" in run("-", stdin=stream).stdout
+
+
+def test_compressed_captures_cut_and_damaged(tmp_path: Path) -> None:
+    frames = [Packet(psn=number, data=random.Random(number).randbytes(1000)) for number in range(3000)]
+    packed = bytearray(gzip.compress(pcap(timed(frames))))
+    file = tmp_path / "half.pcap.gz"
+    file.write_bytes(packed[: len(packed) // 2])
+    half = trace.read(str(file))["capture"]
+    assert half["ends"] == "cut" and "compressed" in half["problem"] and 0 < half["records"] < 3000
+    packed[-6] ^= 1  # of the checksum
+    file.write_bytes(packed)
+    whole = trace.read(str(file))["capture"]
+    assert whole["ends"] == "damaged" and "compressed" in whole["problem"] and whole["records"] <= 3000
+    file.write_bytes(b"not compressed")
+    with pytest.raises(TickwireError, match="compressed data is damaged"):
+        trace.read(str(file))
 
 
 def test_errors_are_one_line(tmp_path: Path) -> None:

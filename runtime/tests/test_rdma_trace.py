@@ -100,7 +100,9 @@ def test_a_read_is_whole_with_its_last_response() -> None:
     assert (flow["message_time"]["max_ns"], flow["round_trip"]["max_ns"]) == (3000, 1000)
 
 
-@pytest.mark.parametrize(("length", "mtu"), [(4000, 1024), (4000, 512), (9000, 4096), (0, None), (256, None)])
+@pytest.mark.parametrize(
+    ("length", "mtu"), [(4000, 1024), (4000, 512), (9000, 4096), (0, None), (256, None), (300, None)]
+)
 def test_where_a_read_ends_is_told_by_the_request_after_it(length: int, mtu: int | None) -> None:
     responses = max(-(-length // (mtu or 4096)), 1)
     flow = asking([Packet(READ_REQUEST, 7, extra=reth(length)), Packet(psn=7 + responses)])
@@ -262,6 +264,8 @@ def test_a_host_that_talks_to_itself() -> None:
         packets += [Packet(psn=100 + psn, destination=A), answer(100 + psn, source=A)]
         packets += [Packet(psn=900 + psn, qp=QP_A, destination=A), answer(900 + psn, qp=0x22, source=A)]
     assert pairs_of(packets) == {(QP_A, 0x22, "psn"), (0x22, QP_A, "psn")}
+    same = [Packet(psn=5, destination=A), Packet(psn=5, qp=QP_A, destination=A), answer(5, source=A)]
+    assert pairs_of([*same]) == {(QP_A, 0x22, "psn"), (0x22, QP_A, "psn")}
 
 
 def test_a_new_connection_of_the_same_queue_pairs_begins_anew() -> None:

@@ -148,7 +148,7 @@ def drawing(pair: dict[str, Any], pauses: dict[str, Any], zero_ns: int, name: st
     if not rows:
         return ""
     start_ns = min(row["start_ns"] for row in rows)
-    end_ns = max(max(row["end_ns"] for row in rows if row["packets"] or row["acks"] or row["cnps"]), pair["end_ns"])
+    end_ns = max(pair["end_ns"], *(row["end_ns"] for row in rows if row["packets"] or row["acks"] or row["cnps"]))
     axis = _Axis(start_ns, end_ns, zero_ns)
     sent = [row for row in rows if row["packets"]]
     timed = [row for row in rows if row["samples"]]

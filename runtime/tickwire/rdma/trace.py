@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import sys
+import zlib
 from typing import Any
 
 from .. import _core
@@ -51,7 +52,15 @@ def _feed(stream: io.FileIO | gzip.GzipFile, trace: _core.RoceTrace) -> tuple[st
     window = bytearray(WINDOW)
     view = memoryview(window)
     filled = 0
-    while count := stream.readinto(view[filled:]):
+    while True:
+        try:
+            count = stream.readinto(view[filled:])
+        except EOFError:
+            return "cut", "it ends before its compressed data does"
+        except (gzip.BadGzipFile, zlib.error) as error:
+            return "damaged", f"its compressed data is damaged: {error}"
+        if not count:
+            break
         filled += count
         try:
             used = trace.feed(view[:filled])
@@ -79,7 +88,7 @@ def read(path: str, flows: int = 4096, outstanding: int = 4096, icrc: bool = Fal
             ends, problem = _feed(stream, trace)
     except OSError as error:
         raise TickwireError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, MemoryError, EOFError) as error:
+    except (ValueError, MemoryError) as error:
         raise TickwireError(f"{path}: {error}") from None
     if trace.state()["format"] is None:
         raise TickwireError(f"{path}: {problem or 'it is empty'}; tcpdump -w and dumpcap write captures")
