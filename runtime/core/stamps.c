@@ -73,23 +73,24 @@ void stamps_sent(struct stamps *stamps, uint32_t last_byte, const struct transpo
 }
 
 /* The two stamps of an order. */
-static void finish(struct stamps *stamps, const struct stamps_entry *order, uint64_t transmit_ns, enum stamp_clock clock)
+static void finish(struct stamps *stamps, struct stamps_entry *order, uint64_t transmit_ns, enum stamp_clock clock)
 {
     struct block *block = stamps->block;
     struct block_sample sample = {.receive_ns = order->receive_ns, .transmit_ns = transmit_ns, .clock = (uint32_t)clock};
+    if (clock == STAMP_SOFTWARE) /* it may stand beside another clock's of the packet */
+        order->transmit_software_ns = transmit_ns;
     if (clock == STAMP_NONE || order->again || order->receive_clock == STAMP_NONE) {
         give_up(stamps, order);
         return;
     }
-    if (clock == STAMP_SOFTWARE && order->receive_software_ns != 0) { /* the packet has the kernel's stamp beside another */
-        sample.receive_ns = order->receive_software_ns;
-    } else if (order->receive_clock != clock) {
-        if (sample_by_kernel(stamps, order))
-            return;
-        BLOCK_COUNT(block, unstamped, 1);
-        BLOCK_COUNT(block, unstamped_clocks, 1);
+    if (order->receive_clock != clock) {
+        if (!sample_by_kernel(stamps, order)) {
+            BLOCK_COUNT(block, unstamped, 1);
+            BLOCK_COUNT(block, unstamped_clocks, 1);
+        }
         return;
-    } else if (order->receive_software_ns != 0 && order->transmit_software_ns != 0) {
+    }
+    if (order->receive_software_ns != 0 && order->transmit_software_ns != 0) {
         sample.receive_software_ns = order->receive_software_ns;
         sample.transmit_software_ns = order->transmit_software_ns;
     }
@@ -99,7 +100,7 @@ static void finish(struct stamps *stamps, const struct stamps_entry *order, uint
 void stamps_transmitted(struct stamps *stamps, uint32_t last_byte, uint64_t transmit_ns, enum stamp_clock clock)
 {
     while (stamps->head != stamps->tail) {
-        const struct stamps_entry *first = entry(stamps, stamps->head);
+        struct stamps_entry *first = entry(stamps, stamps->head);
         int32_t ahead = (int32_t)(last_byte - first->last_byte);
         if (ahead < 0)
             return; /* of something sent before: a login, a heartbeat, a retransmission */

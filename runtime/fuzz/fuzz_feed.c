@@ -15,7 +15,7 @@
 
 struct harness {
     struct feed *feed;
-    struct transport transport;
+    struct feed_transport transport;
     struct feed_policy policy;
     uint64_t now_ns;
     uint64_t accounted; /* next sequence as it follows from what was handed out */
@@ -96,7 +96,8 @@ static void drain(struct harness *harness)
 static void give(struct harness *harness, const uint8_t *bytes, uint32_t length, uint8_t line)
 {
     struct mold_view view;
-    struct transport_packet packet = {.length = length, .line = line, .receive_ns = harness->now_ns};
+    struct transport_packet packet = {.length = length, .line = line, .receive_clock = STAMP_SOFTWARE,
+                                      .receive_ns = harness->now_ns};
     uint8_t *copy = exactly(bytes, length);
     packet.bytes = copy;
     bool stale = feed_is_stale(harness->feed);
@@ -175,7 +176,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
                                           .keep_packets = 1 + (flags >> 4 & 7),
                                           .request = flags >> 1 & 1,
                                           .strict_join = flags >> 2 & 1};
-    harness.transport = (struct transport){.self = &harness, .request = on_request};
+    harness.transport = (struct feed_transport){.self = &harness, .request = on_request};
     struct arena arena;
     MUST(arena_open(&arena, feed_footprint(&harness.policy)));
     harness.feed = feed_init(&arena, &harness.policy);

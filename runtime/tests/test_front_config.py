@@ -74,6 +74,13 @@ def test_defaults_fill_what_is_left_out():
         ("cpu = 1\n", "cpu = 1024\n", "x.toml:2: engine.cpu: 1024 is outside -1..1023"),
         ("cpu = 1\n", "cpu = true\n", "x.toml:2: engine.cpu: must be an integer, not True"),
         ("cpu = 1\n", 'cpu = "1"\n', "x.toml:2: engine.cpu: must be an integer, not '1'"),
+        ("cpu = 1\n", "priority = 50\n", "x.toml:2: engine.priority: 50 needs engine.cpu"),
+        ("cpu = 1\n", "cpu = 1\npriority = 100\n", "x.toml:3: engine.priority: 100 is outside 0..99"),
+        (
+            "cpu = 1\n",
+            'timestamps = "nic"\n',
+            "x.toml:2: engine.timestamps: 'nic' is not one of: auto, hardware, software",
+        ),
         ("[0]", "[0, 9999]", "x.toml:3: engine.housekeeping_cpus: 9999 is outside 0..4095"),
         ("[0]", "[0, 1]", "x.toml:3: engine.housekeeping_cpus: contains engine.cpu 1"),
         ("239.192.110.1", "239.192.110", "x.toml:6: feed.group: '239.192.110' is not an IPv4 address"),

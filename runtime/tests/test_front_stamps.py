@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_stamps_that_go_missing_are_said_and_counted(make: Any, processes: Proce
         assert (result["samples"], result["unstamped"], result["by_kernel"]) == (orders, 0, orders)
         assert result["timestamp_source"] == "software" and result["software"] is None and result["min_ns"] > 0
         assert f"{orders} orders lack its stamps" in result["said"]
-        assert "by the kernel, as the card gave no stamps" in shown
+        assert "by the kernel, as the card gave no stamps" in shown and f"{orders}, software stamps" in shown
     else:
         assert result["samples"] == 0 and result["median_ns"] is None
         assert result["unstamped"] == orders > 50
@@ -188,6 +189,14 @@ def test_a_card_that_is_not_wanted_is_left_alone(
 # --- real time
 
 
+def may_be_real_time() -> bool:
+    """Root may, except in a container without CAP_SYS_NICE; others up to their RLIMIT_RTPRIO."""
+    return subprocess.run(["chrt", "-f", "1", "true"], capture_output=True, check=False).returncode == 0
+
+
+needs_real_time = pytest.mark.skipif(not may_be_real_time(), reason="no real-time priorities here, as the kernel says")
+
+
 def policies(pid: int) -> dict[int, tuple[int, int]]:
     """Scheduling policy and priority of each thread."""
     threads = [int(entry) for entry in os.listdir(f"/proc/{pid}/task")]
@@ -206,6 +215,7 @@ def pinned(site: Site, **engine: Any) -> None:
     config.write_text(config.read_text().replace("cpu = -1", f"cpu = {cpu}\n{more}"))
 
 
+@needs_real_time
 def test_the_thread_takes_its_priority_once_stamps_have_come(make: Any, processes: Processes) -> None:
     site = make()
     pinned(site, priority=1)
@@ -220,6 +230,7 @@ def test_the_thread_takes_its_priority_once_stamps_have_come(make: Any, processe
     assert site.read()["priority"] == 0
 
 
+@needs_real_time
 @pytest.mark.parametrize("wish", ["auto", "hardware"])
 def test_with_a_card_the_thread_waits_for_the_cards_stamps(
     make: Any, processes: Processes, shim: Shim, wish: str
@@ -240,6 +251,7 @@ def test_with_a_card_the_thread_waits_for_the_cards_stamps(
     assert real_time(engine.pid) == [(os.SCHED_FIFO, 1)]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take the capability away")
 def test_a_priority_that_is_not_allowed_is_named(make: Any, processes: Processes) -> None:
     site = make()
     pinned(site, priority=2)
@@ -250,7 +262,7 @@ def test_a_priority_that_is_not_allowed_is_named(make: Any, processes: Processes
 
 
 def test_what_a_spinning_thread_must_know(tmp_path: Path) -> None:
-    assert realtime.throttling(tmp_path) is None
+    assert realtime.throttling(tmp_path, "6.1.0-28-amd64") is None
     for runtime_us, says in (
         ("950000", r"950000: .* for 50 ms of each 1000 ms"),
         ("-1", None),
@@ -258,7 +270,8 @@ def test_what_a_spinning_thread_must_know(tmp_path: Path) -> None:
     ):
         (tmp_path / "sched_rt_runtime_us").write_text(f"{runtime_us}\n")
         (tmp_path / "sched_rt_period_us").write_text("1000000\n")
-        said = realtime.throttling(tmp_path)
+        assert realtime.throttling(tmp_path, "6.12.107+deb13-amd64") is None
+        said = realtime.throttling(tmp_path, "6.1.0-28-amd64")
         assert said is None if says is None else said is not None and re.search(says, said)
     config = {"engine": {"cpu": 3, "priority": 50}}
     realtime.check(config, {0, 3})

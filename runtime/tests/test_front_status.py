@@ -124,7 +124,7 @@ def test_percentiles_are_those_of_the_statistics(monkeypatch: pytest.MonkeyPatch
     raw = core_samples.pack(core_samples.Sample(1000, 1000 + latency) for latency in latencies)
     monkeypatch.setattr(_core, "block_samples", lambda path: raw)
     shown, figures = status.percentiles("any"), stats.summary(latencies)
-    assert shown is not None and shown.pop("samples") == 2500
+    assert shown is not None and (shown.pop("samples"), shown.pop("clock")) == (2500, "software")
     assert shown == {name: figures[f"{name}_ns"] for name in ("min", "median", "p99", "p99_9", "max")}
     assert len(set(shown.values())) == 5
 
@@ -219,7 +219,15 @@ def test_the_widest_picture_fits_and_says_everything(trader: Trader) -> None:
     }  # fmt: skip
     state = state_of(trader, **state)
     rates = dict.fromkeys(status.RATES, 123456789.0)
-    latency = {"samples": 5, "min": 1, "median": 1000, "p99": 9_999_999, "p99_9": 10_000_000, "max": 10**12}
+    latency = {
+        "clock": "hardware",
+        "samples": 5,
+        "min": 1,
+        "median": 1000,
+        "p99": 9_999_999,
+        "p99_9": 10_000_000,
+        "max": 10**12,
+    }
     lines = status.picture(state, rates, latency, "12:30:00")
     assert max(map(len, lines)) <= status.WIDTH, lines
     text = "\n".join(lines)

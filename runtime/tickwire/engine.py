@@ -236,9 +236,6 @@ class Runner:
             raise TickwireError(str(error)) from None
         except OSError as error:
             raise TickwireError(_os_error_text(error)) from None
-        stamping = self._say_stamps()
-        if self.config["engine"]["priority"] and (problem := realtime.throttling()):
-            log.warning("%s", problem)
         signal.signal(signal.SIGUSR1, self._on_kill_signal)
         watcher = Watcher(self.config, self.control)
         watcher.look()  # a kill file that is there stops trading before it begins
@@ -258,6 +255,9 @@ class Runner:
         )
         if self.engine.feed():
             log.info("feed by %s", self.engine.feed())
+        stamping = self._say_stamps()
+        if self.config["engine"]["priority"] and (problem := realtime.throttling()):
+            log.warning("%s", problem)
         for thread in threads:
             thread.start()
         try:

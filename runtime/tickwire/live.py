@@ -51,7 +51,7 @@ class View:
         self.clock = clock
         self.wall = wall
         self.before: tuple[float, object, dict[str, int]] | None = None
-        self.latency: dict[str, int] | None = None
+        self.latency: dict[str, Any] | None = None
         self.latency_of: tuple[object, ...] = ()
         self.latency_due = 0.0
 
@@ -72,7 +72,7 @@ class View:
             return {}
         return {name: change / (now - before[0]) for name, change in changes.items()}
 
-    def _percentiles(self, identity: object, state: dict[str, Any]) -> dict[str, int] | None:
+    def _percentiles(self, identity: object, state: dict[str, Any]) -> dict[str, Any] | None:
         of = (identity, state["feed_session"], state["samples"])
         start = self.clock()
         other = of[:2] != self.latency_of[:2]

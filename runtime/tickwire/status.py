@@ -111,19 +111,21 @@ def unstamped_by(state: Mapping[str, Any]) -> dict[str, int]:
     return {what: state[f"unstamped_{why}"] for why, what in _UNSTAMPED.items() if state[f"unstamped_{why}"]}
 
 
-def percentiles(path: str) -> dict[str, int] | None:
-    """Tick-to-trade of the samples so far, in ns, as bench/stats.py defines them; None without samples."""
+def percentiles(path: str) -> dict[str, Any] | None:
+    """Tick-to-trade of the samples so far, in ns, as bench/stats.py defines them, and by whose `clock`; None without
+    samples."""
     from .bench import samples as stamped
     from .bench import stats
 
     try:
-        samples = stamped.read(_core.block_samples(path)).latencies
+        found = stamped.read(_core.block_samples(path))
     except (OSError, ValueError):  # replaced or gone since it was read
         return None
-    if not samples:
+    if not found.latencies:
         return None
-    samples.sort()
+    samples = sorted(found.latencies)
     return {
+        "clock": found.clock,
         "samples": len(samples),
         "min": samples[0],
         "median": stats.percentile(samples, 50),
@@ -210,8 +212,9 @@ def _microseconds(ns: int) -> str:
     return f"{us:.3f}" if us < 10_000 else f"{us:,.0f}" if us < 1e6 else f"{us / 1e6:,.1f} s"
 
 
-def _latency(state: Mapping[str, Any], latency: Mapping[str, int] | None) -> list[str]:
-    source = f"{state['timestamp_source']} stamps" if state["timestamp_source"] != "none" else "no stamps"
+def _latency(state: Mapping[str, Any], latency: Mapping[str, Any] | None) -> list[str]:
+    clock = latency["clock"] if latency else state["timestamp_source"]
+    source = f"{clock} stamps" if clock != "none" else "no stamps"
     names = "".join(f"{name.replace('_', '.'):>10}" for name in PERCENTILES)
     values = "".join(f"{_microseconds(latency[name]) if latency else '-':>10}" for name in PERCENTILES)
     said = f"{state['samples']:,}, {source}"
@@ -265,7 +268,7 @@ def _instruments(state: Mapping[str, Any]) -> list[str]:
 def picture(
     state: Mapping[str, Any],
     rates: Mapping[str, float] | None = None,
-    latency: Mapping[str, int] | None = None,
+    latency: Mapping[str, Any] | None = None,
     at: str = "",
 ) -> list[str]:
     """An engine in 80 columns: rates per second by the names of RATES where known, latency from `percentiles`.

@@ -83,6 +83,8 @@ static bool find_cards(struct stamping *self, const struct engine_settings *sett
 
 static bool take_cards(struct stamping *self, const struct engine_settings *settings, struct failure *failure)
 {
+    if (settings->feed.transport != TRANSPORT_SOCKET || settings->orders.transport != TRANSPORT_SOCKET)
+        return failure_set(failure, EOPNOTSUPP, "feed.transport and orders.transport are not both \"socket\"");
     bool good = find_cards(self, settings, failure);
     for (uint32_t i = 0; good && i < self->count; i++)
         good = card_switch_on(&self->cards[i], failure);

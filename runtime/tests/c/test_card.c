@@ -262,6 +262,9 @@ static void what_keeps_both_sides_from_the_card(void)
     three_cards(1, 1, 1);
     strcpy(settings.orders.host, "255.255.255.255"); /* no route leads there without SO_BROADCAST */
     falls_back("orders.host 255.255.255.255: ");
+    three_cards(1, 1, 1);
+    settings.feed.transport = TRANSPORT_XDP;
+    falls_back("feed.transport and orders.transport are not both \"socket\"");
 }
 
 /* A connection whose address is not on the card that was switched on has the kernel's stamps. */

@@ -209,15 +209,19 @@ static void a_card_that_skips_orders(bool or_kernel)
 }
 
 /* Feed by the card, orders by another one: the kernel's stamps of both are one clock. */
-static void only_the_feed_by_the_card(void)
+static void only_the_feed_by_the_card(bool or_kernel)
 {
-    begin(STAMP_HARDWARE, STAMP_SOFTWARE, false);
+    begin(STAMP_HARDWARE, STAMP_SOFTWARE, or_kernel);
     wait_for_stamps();
     struct transport_packet packet = tick();
     trade(&packet);
     collect_all();
-    struct block_sample one = sample(0);
-    CHECK(one.clock == STAMP_SOFTWARE && one.receive_ns == packet.receive_software_ns && one.transmit_ns > one.receive_ns);
+    CHECK(BLOCK_GET(block, samples) == or_kernel && BLOCK_GET(block, by_kernel) == or_kernel);
+    CHECK(BLOCK_GET(block, unstamped_clocks) == !or_kernel);
+    if (or_kernel) {
+        struct block_sample one = sample(0);
+        CHECK(one.clock == STAMP_SOFTWARE && one.receive_ns == packet.receive_software_ns && one.transmit_ns > one.receive_ns);
+    }
     end();
 }
 
@@ -242,8 +246,8 @@ int main(void)
     for (int or_kernel = 0; or_kernel < 2; or_kernel++) {
         a_filter_that_was_changed(or_kernel);
         a_card_that_skips_orders(or_kernel);
+        only_the_feed_by_the_card(or_kernel);
     }
-    only_the_feed_by_the_card();
     without_stamps();
     return DONE();
 }
