@@ -53,6 +53,7 @@ extern PyMethodDef strategy_methods[];
 extern PyType_Spec book_spec;
 extern PyType_Spec replay_spec;
 extern PyType_Spec engine_spec;
+extern PyType_Spec gateway_spec;
 extern PyType_Spec feed_spec;
 extern PyType_Spec ledger_spec;
 extern PyType_Spec risk_spec;

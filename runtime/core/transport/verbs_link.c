@@ -27,7 +27,7 @@ static bool make_queues(struct verbs_link *link, const struct verbs_device *devi
                         struct failure *failure)
 {
     const struct verbs_library *library = link->library;
-    link->sends = library->create_cq(device->context, LINK_SENDS + LINK_RECEIVES, NULL, channel, 0);
+    link->sends = library->create_cq(device->context, LINK_SENDS + 1, NULL, NULL, 0);
     link->receives = link->sends != NULL ? library->create_cq(device->context, LINK_RECEIVES + 1, NULL, channel, 0) : NULL;
     if (link->receives == NULL)
         return failure_set(failure, errno, "%s: completion queues: %s; is RLIMIT_MEMLOCK high enough (roce_host_limits.memlock)?",

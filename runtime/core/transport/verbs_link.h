@@ -50,7 +50,8 @@ struct verbs_link {
 };
 
 /* Queues, queue pair and posted receives for `id`, which the caller has resolved or been given. `memory` has LINK_MEMORY bytes of the
- * device's registered memory; `channel` may be NULL: the queues are polled. */
+ * device's registered memory; `channel`: wakes the gateway when something comes; NULL: the queues
+ * are polled. */
 bool verbs_link_open(struct verbs_link *link, const struct verbs_device *device, struct rdma_cm_id *id,
                      struct ibv_comp_channel *channel, uint8_t *memory, struct failure *failure);
 
