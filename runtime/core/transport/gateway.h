@@ -98,6 +98,7 @@ bool gateway_open(struct gateway *self, const struct gateway_settings *settings,
 bool gateway_run(struct gateway *self, struct failure *failure);
 void gateway_stop(struct gateway *self); /* from any thread */
 void gateway_close(struct gateway *self);
+void gateway_release(struct gateway *self); /* closes, and no thread may call gateway_stop any more */
 void gateway_problem(struct gateway *self, char *text, size_t capacity); /* from any thread */
 
 /* --- between the files of the gateway --- */

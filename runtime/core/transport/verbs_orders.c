@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -164,7 +163,6 @@ static int claim(struct verbs_orders *self, int wake, int stop, uint64_t deadlin
 bool verbs_orders_connect(struct verbs_orders *self, const struct orders_settings *settings, int wake, int stop,
                           struct failure *failure)
 {
-    const struct verbs_library *library = self->device->library;
     struct attempt attempt = {.self = self,
                               .settings = settings,
                               .wake = wake,
@@ -175,13 +173,8 @@ bool verbs_orders_connect(struct verbs_orders *self, const struct orders_setting
     if (n < 0)
         return refuse(&attempt, ETIMEDOUT, "the connection before has not ended yet");
     memset(&self->links[n].link, 0, sizeof self->links[n].link);
-    self->links[n].channel = attempt.channel = library->create_event_channel();
-    if (attempt.channel == NULL) {
-        end_link(self, n);
-        return refuse(&attempt, errno, "RDMA connection manager: %s; load its module (modprobe rdma_ucm)", strerror(errno));
-    }
-    fcntl(attempt.channel->fd, F_SETFL, fcntl(attempt.channel->fd, F_GETFL) | O_NONBLOCK);
-    if (!make(&attempt, &self->links[n].link, self->memory + (size_t)n * LINK_MEMORY)) {
+    self->links[n].channel = attempt.channel = verbs_channel(self->device->library, failure);
+    if (attempt.channel == NULL || !make(&attempt, &self->links[n].link, self->memory + (size_t)n * LINK_MEMORY)) {
         end_link(self, n);
         return false;
     }
