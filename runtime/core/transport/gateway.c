@@ -190,5 +190,8 @@ bool gateway_run(struct gateway *self, struct failure *failure)
         gateway_feed_accept(self);
         gateway_feed_step(self);
         gateway_orders_step(self);
+        if (self->failed != IBV_WC_SUCCESS)
+            return failure_set(failure, EIO, "RDMA gateway: datagrams cannot be sent: %s; is the link of %s up?",
+                               self->library.wc_status_str(self->failed), self->device.gid.netdev);
     }
 }

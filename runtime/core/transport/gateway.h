@@ -78,6 +78,7 @@ struct gateway {
     struct rdma_cm_id *out;
     struct ibv_cq *sends;
     uint32_t posted, completed, max_inline;
+    enum ibv_wc_status failed; /* of the first datagram that could not be sent: the queue pair is in error from there */
     uint8_t *memory;
     struct ibv_ah *groups[2]; /* by line; NULL: not sent to */
     struct gateway_subscriber subscribers[GATEWAY_SUBSCRIBERS];

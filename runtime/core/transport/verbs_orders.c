@@ -87,7 +87,10 @@ static bool await(struct attempt *attempt, const char *step, enum rdma_cm_event_
             return refuse(attempt, errno, "%s: %s", step, strerror(errno));
         uint64_t now = clock_now();
         if (now >= attempt->deadline_ns)
-            return refuse(attempt, ETIMEDOUT, "%s: no answer within %d ms", step, VERBS_CONNECT_MS);
+            return refuse(attempt, ETIMEDOUT,
+                          "%s: no answer within %d ms; is the exchange's RDMA gateway reachable? Soft-RoCE whose link was down answers "
+                          "again when it is made anew (rdma link delete, rdma link add)",
+                          step, VERBS_CONNECT_MS);
         struct pollfd until[] = {
             {.fd = attempt->channel->fd, .events = POLLIN}, {.fd = attempt->wake, .events = POLLIN}, {.fd = attempt->stop, .events = POLLIN}};
         poll(until, 3, (int)((attempt->deadline_ns - now) / NS_PER_MS) + 1);
