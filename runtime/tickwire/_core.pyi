@@ -303,7 +303,10 @@ class Replay:
 
 @final
 class Engine:
-    """The engine over what feed.transport and orders.transport choose. `config` is the mapping of the TOML file, keys left out have its defaults."""
+    """The engine, over what feed.transport and orders.transport choose.
+
+    `config` is the mapping of the TOML file, keys left out have its defaults.
+    """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         """Allocates everything, opens nothing. ValueError names key, value and rule; MemoryError names the need."""
@@ -381,7 +384,7 @@ class RdmaGateway:
         """Opens everything. OSError or ValueError name what failed and the next step."""
 
     def run(self) -> None:
-        """Serve until `stop`, without the GIL; once. OSError when it cannot go on, such as ENODEV: the device is gone."""
+        """Serve until `stop`, without the GIL; once. OSError when it cannot go on: ENODEV, the device is gone."""
 
     def stop(self) -> None:
         """Make `run` return; from any thread."""
