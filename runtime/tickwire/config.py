@@ -54,6 +54,12 @@ def _port(default: Any = REQUIRED) -> Key:
 _TOS = Key("int", 104, 0, 255)  # DSCP 26 << 2: the trading lane of the reference intent
 _HEARTBEAT_MS = Key("int", 1000, 50, 15000)
 
+_GATEWAY_PORT = 26404
+_ROCE = {
+    "roce_version": Key("int", 2, 1, 2),
+    "gid_index": Key("int", -1, -1, 255),  # -1: that of the interface, found
+}
+
 _RATIO = Key("float", 0.0, 0.0, 0.5)
 _SYMBOL = Key("str", REQUIRED, 1, 8, rule=_symbol)
 
@@ -78,7 +84,7 @@ ENGINE: Schema = {
         "timestamps": Key("str", "auto", choices=("auto", "hardware", "software", "none")),
     },
     "feed": {
-        "transport": Key("str", "socket", choices=("socket", "xdp")),
+        "transport": Key("str", "socket", choices=("socket", "xdp", "verbs")),
         "group": Key("str", rule=_address),
         "port": _port(26400),
         "interface": Key("str", rule=_address),
@@ -97,11 +103,14 @@ ENGINE: Schema = {
         "busy_poll_budget": Key("int", 0, 0, 65535),  # packets; above 0 AF_XDP is busy-polled
         "xdp_mode": Key("str", "auto", choices=("auto", "zerocopy", "copy", "generic")),
         "xdp_queues": Key("ints", [], 0, 63),  # []: all receive queues of the interface
+        "gateway": Key("str", "", 0, 15, rule=_address_or_empty),  # of the exchange, over verbs; "": join the group
+        "gateway_port": _port(_GATEWAY_PORT),
     },
     "orders": {
-        "transport": Key("str", "socket", choices=("socket",)),
+        "transport": Key("str", "socket", choices=("socket", "verbs")),
         "host": Key("str", rule=_address),
         "port": _port(26401),
+        "interface": Key("str", "", 0, 15, rule=_address_or_empty),  # over verbs; "": feed.interface
         "version": Key("str", "5.0", choices=("5.0", "4.2")),
         "username": Key("str", REQUIRED, 1, 6, rule=_ascii),
         "password": Key("str", REQUIRED, 1, 10, rule=_ascii),
@@ -132,6 +141,10 @@ ENGINE: Schema = {
         "duplicate_ms": Key("int", 0, 0, 60_000),
         "restricted": Key("strs", [], 1, 8, most=256, rule=_symbol),
         "kill_file": Key("str", "", 0, 4095),  # trading stops when it exists
+    },
+    "verbs": {
+        **_ROCE,
+        "hugepages": Key("bool", True),  # refuse ordinary pages for the memory that is registered
     },
 }
 
@@ -180,6 +193,13 @@ EXCHANGE: Schema = {
         "address": Key("str", "127.0.0.1", rule=_address),
         "port": _port(26402),
     },
+    "rdma": {
+        "interface": Key("str", "", 0, 15, rule=_address_or_empty),  # of the RDMA gateway; "": there is none
+        "port": _port(_GATEWAY_PORT),
+        "multicast": Key("bool", False),  # to the groups too
+        "tos": _TOS,
+        **_ROCE,
+    },
 }
 
 SCHEMAS = {"engine": ENGINE, "exchange": EXCHANGE}
@@ -205,6 +225,8 @@ def _engine_rules(config: dict[str, Any], checker: Checker) -> None:
             ("risk", "max_size"), f"{risk['max_size']} is below strategy.size {strategy['size']}: no order would pass"
         )
     _line_rules(config, checker)
+    if config["feed"]["gateway"] and config["feed"]["transport"] != "verbs":
+        raise checker.fail(("feed", "gateway"), 'has no effect: only feed.transport "verbs" has a gateway')
     for key in ("symbols", "restricted"):
         section = "strategy" if key == "symbols" else "risk"
         twice = [symbol for symbol in config[section][key] if config[section][key].count(symbol) > 1]

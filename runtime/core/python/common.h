@@ -54,6 +54,7 @@ extern PyMethodDef packet_methods[];
 extern PyType_Spec book_spec;
 extern PyType_Spec replay_spec;
 extern PyType_Spec engine_spec;
+extern PyType_Spec gateway_spec;
 extern PyType_Spec feed_spec;
 extern PyType_Spec ledger_spec;
 extern PyType_Spec risk_spec;

@@ -226,6 +226,14 @@ static PyObject *py_feed(PyObject *object, PyObject *unused)
     return PyUnicode_FromString(transports_feed_text(&((struct engine_object *)object)->transports));
 }
 
+static PyObject *py_problem(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    char text[256];
+    transports_problem(&((struct engine_object *)object)->transports, text, sizeof text);
+    return PyUnicode_FromString(text);
+}
+
 static PyObject *py_stop(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -243,6 +251,7 @@ static PyMethodDef engine_object_methods[] = {
     {"ahead", py_ahead, METH_NOARGS, NULL},
     {"memory", py_memory, METH_NOARGS, NULL},
     {"feed", py_feed, METH_NOARGS, NULL},
+    {"problem", py_problem, METH_NOARGS, NULL},
     {"run", py_run, METH_NOARGS, NULL},
     {"stop", py_stop, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

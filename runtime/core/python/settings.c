@@ -126,13 +126,17 @@ static int get_word(const struct section *section, const char *key, const char *
     return -1;
 }
 
-/* `known`: how many of the kinds, from the first on, this side has. */
+#define KIND(kind) (1u << (kind))
+
+/* `known`: a bit for each kind this side has. */
 static bool get_transport(const struct section *section, uint32_t known, enum transport_kind *out)
 {
     static const char *const names[] = {"socket", "xdp", "verbs"}; /* by enum transport_kind */
-    int found = get_word(section, "transport", names, known, "is none that this side has");
+    int found = get_word(section, "transport", names, 3, "is no transport");
+    if (found >= 0 && (known >> found & 1) == 0)
+        PyErr_Format(PyExc_ValueError, "%s.transport: \"%s\" is none that this side has", section->name, names[found]);
     *out = found >= 0 ? (enum transport_kind)found : TRANSPORT_SOCKET;
-    return found >= 0;
+    return PyErr_Occurred() == NULL;
 }
 
 static bool get_timestamps(const struct section *section, enum stamping_wish *out)
@@ -209,14 +213,17 @@ static bool read_engine(const struct section *s, struct engine_settings *to)
 static bool read_feed(const struct section *s, bool network, struct feed_settings *to)
 {
     const char *missing = network ? NULL : "";
-    int64_t port, port_b, request_port, busy_poll_us, busy_poll_budget, request_ms, gap_ms, silent_ms, keep;
-    if (!get_transport(s, 2, &to->transport) || !get_text(s, "group", missing, to->group, sizeof to->group) ||
+    int64_t port, port_b, request_port, busy_poll_us, busy_poll_budget, request_ms, gap_ms, silent_ms, keep, gateway_port;
+    if (!get_transport(s, KIND(TRANSPORT_SOCKET) | KIND(TRANSPORT_XDP) | KIND(TRANSPORT_VERBS), &to->transport) ||
+        !get_text(s, "group", missing, to->group, sizeof to->group) ||
         !get_text(s, "interface", missing, to->interface, sizeof to->interface) ||
         !get_text(s, "source", "", to->source, sizeof to->source) ||
         !get_text(s, "group_b", "", to->group_b, sizeof to->group_b) ||
         !get_text(s, "interface_b", "", to->interface_b, sizeof to->interface_b) ||
         !get_text(s, "source_b", "", to->source_b, sizeof to->source_b) ||
         !get_text(s, "request_host", "", to->request_host, sizeof to->request_host) ||
+        !get_text(s, "gateway", "", to->gateway, sizeof to->gateway) ||
+        !get_integer(s, "gateway_port", 26404, 1, 65535, &gateway_port) ||
         !get_integer(s, "port", network ? 0 : 1, 1, 65535, &port) || !get_integer(s, "port_b", 26410, 1, 65535, &port_b) ||
         !get_integer(s, "request_port", 26403, 1, 65535, &request_port) ||
         !get_integer(s, "busy_poll_us", 50, 0, 1000000, &busy_poll_us) ||
@@ -228,6 +235,7 @@ static bool read_feed(const struct section *s, bool network, struct feed_setting
     to->port = (uint16_t)port;
     to->port_b = (uint16_t)port_b;
     to->request_port = (uint16_t)request_port;
+    to->gateway_port = (uint16_t)gateway_port;
     to->busy_poll_us = (uint32_t)busy_poll_us;
     to->busy_poll_budget = (uint32_t)busy_poll_budget;
     /* In memory no other line and no re-request server will ever close a gap: declared at once. */
@@ -245,7 +253,8 @@ static bool read_orders(const struct section *s, bool network, struct orders_set
     const char *missing = network ? NULL : "";
     char version[8];
     int64_t port, heartbeat_ms, tos;
-    if (!get_transport(s, 1, &to->transport) || !get_text(s, "host", missing, to->host, sizeof to->host) ||
+    if (!get_transport(s, KIND(TRANSPORT_SOCKET) | KIND(TRANSPORT_VERBS), &to->transport) || !get_text(s, "host", missing, to->host, sizeof to->host) ||
+        !get_text(s, "interface", "", to->interface, sizeof to->interface) ||
         !get_text(s, "username", missing, to->username, sizeof to->username) ||
         !get_text(s, "password", missing, to->password, sizeof to->password) ||
         !get_text(s, "session", "", to->session, sizeof to->session) || !get_text(s, "firm", "", to->firm, sizeof to->firm) ||
@@ -261,6 +270,17 @@ static bool read_orders(const struct section *s, bool network, struct orders_set
     to->port = (uint16_t)port;
     to->heartbeat_ms = (uint32_t)heartbeat_ms;
     to->tos = (uint8_t)tos;
+    return true;
+}
+
+static bool read_verbs(const struct section *s, struct verbs_settings *to)
+{
+    int64_t version, index;
+    if (!get_integer(s, "roce_version", 2, 1, 2, &version) || !get_integer(s, "gid_index", -1, -1, 255, &index) ||
+        !get_flag(s, "hugepages", true, &to->hugepages))
+        return false;
+    to->roce_version = (uint8_t)version;
+    to->gid_index = (int32_t)index;
     return true;
 }
 
@@ -306,20 +326,20 @@ static bool read_risk(const struct section *s, struct engine_settings *to)
 
 bool settings_from_config(PyObject *config, bool network, struct engine_settings *settings)
 {
-    static const char *const names[] = {"engine", "feed", "orders", "strategy", "risk"};
-    struct section sections[5] = {0};
+    static const char *const names[] = {"engine", "feed", "orders", "strategy", "risk", "verbs"};
+    struct section sections[6] = {0};
     memset(settings, 0, sizeof *settings);
     if (!PyMapping_Check(config)) {
         PyErr_SetString(PyExc_TypeError, "config must be a mapping of tables");
         return false;
     }
     bool good = true;
-    for (int i = 0; good && i < 5; i++)
+    for (int i = 0; good && i < 6; i++)
         good = open_section(config, names[i], &sections[i]);
     good = good && read_engine(&sections[0], settings) && read_feed(&sections[1], network, &settings->feed) &&
            read_orders(&sections[2], network, &settings->orders) && read_strategy(&sections[3], settings) &&
-           read_risk(&sections[4], settings);
-    for (int i = 0; i < 5; i++)
+           read_risk(&sections[4], settings) && read_verbs(&sections[5], &settings->verbs);
+    for (int i = 0; i < 6; i++)
         Py_XDECREF(sections[i].values);
     return good;
 }

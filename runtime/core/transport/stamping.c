@@ -115,6 +115,12 @@ bool stamping_open(struct stamping *self, const struct engine_settings *settings
     if (wish == STAMPING_NONE || wish == STAMPING_SOFTWARE) {
         self->clock = wish == STAMPING_NONE ? STAMP_NONE : STAMP_SOFTWARE;
         snprintf(self->why, sizeof self->why, "as engine.timestamps says");
+    } else if (settings->feed.transport == TRANSPORT_VERBS || settings->orders.transport == TRANSPORT_VERBS) {
+        if (wish == STAMPING_HARDWARE)
+            return failure_set(failure, EOPNOTSUPP,
+                               "engine.timestamps \"hardware\": over verbs the engine reads the clock itself; use \"auto\"");
+        self->clock = STAMP_APPLICATION;
+        snprintf(self->why, sizeof self->why, "over verbs the engine reads the clock itself, without the way through the card");
     } else if (settings->feed.transport == TRANSPORT_XDP) {
         if (wish == STAMPING_HARDWARE)
             return failure_set(failure, EOPNOTSUPP,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define CARD_PATIENCE 8u /* stamps of the kernel, of logins, heartbeats and orders, without the card's: it gives none */
+#define POLLED_WAIT_MS 1
 
 void transports_init(struct transports *self)
 {
@@ -16,6 +17,7 @@ void transports_init(struct transports *self)
     connection_init(&self->connection);
     twin_init(&self->twin);
     stamping_init(&self->stamping);
+    verbs_init(&self->verbs);
     self->wake = -1;
 }
 
@@ -80,8 +82,9 @@ static struct order_transport socket_orders(struct transports *self)
 static bool open_feed(struct transports *self, const struct engine_settings *settings, uint8_t *receive_buffer,
                       struct failure *failure)
 {
-    self->feed = settings->feed.transport;
-    switch (self->feed) {
+    switch (self->feed_kind) {
+    case TRANSPORT_VERBS:
+        return true; /* open_verbs */
     case TRANSPORT_XDP:
         if (!xdp_open(&self->xdp, &settings->feed, settings->cpu, receive_buffer, failure))
             return false;
@@ -98,12 +101,12 @@ static bool open_feed(struct transports *self, const struct engine_settings *set
 /* The kernel's sockets of the feed: all of it, or what the XDP program leaves to them. */
 static struct lines *sockets_of_feed(struct transports *self)
 {
-    return self->feed == TRANSPORT_XDP ? &self->xdp.lines : &self->lines;
+    return self->feed_kind == TRANSPORT_XDP ? &self->xdp.lines : &self->lines;
 }
 
 const char *transports_feed_text(const struct transports *self)
 {
-    return self->feed == TRANSPORT_XDP ? self->xdp.text : "";
+    return self->feed_kind == TRANSPORT_XDP ? self->xdp.text : "";
 }
 
 /* --- both sides --- */
@@ -118,13 +121,15 @@ static void wait_for_any(void *opaque, int timeout_ms)
     count += self->chosen.orders.fds(self->chosen.orders.self, fds + count);
     for (uint32_t i = 0; i < count; i++) /* those that are not there are negative, and passed over */
         on[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    if (self->feed_kind == TRANSPORT_VERBS || self->orders_kind == TRANSPORT_VERBS)
+        timeout_ms = timeout_ms < POLLED_WAIT_MS ? timeout_ms : POLLED_WAIT_MS; /* what is only polled wakes nobody */
     poll(on, count, timeout_ms);
 }
 
 static bool switch_on_stamps(struct transports *self, enum stamping_wish wish, struct failure *failure)
 {
     struct stamping *stamping = &self->stamping;
-    if (stamping->clock == STAMP_NONE)
+    if (stamping->clock == STAMP_NONE || stamping->clock == STAMP_APPLICATION)
         return true;
     if (lines_stamp(sockets_of_feed(self), stamping->clock)) {
         stamping_wait(stamping);
@@ -148,6 +153,7 @@ static bool stamped(void *opaque)
     const struct lines *lines = sockets_of_feed(self);
     switch (self->stamping.clock) {
     case STAMP_NONE:
+    case STAMP_APPLICATION:
         return true;
     case STAMP_HARDWARE:
         return self->stamping.works && (lines->stamped || (self->stamping.or_kernel && lines->unstamped)) &&
@@ -157,35 +163,64 @@ static bool stamped(void *opaque)
     }
 }
 
+static void choose_orders(struct transports *self, const struct engine_settings *settings)
+{
+    if (self->orders_kind == TRANSPORT_VERBS)
+        return;
+    if (settings->warm_send)
+        twin_open(&self->twin, settings->orders.tos);
+    self->chosen.orders = socket_orders(self);
+}
+
+static bool open_verbs(struct transports *self, const struct engine_settings *settings, uint8_t *receive_buffer,
+                       struct failure *failure)
+{
+    bool feed = self->feed_kind == TRANSPORT_VERBS, orders = self->orders_kind == TRANSPORT_VERBS;
+    if (!feed && !orders)
+        return true;
+    if (!verbs_open(&self->verbs, settings, &verbs_places, receive_buffer, failure))
+        return false;
+    if (feed)
+        self->chosen.feed = verbs_feed_interface(&self->verbs.feed);
+    if (orders)
+        self->chosen.orders = verbs_orders_interface(&self->verbs.orders);
+    return true;
+}
+
 bool transports_open(struct transports *self, const struct engine_settings *settings, uint8_t *receive_buffer,
                      struct failure *failure)
 {
     if (self->wake < 0)
         self->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (self->wake < 0) {
+    self->feed_kind = settings->feed.transport;
+    self->orders_kind = settings->orders.transport;
+    self->chosen = (struct transport){.self = self, .wait = wait_for_any, .stamped = stamped};
+    if (self->wake < 0)
         failure_set(failure, errno, "eventfd: %s", strerror(errno));
-    } else if (stamping_open(&self->stamping, settings, failure) && open_feed(self, settings, receive_buffer, failure) &&
-               switch_on_stamps(self, settings->timestamps, failure)) {
-        if (settings->warm_send)
-            twin_open(&self->twin, settings->orders.tos);
-        self->chosen.orders = socket_orders(self);
-        self->chosen.self = self;
-        self->chosen.wait = wait_for_any;
-        self->chosen.stamped = stamped;
+    else if (stamping_open(&self->stamping, settings, failure) && open_feed(self, settings, receive_buffer, failure) &&
+             switch_on_stamps(self, settings->timestamps, failure) && open_verbs(self, settings, receive_buffer, failure)) {
+        choose_orders(self, settings);
         return true;
     }
     transports_close(self);
     return false;
 }
 
+void transports_problem(struct transports *self, char *text, size_t capacity)
+{
+    verbs_problem(&self->verbs, text, capacity);
+}
+
 bool transports_connect(struct transports *self, const struct orders_settings *settings, struct failure *failure)
 {
-    return connection_open(&self->connection, settings, &self->stamping, self->wake, failure);
+    return self->orders_kind == TRANSPORT_VERBS
+               ? verbs_connect(&self->verbs, settings, self->wake, failure)
+               : connection_open(&self->connection, settings, &self->stamping, self->wake, failure);
 }
 
 uint32_t transports_connections(const struct transports *self)
 {
-    return atomic_load(&self->connection.made);
+    return atomic_load(self->orders_kind == TRANSPORT_VERBS ? &self->verbs.orders.made : &self->connection.made);
 }
 
 void transports_close(struct transports *self)
@@ -195,6 +230,7 @@ void transports_close(struct transports *self)
     connection_close(&self->connection);
     twin_close(&self->twin);
     stamping_close(&self->stamping);
+    verbs_close(&self->verbs);
 }
 
 void transports_release(struct transports *self)

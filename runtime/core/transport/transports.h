@@ -6,6 +6,7 @@
  *   lines.h       feed over kernel sockets: UDP, spun upon, stamped by SO_TIMESTAMPING
  *   xdp.h         feed by AF_XDP, beside those sockets
  *   connection.h  orders over kernel sockets: TCP, spun upon, stamped likewise; twin.h keeps its way warm
+ *   verbs.h       either or both over RDMA
  *   stamping.h    which clock stamps them */
 #ifndef TICKWIRE_TRANSPORT_TRANSPORTS_H
 #define TICKWIRE_TRANSPORT_TRANSPORTS_H
@@ -14,16 +15,18 @@
 #include "lines.h"
 #include "stamping.h"
 #include "twin.h"
+#include "verbs.h"
 #include "xdp.h"
 
 struct transports {
-    enum transport_kind feed; /* which of the next two is open */
     struct lines lines;
     struct xdp xdp;
     struct connection connection;
     struct twin twin;
     struct stamping stamping;
+    struct verbs verbs;
     int wake; /* eventfd that ends a wait, for good: only who stops writes to it */
+    enum transport_kind feed_kind, orders_kind;
     struct transport chosen;
 };
 
@@ -32,6 +35,9 @@ void transports_init(struct transports *self);
 /* Open the feed and choose the order side. On failure everything is closed again. */
 bool transports_open(struct transports *self, const struct engine_settings *settings, uint8_t *receive_buffer,
                      struct failure *failure);
+
+/* What is wrong with a side now and may mend itself, for people; "" for nothing. From any thread. */
+void transports_problem(struct transports *self, char *text, size_t capacity);
 
 /* Make the order connection and hand it to the engine; from a thread that has time. */
 bool transports_connect(struct transports *self, const struct orders_settings *settings, struct failure *failure);
