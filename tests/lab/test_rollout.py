@@ -10,6 +10,7 @@ import re
 import subprocess
 import tarfile
 
+import verbs_pair
 from conftest import HOSTS, ROOT, Lab
 
 # Everything a role may write; where Ansible itself leaves traces is left out.
@@ -259,6 +260,14 @@ def test_switch_keeps_its_configuration_over_a_reboot(lab: Lab) -> None:
     outcome = lab.make("validate", QUIET)
     assert failed_gates(lab) == []
     assert outcome.code == 0
+
+
+def test_the_engine_trades_over_verbs(lab: Lab) -> None:
+    """Market data by datagrams and orders over a reliable connection, through the switch."""
+    engine, exchange, booked, told = verbs_pair.trade(lab)
+    assert exchange["rdma"]["datagrams"] >= verbs_pair.MESSAGES and exchange["rdma"]["subscribers"] == 1
+    assert engine["messages_lost"] == 0 and engine["orders_sent"] > 0 and engine["open_orders"] == 0
+    assert booked == told != {}
 
 
 def test_down_leaves_nothing(lab: Lab) -> None:

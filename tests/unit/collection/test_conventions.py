@@ -19,7 +19,9 @@ PLUGINS = [path for path in FILES if re.match(r"plugins/.*\.py$", path)]
 RUNTIME = [path for path in FILES if re.match(r"runtime/.*\.(py|c|h)$", path)]
 # Directories of whoever wrote this, put together so that this file does not match itself. Root's own
 # directories on a managed host are meant.
-PLACES = re.compile("/(?:wo" "rk|fa" "rm)/[a-z]|/ro" "ot/(?!\\.(?:ssh|ansible)\\b)|\\.\\./sha" "red/|\\.libr" "ary/")
+PLACES = re.compile(
+    "/(?:wo" + "rk|fa" + "rm)/[a-z]|/ro" + "ot/(?!\\.(?:ssh|ansible)\\b)|\\.\\./sha" + "red/|\\.libr" + "ary/"
+)
 GALAXY_TAGS = {
     *("application", "cloud", "database", "eda", "infrastructure", "linux", "monitoring", "networking", "security"),
     *("storage", "tools", "windows"),
@@ -50,7 +52,7 @@ def test_ansible_lint_skips_nothing() -> None:
 
 @pytest.mark.parametrize("suffix", [".yml", ".yaml", ".py"])
 def test_no_finding_is_silenced_in_place(suffix: str) -> None:
-    silenced = re.compile("# no" "qa|# pylint: dis" "able|# yamllint dis" "able")
+    silenced = re.compile("# no" + "qa|# pylint: dis" + "able|# yamllint dis" + "able")
     places = [path for path in FILES if path.endswith(suffix) and re.match("(plugins|roles|playbooks|molecule)/", path)]
     assert [path for path in places if silenced.search(text_of(path))] == []
 
