@@ -44,6 +44,7 @@ ENGINE = f"""
 [engine]
 block = "{HOME}/t2t.block"
 idle_after_ms = 20
+journal_records = 65536
 max_orders = 65536
 max_instruments = 256
 [feed]
@@ -126,7 +127,7 @@ with socket.create_connection(("127.0.0.1", 27402), 10) as control:
 
 
 def trade(lab: Lab) -> tuple[dict[str, Any], dict[str, Any], dict[str, int], dict[str, int]]:
-    """Trade over a replay: the engine's counters, the exchange's state, positions by the journal and by the drop copy."""
+    """Trade over a replay: the engine's counters, the exchange's state, positions by journal and by drop copy."""
     with running(lab):
         assert '"session"' in lab.ssh("exch1", f"python3 - <<'END'{PLAY}END")
         look = f"{TICKWIRE} status --json {HOME}/t2t.block"

@@ -21,7 +21,7 @@ static const struct {
 } symbols[] = {
     IBV(close_device), IBV(alloc_pd), IBV(dealloc_pd), IBV(reg_mr), IBV(dereg_mr), IBV(create_cq), IBV(destroy_cq), IBV(create_comp_channel),
     IBV(destroy_comp_channel), IBV(get_cq_event), IBV(ack_cq_events), IBV(create_ah), IBV(destroy_ah), IBV(modify_qp), IBV(query_qp),
-    IBV(query_port), IBV(get_async_event), IBV(ack_async_event), IBV(wc_status_str), IBV(event_type_str),
+    IBV(query_port), IBV(get_async_event), IBV(ack_async_event), IBV(wc_status_str),
     RDMA(create_event_channel), RDMA(destroy_event_channel), RDMA(create_id), RDMA(destroy_id), RDMA(bind_addr), RDMA(resolve_addr),
     RDMA(resolve_route), RDMA(create_qp), RDMA(destroy_qp), RDMA(connect), RDMA(disconnect), RDMA(listen), RDMA(accept),
     RDMA(reject), RDMA(get_cm_event), RDMA(ack_cm_event), RDMA(set_option), RDMA(join_multicast), RDMA(leave_multicast),

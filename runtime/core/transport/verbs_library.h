@@ -45,7 +45,6 @@ struct verbs_library {
     int (*get_async_event)(struct ibv_context *context, struct ibv_async_event *event);
     void (*ack_async_event)(struct ibv_async_event *event);
     const char *(*wc_status_str)(enum ibv_wc_status status);
-    const char *(*event_type_str)(enum ibv_event_type event);
     /* librdmacm */
     struct rdma_event_channel *(*create_event_channel)(void);
     void (*destroy_event_channel)(struct rdma_event_channel *channel);

@@ -420,11 +420,6 @@ EXPORT const char *ibv_wc_status_str(enum ibv_wc_status status)
     return status == IBV_WC_RETRY_EXC_ERR ? "transport retry counter exceeded" : status == IBV_WC_LOC_LEN_ERR ? "local length error" : "other";
 }
 
-EXPORT const char *ibv_event_type_str(enum ibv_event_type event)
-{
-    return event == IBV_EVENT_DEVICE_FATAL ? "device fatal" : "other";
-}
-
 /* --- librdmacm --- */
 
 static void push(struct id *id, enum rdma_cm_event_type what, int status, const void *data, size_t length, struct id *listener)
