@@ -572,3 +572,27 @@ def journal_read(path: str | PathLike[str]) -> dict[str, Any]:
     An order without an answer is "unsure" here, though the engine may just be waiting for it.
     OSError when it cannot be opened; ValueError when it is not a journal of this version or contradicts itself.
     """
+
+@final
+class BenchSocket:
+    """One end of `tickwire bench` over a connected, open socket: `stream` for TCP, else UDP. It stays the caller's.
+
+    `size`: of every message, 8 to 32768 bytes. `watch` in the methods is the descriptor of a connection between the two
+    ends; once it is readable the run is over. Samples are round trips in ns of the monotonic clock, native u64 in the
+    order of the messages; 2**64 - 1: no echo came within `timeout_ns`. The dictionary beside them: sent, late (echoes
+    that came after they were given up, or twice), wrong_size (messages of another size, left out), send_late_max_ns
+    (burst: how late after its due time the latest message left), elapsed_ns. OSError when the other end is gone or
+    takes nothing; ValueError for what cannot be asked.
+    """
+
+    def __new__(cls, fd: int, stream: bool, size: int) -> BenchSocket: ...
+    def reflect(self, watch: int) -> dict[str, int]:
+        """Send back what comes until `watch` is readable: {reflected, wrong_size}."""
+
+    def pingpong(self, total: int, timeout_ns: int, watch: int) -> tuple[bytes, dict[str, int]]:
+        """Closed loop. From before the send call to after the receive that found the whole echo."""
+
+    def burst(
+        self, total: int, timeout_ns: int, watch: int, burst: int, every_ns: int, gap_ns: float
+    ) -> tuple[bytes, dict[str, int]]:
+        """Open loop: message n is due at n // burst * every_ns + n % burst * gap_ns, and is charged from then."""

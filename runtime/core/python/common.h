@@ -50,6 +50,7 @@ extern PyMethodDef block_methods[];
 extern PyMethodDef feed_methods[];
 extern PyMethodDef journal_methods[];
 extern PyMethodDef strategy_methods[];
+extern PyType_Spec bench_socket_spec;
 extern PyType_Spec book_spec;
 extern PyType_Spec replay_spec;
 extern PyType_Spec engine_spec;

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ends of `tickwire bench pingpong` and `burst`. */
+#include "common.h"
+
+
+#include "../bench_socket.h"
+
+struct bench_object {
+    PyObject_HEAD
+    struct bench_end end;
+    struct bench_socket *socket;
+};
+
+static bool check_size(unsigned long size)
+{
+    if (size >= BENCH_SIZE_MIN && size <= BENCH_SIZE_MAX)
+        return true;
+    PyErr_Format(PyExc_ValueError, "size %lu: a message has %u to %u bytes", size, BENCH_SIZE_MIN, BENCH_SIZE_MAX);
+    return false;
+}
+
+static PyObject *socket_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"fd", "stream", "size", NULL};
+    int fd, stream;
+    unsigned long size;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "ipk:BenchSocket", names, &fd, &stream, &size) || !check_size(size))
+        return NULL;
+    struct bench_object *self = (struct bench_object *)new_instance(type);
+    if (self == NULL)
+        return NULL;
+    self->socket = PyMem_Malloc(sizeof *self->socket);
+    if (self->socket == NULL) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    bench_socket_init(self->socket, &self->end, fd, stream != 0, (uint32_t)size);
+    return (PyObject *)self;
+}
+
+static void socket_dealloc(PyObject *object)
+{
+    PyMem_Free(((struct bench_object *)object)->socket);
+    free_instance(object);
+}
+
+/* --- running --- */
+
+static PyObject *reflect(PyObject *object, PyObject *argument)
+{
+    struct bench_object *self = (struct bench_object *)object;
+    struct failure failure;
+    uint64_t reflected;
+    bool good;
+    long watch = PyLong_AsLong(argument);
+    if (watch == -1 && PyErr_Occurred())
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    good = bench_reflect(&self->end, (int)watch, &reflected, &failure);
+    Py_END_ALLOW_THREADS
+    if (!good)
+        return raise_failure(&failure);
+    return Py_BuildValue("{s:K,s:K}", "reflected", (unsigned long long)reflected, "wrong_size",
+                         (unsigned long long)self->end.wrong_size);
+}
+
+typedef bool initiate(struct bench_end *, const struct bench_plan *, uint64_t *, struct bench_outcome *, struct failure *);
+
+static PyObject *run(struct bench_object *self, const struct bench_plan *plan, initiate *how)
+{
+    struct bench_outcome outcome;
+    struct failure failure;
+    bool good;
+    if (plan->total < 1 || plan->total > BENCH_COUNT_MAX)
+        return PyErr_Format(PyExc_ValueError, "%llu messages: 1 to %u can be kept", (unsigned long long)plan->total, BENCH_COUNT_MAX);
+    size_t bytes = plan->total * sizeof(uint64_t);
+    uint64_t *samples = PyMem_Malloc(bytes);
+    if (samples == NULL)
+        return PyErr_NoMemory();
+    memset(samples, 0xFF, bytes); /* no page of it is new when the clock runs */
+    Py_BEGIN_ALLOW_THREADS
+    good = how(&self->end, plan, samples, &outcome, &failure);
+    Py_END_ALLOW_THREADS
+    PyObject *result = NULL;
+    if (good)
+        result = Py_BuildValue("(y#{s:K,s:K,s:K,s:K,s:K})", (const char *)samples, (Py_ssize_t)bytes, "sent",
+                               (unsigned long long)outcome.sent, "late", (unsigned long long)outcome.late, "wrong_size",
+                               (unsigned long long)self->end.wrong_size, "send_late_max_ns",
+                               (unsigned long long)outcome.send_late_max_ns, "elapsed_ns", (unsigned long long)outcome.elapsed_ns);
+    else
+        raise_failure(&failure);
+    PyMem_Free(samples);
+    return result;
+}
+
+static PyObject *pingpong(PyObject *object, PyObject *arguments)
+{
+    unsigned long long total, timeout_ns;
+    struct bench_plan plan = {.burst = 1};
+    if (!PyArg_ParseTuple(arguments, "KKi:pingpong", &total, &timeout_ns, &plan.watch))
+        return NULL;
+    plan.total = total;
+    plan.timeout_ns = timeout_ns;
+    return run((struct bench_object *)object, &plan, bench_pingpong);
+}
+
+static PyObject *burst(PyObject *object, PyObject *arguments)
+{
+    unsigned long long total, timeout_ns, size, every_ns;
+    struct bench_plan plan = {0};
+    if (!PyArg_ParseTuple(arguments, "KKiKKd:burst", &total, &timeout_ns, &plan.watch, &size, &every_ns, &plan.gap_ns))
+        return NULL;
+    plan.total = total;
+    plan.timeout_ns = timeout_ns;
+    plan.burst = size;
+    plan.every_ns = every_ns;
+    if (size < 1 || !(plan.gap_ns >= 0) || (double)(size - 1) * plan.gap_ns > (double)every_ns)
+        return PyErr_Format(PyExc_ValueError, "%llu messages at this rate do not fit in %llu ns", size, every_ns);
+    return run((struct bench_object *)object, &plan, bench_burst);
+}
+
+static PyMethodDef methods[] = {
+    {"reflect", reflect, METH_O, NULL},
+    {"pingpong", pingpong, METH_VARARGS, NULL},
+    {"burst", burst, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot socket_slots[] = {
+    {Py_tp_new, socket_new},
+    {Py_tp_dealloc, socket_dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+PyType_Spec bench_socket_spec = {"tickwire._core.BenchSocket", sizeof(struct bench_object), 0, Py_TPFLAGS_DEFAULT, socket_slots};
