@@ -9,11 +9,19 @@
 #define NS_PER_MS 1000000ULL
 #define NS_PER_US 1000ULL
 
-/* Nanoseconds of the monotonic clock: for time-outs and pacing. Stamps come from the kernel or the NIC, never from here. */
+/* Nanoseconds of the monotonic clock: for time-outs and pacing. Stamps are not of this clock. */
 static inline uint64_t clock_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* Nanoseconds since the epoch: the stamp of a transport that goes past the kernel, which then has none to give. */
+static inline uint64_t clock_wall(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 

@@ -286,8 +286,9 @@ enum engine_reason engine_run(struct engine *engine, bool login, struct failure 
             reason = ENGINE_END;
             break;
         } else if (got < 0) {
+            const char *why = feed->why != NULL ? feed->why(feed->self) : "";
             failure_set(failure, -got, "feed %s:%u on %s: %s", engine->settings.feed.group, engine->settings.feed.port,
-                        engine->settings.feed.interface, strerror(-got));
+                        engine->settings.feed.interface, why[0] != '\0' ? why : strerror(-got));
             reason = ENGINE_FAILED;
             break;
         } else if (++polls % SPINS_PER_LOOK != 0) {

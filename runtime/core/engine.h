@@ -27,6 +27,7 @@
 #include "risk.h"
 #include "stamps.h"
 #include "strategy.h"
+#include "transport/verbs_gid.h"
 
 struct feed_settings {
     enum transport_kind transport;
@@ -40,6 +41,8 @@ struct feed_settings {
     uint16_t port;
     uint16_t port_b;
     uint16_t request_port;
+    char gateway[64];      /* over verbs: whom to subscribe with; "": the group is joined */
+    uint16_t gateway_port;
     uint32_t busy_poll_us;
     struct feed_policy policy;
 };
@@ -59,6 +62,7 @@ struct engine_settings {
     bool warm_send;
     struct feed_settings feed;
     struct orders_settings orders;
+    struct verbs_settings verbs;
     const struct tw_strategy *strategy;
     struct tw_strategy_settings strategy_settings;
     struct risk_limits risk_limits;

@@ -60,8 +60,9 @@ static void lose_connection(struct orders *orders, struct order_transport *trans
 
 static void lose_broken(struct orders *orders, struct order_transport *transport, int code)
 {
-    char how[96];
-    snprintf(how, sizeof how, "broke: %s", strerror(code));
+    char how[192];
+    const char *why = transport->why != NULL ? transport->why(transport->self) : "";
+    snprintf(how, sizeof how, "broke: %s", why[0] != '\0' ? why : strerror(code));
     lose_connection(orders, transport, code, how);
 }
 
@@ -284,7 +285,7 @@ void orders_receive(struct orders *orders, struct order_transport *transport, ui
                                         (uint32_t)sizeof orders->buffer - orders->held);
     if (got == 0)
         return;
-    if (got == -ECONNRESET) {
+    if (got == -ECONNRESET && transport->why == NULL) {
         lose_connection(orders, transport, ECONNRESET, "was closed");
         return;
     }

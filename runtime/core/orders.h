@@ -31,6 +31,7 @@ struct orders_settings {
     enum transport_kind transport;
     char host[256];
     uint16_t port;
+    char interface[64]; /* over verbs: the address to connect from; "": feed.interface */
     char username[SOUP_USERNAME + 1];
     char password[SOUP_PASSWORD + 1];
     char session[SOUP_SESSION + 1];

@@ -596,3 +596,24 @@ class BenchSocket:
         self, total: int, timeout_ns: int, watch: int, burst: int, every_ns: int, gap_ns: float
     ) -> tuple[bytes, dict[str, int]]:
         """Open loop: message n is due at n // burst * every_ns + n % burst * gap_ns, and is charged from then."""
+
+@final
+class BenchRdma:
+    """The same over RDMA, from the device that has the IPv4 address `interface`: RC, or UD for `datagram`.
+
+    Both ends make one, tell each other their `offer` and connect. `psn`: the first sequence number, 24 bits. OSError
+    and ValueError say what is missing and the next step.
+    """
+
+    def __new__(cls, interface: str, datagram: bool, size: int, tos: int, psn: int) -> BenchRdma: ...
+    def offer(self) -> dict[str, Any]:
+        """device, gid (16 bytes), queue_pair, psn, mtu (bytes)."""
+
+    def connect(self, gid: bytes, queue_pair: int, psn: int, mtu: int) -> None:
+        """Take what the other end offers, but its device."""
+
+    def reflect(self, watch: int) -> dict[str, int]: ...
+    def pingpong(self, total: int, timeout_ns: int, watch: int) -> tuple[bytes, dict[str, int]]: ...
+    def burst(
+        self, total: int, timeout_ns: int, watch: int, burst: int, every_ns: int, gap_ns: float
+    ) -> tuple[bytes, dict[str, int]]: ...

@@ -54,6 +54,12 @@ def _port(default: Any = REQUIRED) -> Key:
 _TOS = Key("int", 104, 0, 255)  # DSCP 26 << 2: the trading lane of the reference intent
 _HEARTBEAT_MS = Key("int", 1000, 50, 15000)
 
+_GATEWAY_PORT = 26404
+_ROCE = {
+    "roce_version": Key("int", 2, 1, 2),
+    "gid_index": Key("int", -1, -1, 255),  # -1: that of the interface, found
+}
+
 _RATIO = Key("float", 0.0, 0.0, 0.5)
 _SYMBOL = Key("str", REQUIRED, 1, 8, rule=_symbol)
 
@@ -76,7 +82,7 @@ ENGINE: Schema = {
         "warm_send": Key("bool", True),
     },
     "feed": {
-        "transport": Key("str", "socket", choices=("socket",)),
+        "transport": Key("str", "socket", choices=("socket", "verbs")),
         "group": Key("str", rule=_address),
         "port": _port(26400),
         "interface": Key("str", rule=_address),
@@ -92,11 +98,14 @@ ENGINE: Schema = {
         "silent_ms": Key("int", 5000, 0, 600_000),
         "keep_packets": Key("int", 1024, 1, 65536),
         "busy_poll_us": Key("int", 50, 0, 1000),
+        "gateway": Key("str", "", 0, 15, rule=_address_or_empty),  # of the exchange, over verbs; "": join the group
+        "gateway_port": _port(_GATEWAY_PORT),
     },
     "orders": {
-        "transport": Key("str", "socket", choices=("socket",)),
+        "transport": Key("str", "socket", choices=("socket", "verbs")),
         "host": Key("str", rule=_address),
         "port": _port(26401),
+        "interface": Key("str", "", 0, 15, rule=_address_or_empty),  # over verbs; "": feed.interface
         "version": Key("str", "5.0", choices=("5.0", "4.2")),
         "username": Key("str", REQUIRED, 1, 6, rule=_ascii),
         "password": Key("str", REQUIRED, 1, 10, rule=_ascii),
@@ -127,6 +136,10 @@ ENGINE: Schema = {
         "duplicate_ms": Key("int", 0, 0, 60_000),
         "restricted": Key("strs", [], 1, 8, most=256, rule=_symbol),
         "kill_file": Key("str", "", 0, 4095),  # trading stops when it exists
+    },
+    "verbs": {
+        **_ROCE,
+        "hugepages": Key("bool", True),  # refuse ordinary pages for the memory that is registered
     },
 }
 
@@ -174,6 +187,13 @@ EXCHANGE: Schema = {
     "control": {
         "address": Key("str", "127.0.0.1", rule=_address),
         "port": _port(26402),
+    },
+    "rdma": {
+        "interface": Key("str", "", 0, 15, rule=_address_or_empty),  # of the RDMA gateway; "": there is none
+        "port": _port(_GATEWAY_PORT),
+        "multicast": Key("bool", False),  # to the groups too
+        "tos": _TOS,
+        **_ROCE,
     },
 }
 

@@ -4,12 +4,14 @@
 #include "common.h"
 
 
+#include "../bench_rdma.h"
 #include "../bench_socket.h"
 
 struct bench_object {
     PyObject_HEAD
     struct bench_end end;
     struct bench_socket *socket;
+    struct bench_rdma rdma;
 };
 
 static bool check_size(unsigned long size)
@@ -43,6 +45,64 @@ static void socket_dealloc(PyObject *object)
 {
     PyMem_Free(((struct bench_object *)object)->socket);
     free_instance(object);
+}
+
+/* --- RDMA --- */
+
+static PyObject *rdma_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"interface", "datagram", "size", "tos", "psn", NULL};
+    const char *interface;
+    int datagram;
+    unsigned long size;
+    unsigned char tos;
+    unsigned int psn;
+    struct failure failure;
+    bool good;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "spkbI:BenchRdma", names, &interface, &datagram, &size, &tos, &psn) ||
+        !check_size(size))
+        return NULL;
+    struct bench_object *self = (struct bench_object *)new_instance(type);
+    if (self == NULL)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    good = bench_rdma_open(&self->rdma, &self->end, &verbs_places, interface, datagram != 0, (uint32_t)size, tos, psn, &failure);
+    Py_END_ALLOW_THREADS
+    if (good)
+        return (PyObject *)self;
+    Py_DECREF(self);
+    return raise_failure(&failure);
+}
+
+static void rdma_dealloc(PyObject *object)
+{
+    bench_rdma_close(&((struct bench_object *)object)->rdma);
+    free_instance(object);
+}
+
+static PyObject *offer(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    const struct bench_rdma *rdma = &((struct bench_object *)object)->rdma;
+    return Py_BuildValue("{s:s,s:y#,s:I,s:I,s:I}", "device", rdma->device.gid.device, "gid", (const char *)rdma->here.gid,
+                         (Py_ssize_t)sizeof rdma->here.gid, "queue_pair", rdma->here.queue_pair, "psn", rdma->here.psn, "mtu",
+                         rdma->here.mtu);
+}
+
+static PyObject *connect_to(PyObject *object, PyObject *arguments)
+{
+    struct bench_rdma_address there;
+    struct failure failure;
+    const char *gid;
+    Py_ssize_t length;
+    if (!PyArg_ParseTuple(arguments, "y#III:connect", &gid, &length, &there.queue_pair, &there.psn, &there.mtu))
+        return NULL;
+    if (length != sizeof there.gid)
+        return PyErr_Format(PyExc_ValueError, "a GID of %zd bytes, it has %zu", length, sizeof there.gid);
+    memcpy(there.gid, gid, sizeof there.gid);
+    if (!bench_rdma_connect(&((struct bench_object *)object)->rdma, &there, &failure))
+        return raise_failure(&failure);
+    Py_RETURN_NONE;
 }
 
 /* --- running --- */
@@ -126,6 +186,24 @@ static PyMethodDef methods[] = {
     {"burst", burst, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
+
+static PyMethodDef rdma_methods[] = {
+    {"offer", offer, METH_NOARGS, NULL},
+    {"connect", connect_to, METH_VARARGS, NULL},
+    {"reflect", reflect, METH_O, NULL},
+    {"pingpong", pingpong, METH_VARARGS, NULL},
+    {"burst", burst, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot rdma_slots[] = {
+    {Py_tp_new, rdma_new},
+    {Py_tp_dealloc, rdma_dealloc},
+    {Py_tp_methods, rdma_methods},
+    {0, NULL},
+};
+
+PyType_Spec bench_rdma_spec = {"tickwire._core.BenchRdma", sizeof(struct bench_object), 0, Py_TPFLAGS_DEFAULT, rdma_slots};
 
 static PyType_Slot socket_slots[] = {
     {Py_tp_new, socket_new},

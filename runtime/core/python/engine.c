@@ -195,6 +195,14 @@ static PyObject *py_memory(PyObject *object, PyObject *unused)
     return Py_BuildValue("(Ks)", (unsigned long long)arena->capacity, text);
 }
 
+static PyObject *py_problem(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    char text[256];
+    transports_problem(&((struct engine_object *)object)->transports, text, sizeof text);
+    return PyUnicode_FromString(text);
+}
+
 static PyObject *py_stop(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -211,6 +219,7 @@ static PyMethodDef engine_object_methods[] = {
     {"sync", py_sync, METH_NOARGS, NULL},
     {"ahead", py_ahead, METH_NOARGS, NULL},
     {"memory", py_memory, METH_NOARGS, NULL},
+    {"problem", py_problem, METH_NOARGS, NULL},
     {"run", py_run, METH_NOARGS, NULL},
     {"stop", py_stop, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -113,15 +113,16 @@ static bool get_number(const struct section *section, const char *key, double mi
     return good;
 }
 
-/* `known`: how many of the kinds, from the first on, this side has. */
+/* `known`: a bit for each kind this side has. */
+#define KINDS(a, b) (1u << (a) | 1u << (b))
 static bool get_transport(const struct section *section, uint32_t known, enum transport_kind *out)
 {
     static const char *const names[] = {"socket", "xdp", "verbs"}; /* by enum transport_kind */
     char name[8];
     if (!get_text(section, "transport", "socket", name, sizeof name))
         return false;
-    for (uint32_t i = 0; i < known; i++)
-        if (strcmp(name, names[i]) == 0) {
+    for (uint32_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if ((known >> i & 1) != 0 && strcmp(name, names[i]) == 0) {
             *out = (enum transport_kind)i;
             return true;
         }
@@ -155,14 +156,16 @@ static bool read_engine(const struct section *s, struct engine_settings *to)
 static bool read_feed(const struct section *s, bool network, struct feed_settings *to)
 {
     const char *missing = network ? NULL : "";
-    int64_t port, port_b, request_port, busy_poll_us, request_ms, gap_ms, silent_ms, keep;
-    if (!get_transport(s, 1, &to->transport) || !get_text(s, "group", missing, to->group, sizeof to->group) ||
+    int64_t port, port_b, request_port, busy_poll_us, request_ms, gap_ms, silent_ms, keep, gateway_port;
+    if (!get_transport(s, KINDS(TRANSPORT_SOCKET, TRANSPORT_VERBS), &to->transport) || !get_text(s, "group", missing, to->group, sizeof to->group) ||
         !get_text(s, "interface", missing, to->interface, sizeof to->interface) ||
         !get_text(s, "source", "", to->source, sizeof to->source) ||
         !get_text(s, "group_b", "", to->group_b, sizeof to->group_b) ||
         !get_text(s, "interface_b", "", to->interface_b, sizeof to->interface_b) ||
         !get_text(s, "source_b", "", to->source_b, sizeof to->source_b) ||
         !get_text(s, "request_host", "", to->request_host, sizeof to->request_host) ||
+        !get_text(s, "gateway", "", to->gateway, sizeof to->gateway) ||
+        !get_integer(s, "gateway_port", 26404, 1, 65535, &gateway_port) ||
         !get_integer(s, "port", network ? 0 : 1, 1, 65535, &port) || !get_integer(s, "port_b", 26410, 1, 65535, &port_b) ||
         !get_integer(s, "request_port", 26403, 1, 65535, &request_port) ||
         !get_integer(s, "busy_poll_us", 50, 0, 1000000, &busy_poll_us) ||
@@ -172,6 +175,7 @@ static bool read_feed(const struct section *s, bool network, struct feed_setting
     to->port = (uint16_t)port;
     to->port_b = (uint16_t)port_b;
     to->request_port = (uint16_t)request_port;
+    to->gateway_port = (uint16_t)gateway_port;
     to->busy_poll_us = (uint32_t)busy_poll_us;
     /* In memory no other line and no re-request server will ever close a gap: declared at once. */
     to->policy = (struct feed_policy){.gap_timeout_ms = network ? (uint32_t)gap_ms : 0,
@@ -188,7 +192,8 @@ static bool read_orders(const struct section *s, bool network, struct orders_set
     const char *missing = network ? NULL : "";
     char version[8];
     int64_t port, heartbeat_ms, tos;
-    if (!get_transport(s, 1, &to->transport) || !get_text(s, "host", missing, to->host, sizeof to->host) ||
+    if (!get_transport(s, KINDS(TRANSPORT_SOCKET, TRANSPORT_VERBS), &to->transport) || !get_text(s, "host", missing, to->host, sizeof to->host) ||
+        !get_text(s, "interface", "", to->interface, sizeof to->interface) ||
         !get_text(s, "username", missing, to->username, sizeof to->username) ||
         !get_text(s, "password", missing, to->password, sizeof to->password) ||
         !get_text(s, "session", "", to->session, sizeof to->session) || !get_text(s, "firm", "", to->firm, sizeof to->firm) ||
@@ -204,6 +209,17 @@ static bool read_orders(const struct section *s, bool network, struct orders_set
     to->port = (uint16_t)port;
     to->heartbeat_ms = (uint32_t)heartbeat_ms;
     to->tos = (uint8_t)tos;
+    return true;
+}
+
+static bool read_verbs(const struct section *s, struct verbs_settings *to)
+{
+    int64_t version, index;
+    if (!get_integer(s, "roce_version", 2, 1, 2, &version) || !get_integer(s, "gid_index", -1, -1, 255, &index) ||
+        !get_flag(s, "hugepages", true, &to->hugepages))
+        return false;
+    to->roce_version = (uint8_t)version;
+    to->gid_index = (int32_t)index;
     return true;
 }
 
@@ -249,20 +265,20 @@ static bool read_risk(const struct section *s, struct engine_settings *to)
 
 bool settings_from_config(PyObject *config, bool network, struct engine_settings *settings)
 {
-    static const char *const names[] = {"engine", "feed", "orders", "strategy", "risk"};
-    struct section sections[5] = {0};
+    static const char *const names[] = {"engine", "feed", "orders", "strategy", "risk", "verbs"};
+    struct section sections[6] = {0};
     memset(settings, 0, sizeof *settings);
     if (!PyMapping_Check(config)) {
         PyErr_SetString(PyExc_TypeError, "config must be a mapping of tables");
         return false;
     }
     bool good = true;
-    for (int i = 0; good && i < 5; i++)
+    for (int i = 0; good && i < 6; i++)
         good = open_section(config, names[i], &sections[i]);
     good = good && read_engine(&sections[0], settings) && read_feed(&sections[1], network, &settings->feed) &&
            read_orders(&sections[2], network, &settings->orders) && read_strategy(&sections[3], settings) &&
-           read_risk(&sections[4], settings);
-    for (int i = 0; i < 5; i++)
+           read_risk(&sections[4], settings) && read_verbs(&sections[5], &settings->verbs);
+    for (int i = 0; i < 6; i++)
         Py_XDECREF(sections[i].values);
     return good;
 }

@@ -80,7 +80,7 @@ failed:
                        strerror(errno));
 }
 
-static bool open_request(int *fd, const struct feed_settings *feed, struct failure *failure)
+bool lines_open_request(int *fd, const struct feed_settings *feed, struct failure *failure)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(feed->request_port)};
     if (inet_pton(AF_INET, feed->request_host, &to.sin_addr) != 1)
@@ -121,7 +121,7 @@ bool lines_open(struct lines *lines, const struct feed_settings *feed, uint8_t *
                            b.group, b.port);
     if (b.group[0] != '\0' && !open_line(&lines->fds[TRANSPORT_LINE_B], &b, feed->busy_poll_us, failure))
         return false;
-    if (feed->request_host[0] != '\0' && !open_request(&lines->fds[TRANSPORT_LINE_REQUESTED], feed, failure))
+    if (feed->request_host[0] != '\0' && !lines_open_request(&lines->fds[TRANSPORT_LINE_REQUESTED], feed, failure))
         return false;
     lines->open = lines->fds[TRANSPORT_LINE_B] >= 0 ? 2 : 1;
     lines->stamped = true;

@@ -38,6 +38,9 @@ void lines_init(struct lines *lines);
 bool lines_open(struct lines *lines, const struct feed_settings *feed, uint8_t *buffer, struct failure *failure);
 void lines_close(struct lines *lines);
 
+/* The socket of the re-request server alone, for a feed that comes another way. */
+bool lines_open_request(int *fd, const struct feed_settings *feed, struct failure *failure);
+
 /* As struct feed_transport says. */
 int lines_receive(struct lines *lines, struct transport_packet *packet);
 int lines_request(struct lines *lines, const uint8_t *bytes, uint32_t length);

@@ -38,6 +38,8 @@ struct feed_transport {
     int (*request)(void *self, const uint8_t *bytes, uint32_t length);
     /* Before a wait: what becomes readable when a packet comes, `fds` having room for TRANSPORT_FDS. How many. */
     uint32_t (*fds)(void *self, int fds[]);
+    /* What the last error of `receive` was about, for people; "" or NULL: its errno says it all. */
+    const char *(*why)(void *self);
 };
 
 /* The connection orders leave by. */
@@ -58,6 +60,7 @@ struct order_transport {
     void (*warm)(void *self, const uint8_t *bytes, uint32_t length);
     /* As the feed's. */
     uint32_t (*fds)(void *self, int fds[]);
+    const char *(*why)(void *self);
 };
 
 struct transport {

@@ -11,6 +11,7 @@
 
 #define STAMPING_ATTEMPTS 50
 #define STAMPING_WAIT_MS 2
+#define POLLED_WAIT_MS 1
 
 /* The kernel switches receive stamping on a moment after it is asked to, and packets until then carry none. So wait, off the hot
  * path, until a datagram of our own has come back with a stamp; give up where loopback is down. */
@@ -46,6 +47,7 @@ void transports_init(struct transports *self)
     lines_init(&self->lines);
     connection_init(&self->connection);
     twin_init(&self->twin);
+    verbs_init(&self->verbs);
     self->wake = -1;
 }
 
@@ -117,7 +119,42 @@ static void wait_for_any(void *opaque, int timeout_ms)
     count += self->chosen.orders.fds(self->chosen.orders.self, fds + count);
     for (uint32_t i = 0; i < count; i++) /* those that are not there are negative, and passed over */
         on[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    if (self->feed_kind == TRANSPORT_VERBS || self->orders_kind == TRANSPORT_VERBS)
+        timeout_ms = timeout_ms < POLLED_WAIT_MS ? timeout_ms : POLLED_WAIT_MS; /* what is only polled wakes nobody */
     poll(on, count, timeout_ms);
+}
+
+static bool open_sockets(struct transports *self, const struct engine_settings *settings, uint8_t *receive_buffer,
+                         struct failure *failure)
+{
+    if (settings->feed.transport == TRANSPORT_SOCKET) {
+        if (!lines_open(&self->lines, &settings->feed, receive_buffer, failure))
+            return false;
+        if (self->lines.stamped)
+            wait_for_stamping();
+        self->chosen.feed = lines_interface(&self->lines);
+    }
+    if (settings->orders.transport == TRANSPORT_SOCKET) {
+        if (settings->warm_send)
+            twin_open(&self->twin, settings->orders.tos);
+        self->chosen.orders = socket_orders(self);
+    }
+    return true;
+}
+
+static bool open_verbs(struct transports *self, const struct engine_settings *settings, uint8_t *receive_buffer,
+                       struct failure *failure)
+{
+    bool feed = settings->feed.transport == TRANSPORT_VERBS, orders = settings->orders.transport == TRANSPORT_VERBS;
+    if (!feed && !orders)
+        return true;
+    if (!verbs_open(&self->verbs, settings, &verbs_places, receive_buffer, failure))
+        return false;
+    if (feed)
+        self->chosen.feed = verbs_feed_interface(&self->verbs.feed);
+    if (orders)
+        self->chosen.orders = verbs_orders_interface(&self->verbs.orders);
+    return true;
 }
 
 bool transports_open(struct transports *self, const struct engine_settings *settings, uint8_t *receive_buffer,
@@ -125,34 +162,36 @@ bool transports_open(struct transports *self, const struct engine_settings *sett
 {
     if (self->wake < 0)
         self->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (self->wake < 0) {
+    self->feed_kind = settings->feed.transport;
+    self->orders_kind = settings->orders.transport;
+    self->chosen = (struct transport){.self = self, .wait = wait_for_any};
+    if (self->wake < 0)
         failure_set(failure, errno, "eventfd: %s", strerror(errno));
-    } else if (lines_open(&self->lines, &settings->feed, receive_buffer, failure)) {
-        if (self->lines.stamped)
-            wait_for_stamping();
-        if (settings->warm_send)
-            twin_open(&self->twin, settings->orders.tos);
-        self->chosen = (struct transport){
-            .feed = lines_interface(&self->lines), .orders = socket_orders(self), .self = self, .wait = wait_for_any};
+    else if (open_sockets(self, settings, receive_buffer, failure) && open_verbs(self, settings, receive_buffer, failure))
         return true;
-    }
     transports_close(self);
     return false;
 }
 
+void transports_problem(struct transports *self, char *text, size_t capacity)
+{
+    verbs_problem(&self->verbs, text, capacity);
+}
+
 bool transports_connect(struct transports *self, const struct orders_settings *settings, struct failure *failure)
 {
-    return connection_open(&self->connection, settings, self->wake, failure);
+    return self->orders_kind == TRANSPORT_VERBS ? verbs_connect(&self->verbs, settings, self->wake, failure)
+                                                : connection_open(&self->connection, settings, self->wake, failure);
 }
 
 uint32_t transports_connections(const struct transports *self)
 {
-    return atomic_load(&self->connection.made);
+    return atomic_load(self->orders_kind == TRANSPORT_VERBS ? &self->verbs.orders.made : &self->connection.made);
 }
 
 enum block_source transports_stamps(const struct transports *self)
 {
-    return self->lines.stamped ? BLOCK_SOFTWARE : BLOCK_UNSTAMPED;
+    return self->lines.stamped || self->feed_kind == TRANSPORT_VERBS ? BLOCK_SOFTWARE : BLOCK_UNSTAMPED;
 }
 
 void transports_close(struct transports *self)
@@ -160,6 +199,7 @@ void transports_close(struct transports *self)
     lines_close(&self->lines);
     connection_close(&self->connection);
     twin_close(&self->twin);
+    verbs_close(&self->verbs);
 }
 
 void transports_release(struct transports *self)

@@ -4,19 +4,23 @@
  * wakes and closes them together.
  *
  *   lines.h       feed over kernel sockets: UDP, spun upon, stamped by SO_TIMESTAMPING
- *   connection.h  orders over kernel sockets: TCP, spun upon, stamped likewise; twin.h keeps its way warm */
+ *   connection.h  orders over kernel sockets: TCP, spun upon, stamped likewise; twin.h keeps its way warm
+ *   verbs.h       either or both over RDMA */
 #ifndef TICKWIRE_TRANSPORT_TRANSPORTS_H
 #define TICKWIRE_TRANSPORT_TRANSPORTS_H
 
 #include "connection.h"
 #include "lines.h"
 #include "twin.h"
+#include "verbs.h"
 
 struct transports {
     struct lines lines;
     struct connection connection;
     struct twin twin;
+    struct verbs verbs;
     int wake; /* eventfd that ends a wait, for good: only who stops writes to it */
+    enum transport_kind feed_kind, orders_kind;
     struct transport chosen;
 };
 
@@ -25,6 +29,9 @@ void transports_init(struct transports *self);
 /* Open the feed and choose the order side. On failure everything is closed again. */
 bool transports_open(struct transports *self, const struct engine_settings *settings, uint8_t *receive_buffer,
                      struct failure *failure);
+
+/* What is wrong with a side now and may mend itself, for people; "" for nothing. From any thread. */
+void transports_problem(struct transports *self, char *text, size_t capacity);
 
 /* Make the order connection and hand it to the engine; from a thread that has time. */
 bool transports_connect(struct transports *self, const struct orders_settings *settings, struct failure *failure);

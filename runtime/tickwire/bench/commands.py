@@ -16,7 +16,7 @@ from ..arguments import host_port, positive, rate, seconds, whole
 from ..errors import TickwireError
 
 # The modules that do it are imported when they are asked for: `tickwire status` imports this one every few seconds.
-TRANSPORTS = ("udp", "tcp")
+TRANSPORTS = ("udp", "tcp", "rc", "ud")
 
 
 def _between(low: int, high: int) -> Callable[[str], int]:
@@ -38,7 +38,7 @@ def _milliseconds(text: str) -> float:
 
 def _reason(text: str) -> tuple[str, str]:
     transport, equals, reason = text.partition("=")
-    if not equals or not reason or transport not in ("udp", "tcp", "rc", "ud"):
+    if not equals or not reason or transport not in TRANSPORTS:
         raise argparse.ArgumentTypeError(f"{text!r} is not TRANSPORT=REASON, such as 'rc=no RDMA device'")
     return transport, reason
 

@@ -112,7 +112,8 @@ def compare(taken: Sequence[tuple[str, dict[str, Any]]], missing: dict[str, str]
     rows.sort(key=lambda row: (TESTS.index(row["test"]), order.index(row["transport"])))
     software = any(row["software_rdma"] for row in rows)
     first = taken[0][1]
-    title = f"{' and '.join(results.NAMES[name] for name in order if name in {row['transport'] for row in rows})}"
+    measured = {row["transport"] for row in rows}
+    title = ", ".join(results.NAMES[name] for name in order if name in measured)
     headline = f"{title} between the same two hosts, messages of {first['size_bytes']} bytes"
     return {
         "form": FORM,

@@ -16,7 +16,6 @@ from typing import Any
 from .. import _core
 from ..errors import TickwireError
 
-TRANSPORTS = ("udp", "tcp")
 SIZE_MIN, SIZE_MAX = 8, 32768
 _RECEIVE_BUFFER = (
     8 << 20
@@ -123,14 +122,47 @@ class Tcp(Side):
             self.sock.close()
 
 
+class Rdma(Side):
+    """A queue pair on the RDMA device that has `address`: a reliable connection, or datagrams."""
+
+    def __init__(self, address: str, transport: str, size: int, tos: int) -> None:
+        try:
+            self.end = _core.BenchRdma(address, transport == "ud", size, tos, secrets.randbits(24))
+        except (OSError, ValueError, MemoryError) as error:
+            raise TickwireError(f"{transport} {address}: {_reason(error)}") from None
+        here = self.end.offer()
+        self.rdma_device = here.pop("device")
+        self.offer = {**here, "gid": here["gid"].hex()}
+        self.transport = transport
+
+    def connect(self, peer: str, offer: dict[str, Any]) -> None:
+        try:
+            self.end.connect(bytes.fromhex(offer["gid"]), offer["queue_pair"], offer["psn"], offer["mtu"])
+        except (KeyError, TypeError):
+            raise TickwireError(
+                f"{self.transport} {peer}: its offer is not complete; are both of one version?"
+            ) from None
+        except (OSError, ValueError, OverflowError) as error:
+            raise TickwireError(f"{self.transport} {peer}: {_reason(error)}") from None
+
+    def close(self) -> None:
+        del self.end
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
 def open_side(
     transport: str, address: str, size: int, tos: int, listener: socket.socket | None, timeout_s: float
 ) -> Side:
     """This end's side of a run from `address`; `listener`: the server's, None at the client."""
-    if transport not in TRANSPORTS:
-        raise TickwireError(f"transport {transport!r} is none of {', '.join(TRANSPORTS)}")
     if not SIZE_MIN <= size <= SIZE_MAX:
         raise TickwireError(f"size {size}: a message has {SIZE_MIN} to {SIZE_MAX} bytes")
     if transport == "udp":
         return Udp(address, 0 if listener is None else listener.getsockname()[1], size, tos)
-    return Tcp(address, listener, size, tos, timeout_s)
+    if transport == "tcp":
+        return Tcp(address, listener, size, tos, timeout_s)
+    if transport in ("rc", "ud"):
+        return Rdma(address, transport, size, tos)
+    raise TickwireError(f"transport {transport!r} is none of udp, tcp, rc, ud")

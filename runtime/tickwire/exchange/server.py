@@ -24,6 +24,7 @@ from .dropcopy import DropCopy
 from .feed import Feed, Job
 from .follow import Follower
 from .ouch import OrderEntry
+from .rdma import Gateway
 from .replays import Replays
 from .rerequest import RequestServer
 from .soupbin import Account, Session, SessionClosed
@@ -88,6 +89,7 @@ class Exchange:
         self._wake_in, self._wake_out = socket.socketpair()
         self._listeners: list[socket.socket] = []
         self.requests: RequestServer | None = None
+        self.gateway: Gateway | None = None
         try:
             for address, port, key in (
                 (orders["address"], orders["port"], "orders.port"),
@@ -97,6 +99,8 @@ class Exchange:
             self.feed = Feed(self.file, config, self._job_done)
             if config["feed"]["request_port"]:
                 self.requests = RequestServer(self.feed, config["feed"]["interface"], config["feed"]["request_port"])
+            if config["rdma"]["interface"]:
+                self.gateway = Gateway(config)
         except BaseException:
             self._close_listeners()
             raise
@@ -144,6 +148,8 @@ class Exchange:
         if self.requests is not None:
             self.requests.start()
         self.feed.start()
+        if self.gateway is not None:
+            self.gateway.start()
         orders, feed = self.config["orders"], self.config["feed"]
         log.info(
             "%s: %d messages of %s; orders on %s:%d, control on %s:%d, feed to %s:%d",
@@ -287,6 +293,7 @@ class Exchange:
             "requests": self.requests.requests if self.requests else 0,
             "requests_ignored": self.requests.ignored if self.requests else 0,
             "drop_copy_lost": self.drop_copy.lost if self.drop_copy else 0,
+            **({"rdma": self.gateway.state()} if self.gateway else {}),
         }
 
     def _write_state(self, now: float, state: str = "") -> None:
@@ -318,6 +325,8 @@ class Exchange:
             except SessionClosed as closed:
                 self._drop(client, closed)
         self.feed.stop()
+        if self.gateway is not None:
+            self.gateway.stop()
         if self.drop_copy is not None:
             self.drop_copy.close()
         self._write_state(time.monotonic(), "stopped")

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define STEP_MS 20 /* at most between two looks at what has a time of its own */
+
+void gateway_init(struct gateway *self)
+{
+    memset(self, 0, sizeof *self);
+    pthread_mutex_init(&self->telling, NULL);
+    lines_init(&self->lines);
+    self->listener = self->stop = -1;
+    for (int i = 0; i < GATEWAY_SUBSCRIBERS; i++)
+        self->subscribers[i].fd = -1;
+    for (int i = 0; i < GATEWAY_BRIDGES; i++)
+        self->bridges[i].fd = -1;
+}
+
+static void do_not_block(int fd)
+{
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+static bool open_listener(struct gateway *self, struct failure *failure)
+{
+    const struct gateway_settings *settings = &self->settings;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(settings->port)};
+    int one = 1;
+    inet_pton(AF_INET, settings->interface, &at.sin_addr); /* the device has found it good */
+    self->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (self->listener >= 0 && setsockopt(self->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+        bind(self->listener, (struct sockaddr *)&at, sizeof at) == 0 && listen(self->listener, GATEWAY_SUBSCRIBERS) == 0)
+        return true;
+    return failure_set(failure, errno, "rdma.port %u on %s: %s; see who holds it with `ss -ltnp sport = :%u`, or choose another", settings->port,
+                       settings->interface, strerror(errno), settings->port);
+}
+
+static bool open_all(struct gateway *self, const struct verbs_places *places, struct failure *failure)
+{
+    const struct gateway_settings *settings = &self->settings;
+    if (!verbs_library_open(&self->library, places, failure))
+        return false;
+    size_t bytes = (size_t)GATEWAY_SENDS * GATEWAY_SLOT + GATEWAY_BRIDGES * LINK_MEMORY;
+    if (!arena_open(&self->arena, bytes))
+        return failure_set(failure, ENOMEM, "RDMA gateway: %zu MB of memory cannot be had: %s", bytes >> 20, strerror(errno));
+    self->memory = self->arena.base;
+    self->channel = self->library.create_event_channel();
+    if (self->channel == NULL)
+        return failure_set(failure, errno, "RDMA connection manager: %s; load its module (modprobe rdma_ucm)", strerror(errno));
+    do_not_block(self->channel->fd);
+    if (!verbs_device_open(&self->device, &self->library, places->sysfs, self->channel, "rdma.interface", settings->interface,
+                           &settings->verbs, self->arena.base, self->arena.capacity, failure))
+        return false;
+    self->arrivals = self->library.create_comp_channel(self->device.context);
+    if (self->arrivals == NULL)
+        return failure_set(failure, errno, "%s: completion channel: %s", self->device.gid.device, strerror(errno));
+    do_not_block(self->arrivals->fd);
+    return lines_open(&self->lines, &settings->feed, self->packet, failure) && gateway_feed_open(self, failure) &&
+           gateway_orders_open(self, failure) && open_listener(self, failure);
+}
+
+bool gateway_open(struct gateway *self, const struct gateway_settings *settings, const struct verbs_places *places,
+                  struct failure *failure)
+{
+    gateway_init(self);
+    self->settings = *settings;
+    self->stop = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (self->stop < 0)
+        return failure_set(failure, errno, "eventfd: %s", strerror(errno));
+    if (open_all(self, places, failure))
+        return true;
+    gateway_close(self);
+    return false;
+}
+
+void gateway_close(struct gateway *self)
+{
+    gateway_orders_close(self);
+    gateway_feed_close(self);
+    lines_close(&self->lines);
+    if (self->listener >= 0)
+        close(self->listener);
+    if (self->arrivals != NULL)
+        self->library.destroy_comp_channel(self->arrivals);
+    verbs_device_close(&self->device);
+    if (self->channel != NULL)
+        self->library.destroy_event_channel(self->channel);
+    arena_close(&self->arena);
+    verbs_library_close(&self->library);
+    if (self->stop >= 0)
+        close(self->stop);
+    self->listener = self->stop = -1;
+    self->arrivals = NULL;
+    self->channel = NULL;
+}
+
+void gateway_stop(struct gateway *self)
+{
+    uint64_t one = 1;
+    if (self->stop >= 0 && write(self->stop, &one, sizeof one) < 0)
+        return; /* full: it is stopping */
+}
+
+void gateway_tell(struct gateway *self, const char *format, ...)
+{
+    va_list arguments;
+    pthread_mutex_lock(&self->telling);
+    va_start(arguments, format);
+    vsnprintf(self->problem, sizeof self->problem, format, arguments);
+    va_end(arguments);
+    pthread_mutex_unlock(&self->telling);
+}
+
+void gateway_problem(struct gateway *self, char *text, size_t capacity)
+{
+    pthread_mutex_lock(&self->telling);
+    snprintf(text, capacity, "%s", self->problem);
+    pthread_mutex_unlock(&self->telling);
+}
+
+/* --- the loop --- */
+
+static void hear(struct gateway *self)
+{
+    struct rdma_cm_event *event;
+    while (self->library.get_cm_event(self->channel, &event) == 0) {
+        if (event->event == RDMA_CM_EVENT_DEVICE_REMOVAL)
+            self->removed = true;
+        gateway_orders_event(self, event);
+    }
+    struct pollfd now = {.fd = self->device.context->async_fd, .events = POLLIN};
+    struct ibv_async_event what;
+    while (poll(&now, 1, 0) > 0 && (now.revents & POLLIN) && self->library.get_async_event(self->device.context, &what) == 0) {
+        self->removed = self->removed || what.event_type == IBV_EVENT_DEVICE_FATAL;
+        self->library.ack_async_event(&what);
+    }
+    self->removed = self->removed || (now.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+}
+
+/* Ask to be woken again, before looking at what has come: nothing falls in between. */
+static void rearm(struct gateway *self)
+{
+    struct ibv_cq *queue;
+    void *of;
+    while (self->library.get_cq_event(self->arrivals, &queue, &of) == 0) {
+        self->library.ack_cq_events(queue, 1);
+        ibv_req_notify_cq(queue, 0);
+    }
+}
+
+static uint32_t collect(struct gateway *self, struct pollfd on[GATEWAY_FDS])
+{
+    uint32_t count = 0;
+    on[count++] = (struct pollfd){.fd = self->stop, .events = POLLIN};
+    on[count++] = (struct pollfd){.fd = self->channel->fd, .events = POLLIN};
+    on[count++] = (struct pollfd){.fd = self->arrivals->fd, .events = POLLIN};
+    on[count++] = (struct pollfd){.fd = self->device.context->async_fd, .events = POLLIN};
+    on[count++] = (struct pollfd){.fd = self->listener, .events = POLLIN};
+    for (int i = 0; i < 2; i++)
+        on[count++] = (struct pollfd){.fd = self->lines.fds[i], .events = POLLIN};
+    for (int i = 0; i < GATEWAY_SUBSCRIBERS; i++)
+        if (self->subscribers[i].fd >= 0)
+            on[count++] = (struct pollfd){.fd = self->subscribers[i].fd, .events = POLLIN};
+    for (int i = 0; i < GATEWAY_BRIDGES; i++) {
+        const struct gateway_bridge *bridge = &self->bridges[i];
+        if (bridge->open && bridge->closing_ns == 0)
+            on[count++] = (struct pollfd){.fd = bridge->fd, .events = bridge->held > 0 ? POLLIN | POLLOUT : POLLIN};
+    }
+    return count;
+}
+
+bool gateway_run(struct gateway *self, struct failure *failure)
+{
+    struct pollfd on[GATEWAY_FDS];
+    for (;;) {
+        uint32_t count = collect(self, on);
+        poll(on, count, STEP_MS);
+        if (on[0].revents != 0)
+            return true;
+        rearm(self);
+        hear(self);
+        if (self->removed)
+            return failure_set(failure, ENODEV, "RDMA gateway: device %s was removed; see `rdma link show`", self->device.gid.device);
+        gateway_feed_accept(self);
+        gateway_feed_step(self);
+        gateway_orders_step(self);
+    }
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which RDMA device, port and GID index an IPv4 address stands for, by the kernel's own tables in sysfs: the GID is the address
+ * mapped into IPv6, its type the RoCE version. The rules are those of the collection's plugins/module_utils/rdma/link.py. */
+#ifndef TICKWIRE_TRANSPORT_VERBS_GID_H
+#define TICKWIRE_TRANSPORT_VERBS_GID_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+
+#include "../failure.h"
+
+struct verbs_settings {
+    uint8_t roce_version; /* 1 or 2 */
+    int32_t gid_index;    /* -1: found; else it must be that of the interface */
+    bool hugepages;       /* refuse ordinary pages */
+};
+
+struct verbs_gid {
+    char device[64];
+    char netdev[16];
+    uint8_t port;
+    uint8_t index;
+    uint8_t bytes[16];
+};
+
+/* The GID of `address`, which the configuration has as `key` (for errors), of the wanted version and index. False: ENODEV with the GIDs
+ * there are and the next step. */
+bool verbs_find_gid(const char *sysfs, const char *key, struct in_addr address, const struct verbs_settings *settings,
+                    struct verbs_gid *found, struct failure *failure);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Orders over a reliable connection (verbs_link.h), and its replacement by another.
+ *
+ * As over TCP (connection.h) a connection is made on a thread that has time and handed over by one word, taken by the engine when it
+ * has none. What is made, handed over, in use and given up are `links`, each in one state and so in one thread's hands:
+ *
+ *   free -> making (the connector's) -> offered (nobody's) -> taken (the engine's) -> retired (the keeper's) -> free
+ *
+ * The engine only marks a link as retired: what ending it takes of system calls is the keeper's. A connection that fails loses what
+ * was under way, as a TCP connection would; the order session logs in again and resumes by sequence (orders.h). */
+#ifndef TICKWIRE_TRANSPORT_VERBS_ORDERS_H
+#define TICKWIRE_TRANSPORT_VERBS_ORDERS_H
+
+#include "../engine.h"
+#include "verbs_link.h"
+
+#define VERBS_LINKS 3 /* in use, offered, and one that is made or ended */
+#define VERBS_ORDERS_MEMORY (VERBS_LINKS * LINK_MEMORY)
+#define VERBS_CONNECT_MS 5000
+#define VERBS_STAMPS 256u /* sends between two looks at stamps */
+
+enum verbs_link_state { VERBS_FREE, VERBS_MAKING, VERBS_OFFERED, VERBS_TAKEN, VERBS_RETIRED };
+
+struct verbs_orders {
+    const struct verbs_device *device;
+    uint8_t *memory;
+    struct {
+        struct verbs_link link;
+        struct rdma_event_channel *channel;
+        _Atomic int state; /* verbs_link_state */
+    } links[VERBS_LINKS];
+    int current;            /* the engine's link; -1: none */
+    _Atomic int next;       /* offered; -1: none */
+    _Atomic uint32_t made;  /* as in struct connection */
+    uint32_t sent_bytes;    /* modulo 2^32: the key of stamps */
+    uint32_t stamped;       /* stamps waiting to be collected */
+    struct {
+        uint64_t transmit_ns;
+        uint32_t last_byte;
+    } stamps[VERBS_STAMPS];
+};
+
+/* `memory`: VERBS_ORDERS_MEMORY bytes registered with the device. */
+void verbs_orders_init(struct verbs_orders *self, const struct verbs_device *device, uint8_t *memory);
+
+/* Connect and hand over. Gives up when `wake` or `stop` becomes readable (ECANCELED). From any one thread. */
+bool verbs_orders_connect(struct verbs_orders *self, const struct orders_settings *settings, int wake, int stop,
+                          struct failure *failure);
+
+/* The keeper's: take in the events that have come, end what is retired. `fds` has room for VERBS_LINKS. */
+uint32_t verbs_orders_fds(struct verbs_orders *self, int fds[]);
+void verbs_orders_keep(struct verbs_orders *self);
+
+/* When no other thread uses it any more. */
+void verbs_orders_close(struct verbs_orders *self);
+
+struct order_transport verbs_orders_interface(struct verbs_orders *self);
+
+#endif
