@@ -90,19 +90,17 @@ static bool round_trip(struct bench_end *end, const struct bench_plan *plan, str
     for (;;) {
         const uint8_t *echo;
         int got = end->receive(end->self, &echo);
-        now = clock_now();
         if (got < 0)
             return broken(failure, "receiving", got);
-        if (got > 0) {
-            if (LIKELY(get64(echo) == number)) {
-                *sample = now - start;
-                return true;
-            }
-            outcome->late++;
-            continue;
-        }
-        if (now - start > plan->timeout_ns)
+        if (got > 0 && LIKELY(get64(echo) == number)) {
+            *sample = clock_now() - start;
             return true;
+        }
+        outcome->late += got > 0;
+        /* The time is that of before this look for the echo: who stood still in between has not waited. */
+        if (got == 0 && now - start > plan->timeout_ns)
+            return true;
+        now = clock_now();
         if (UNLIKELY(ended(look, now)))
             return other_end_gone(failure);
     }
@@ -141,7 +139,8 @@ bool bench_burst(struct bench_end *end, const struct bench_plan *plan, uint64_t 
                  struct failure *failure)
 {
     uint8_t message[BENCH_SIZE_MAX];
-    uint64_t start = clock_now() + START_NS, due = start, progress = start, next = 0, got = 0;
+    uint64_t start = clock_now() + START_NS, due = start, next = 0, got = 0;
+    uint64_t progress = start, refused = 0; /* when something came or left; when room to send was last refused first, 0: it was not */
     struct look look = {.fd = plan->watch, .next_ns = start + BENCH_LOOK_NS};
     memset(outcome, 0, sizeof *outcome);
     fill(message, end->size);
@@ -156,19 +155,25 @@ bool bench_burst(struct bench_end *end, const struct bench_plan *plan, uint64_t 
                 if (now - due > outcome->send_late_max_ns)
                     outcome->send_late_max_ns = now - due;
                 progress = now;
+                refused = 0;
                 due = due_of(plan, start, ++next);
             } else if (sent != -EAGAIN) {
                 return broken(failure, "sending", sent);
+            } else if (refused == 0) {
+                refused = now;
+            } else if (now > refused && now - refused > plan->timeout_ns) {
+                return failure_set(failure, ETIMEDOUT, "there is no room to send for %llu ms: the other end takes nothing",
+                                   (unsigned long long)(plan->timeout_ns / NS_PER_MS));
             }
         }
         const uint8_t *echo;
         int came = end->receive(end->self, &echo);
         if (came < 0)
             return broken(failure, "receiving", came);
-        now = clock_now();
         if (came > 0) {
             uint64_t number = get64(echo);
-            progress = now;
+            progress = now = clock_now();
+            refused = 0;
             if (LIKELY(number < next && samples[number] == BENCH_LOST)) {
                 samples[number] = now - due_of(plan, start, number);
                 got++;
@@ -177,12 +182,9 @@ bool bench_burst(struct bench_end *end, const struct bench_plan *plan, uint64_t 
             }
             continue;
         }
-        if (now > progress && now - progress > plan->timeout_ns && (next == plan->total || now > due + plan->timeout_ns)) {
-            if (next == plan->total)
-                break; /* what has not come by now is lost */
-            return failure_set(failure, ETIMEDOUT, "there is no room to send for %llu ms: the other end takes nothing",
-                               (unsigned long long)(plan->timeout_ns / NS_PER_MS));
-        }
+        /* `now` is of before the look for echoes: who stood still in between has not waited. */
+        if (next == plan->total && now > progress && now - progress > plan->timeout_ns)
+            break; /* what has not come by now is lost */
         if (UNLIKELY(ended(&look, now)))
             return other_end_gone(failure);
     }

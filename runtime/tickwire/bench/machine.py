@@ -33,6 +33,11 @@ def _text(path: Path) -> str | None:
         return None
 
 
+def _cpus(path: Path) -> str:
+    """A list of CPUs as the kernel writes it; "" for none, which some kernels write as "(null)"."""
+    return (_text(path) or "").replace("(null)", "")
+
+
 def _number(path: Path) -> int | None:
     try:
         return int(_text(path) or "")
@@ -135,8 +140,8 @@ def read(address: str, pinned: int | None, rdma_device: str | None = None, root:
         "scheduler_priority": os.sched_getparam(0).sched_priority,
         "load_average": os.getloadavg()[0],
         "online_cpus": _text(cpus / "online"),
-        "isolated_cpus": _text(cpus / "isolated") or "",
-        "nohz_full_cpus": _text(cpus / "nohz_full") or "",
+        "isolated_cpus": _cpus(cpus / "isolated"),
+        "nohz_full_cpus": _cpus(cpus / "nohz_full"),
         "smt": None if smt is None else smt == "1",
         "cpu": _cpu(allowed[0] if pinned is None else pinned, root),
         "nic": _nic(address, root),
