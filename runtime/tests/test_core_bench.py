@@ -86,7 +86,7 @@ def test_both_ends_of_the_core_exchange_every_message(ends, size):
 
 
 def test_a_stalled_reflector_shows_in_every_message_due_meanwhile(ends):
-    """It reads nothing back until the last of `held` was sent: each one before has waited at least until that was due."""
+    """It sends nothing back until the last of `held` has come: each one before has waited until that was due."""
     held, every_ns = 40, 2_000_000
 
     def reflect() -> None:

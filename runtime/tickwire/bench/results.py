@@ -203,7 +203,8 @@ def load(path: str) -> dict[str, Any]:
     try:
         result["samples"] = decode(result["samples"], result["count"])
         kept = result["round_trip"]["samples"]
-        if len(result["samples"]) != result["count"] or kept != result["count"] - result["samples"].count(LOST):
+        lost = result["samples"].count(LOST)
+        if len(result["samples"]) != result["count"] or (kept, result["lost"]) != (result["count"] - lost, lost):
             raise ValueError(f"{len(result['samples'])} samples where {result['count']} are told of")
         named = [result[name] for name in ("transport", "test", "size_bytes", "schedule", "hosts", "lost", "warmup")]
         if named[0] not in NAMES or named[1] not in QUANTITIES or {"client", "server"} - set(result["hosts"]):
