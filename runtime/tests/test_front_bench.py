@@ -331,9 +331,12 @@ def test_one_transport_twice_is_refused(tmp_path):
 
 def test_a_file_that_was_changed_is_refused(tmp_path):
     path = tmp_path / "a.json"
-    for change in ({"samples": "AAAA"}, {"lost": 7}, {"transport": "ipx"}, {"hosts": {}}, {"samples": None}):
+    changes: list[dict[str, Any]] = [{"samples": "AAAA"}, {"samples": None}, {"lost": 7}, {"count": 7}]
+    for change in (*changes, {"transport": "ipx"}, {"hosts": {}}):
+        content = json.loads(Path(write(path, "tcp", "pingpong")).read_text(encoding="utf-8"))
+        path.write_text(json.dumps({**content, **change}), encoding="utf-8")
         with pytest.raises(TickwireError, match="changed or cut off"):
-            results.load(write(path, "tcp", "pingpong", **change))
+            results.load(str(path))
     for content in ("{}", "[]", "{", ""):
         path.write_text(content, encoding="utf-8")
         with pytest.raises(TickwireError, match="a.json: not"):
