@@ -76,8 +76,8 @@ static PyObject *gateway_new(PyTypeObject *type, PyObject *arguments, PyObject *
 static void gateway_dealloc(PyObject *object)
 {
     struct gateway *gateway = &((struct gateway_object *)object)->gateway;
-    if (gateway->library.handles[0] != NULL)
-        gateway_close(gateway);
+    if (gateway->library.handles[0] != NULL || gateway->stop > 0) /* else it was never opened */
+        gateway_release(gateway);
     free_instance(object);
 }
 

@@ -22,11 +22,6 @@ void gateway_init(struct gateway *self)
         self->bridges[i].fd = -1;
 }
 
-static void do_not_block(int fd)
-{
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-}
-
 static bool open_listener(struct gateway *self, struct failure *failure)
 {
     const struct gateway_settings *settings = &self->settings;
@@ -50,17 +45,16 @@ static bool open_all(struct gateway *self, const struct verbs_places *places, st
     if (!arena_open(&self->arena, bytes))
         return failure_set(failure, ENOMEM, "RDMA gateway: %zu MB of memory cannot be had: %s", bytes >> 20, strerror(errno));
     self->memory = self->arena.base;
-    self->channel = self->library.create_event_channel();
+    self->channel = verbs_channel(&self->library, failure);
     if (self->channel == NULL)
-        return failure_set(failure, errno, "RDMA connection manager: %s; load its module (modprobe rdma_ucm)", strerror(errno));
-    do_not_block(self->channel->fd);
+        return false;
     if (!verbs_device_open(&self->device, &self->library, places->sysfs, self->channel, "rdma.interface", settings->interface,
                            &settings->verbs, self->arena.base, self->arena.capacity, failure))
         return false;
     self->arrivals = self->library.create_comp_channel(self->device.context);
     if (self->arrivals == NULL)
         return failure_set(failure, errno, "%s: completion channel: %s", self->device.gid.device, strerror(errno));
-    do_not_block(self->arrivals->fd);
+    fcntl(self->arrivals->fd, F_SETFL, fcntl(self->arrivals->fd, F_GETFL) | O_NONBLOCK);
     return lines_open(&self->lines, &settings->feed, self->packet, failure) && gateway_feed_open(self, failure) &&
            gateway_orders_open(self, failure) && open_listener(self, failure);
 }
@@ -75,7 +69,7 @@ bool gateway_open(struct gateway *self, const struct gateway_settings *settings,
         return failure_set(failure, errno, "eventfd: %s", strerror(errno));
     if (open_all(self, places, failure))
         return true;
-    gateway_close(self);
+    gateway_release(self);
     return false;
 }
 
@@ -93,11 +87,17 @@ void gateway_close(struct gateway *self)
         self->library.destroy_event_channel(self->channel);
     arena_close(&self->arena);
     verbs_library_close(&self->library);
-    if (self->stop >= 0)
-        close(self->stop);
-    self->listener = self->stop = -1;
+    self->listener = -1;
     self->arrivals = NULL;
     self->channel = NULL;
+}
+
+void gateway_release(struct gateway *self)
+{
+    gateway_close(self);
+    if (self->stop >= 0)
+        close(self->stop);
+    self->stop = -1;
 }
 
 void gateway_stop(struct gateway *self)
@@ -190,5 +190,8 @@ bool gateway_run(struct gateway *self, struct failure *failure)
         gateway_feed_accept(self);
         gateway_feed_step(self);
         gateway_orders_step(self);
+        if (self->failed != IBV_WC_SUCCESS)
+            return failure_set(failure, EIO, "RDMA gateway: datagrams cannot be sent: %s; is the link of %s up?",
+                               self->library.wc_status_str(self->failed), self->device.gid.netdev);
     }
 }

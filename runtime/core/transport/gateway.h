@@ -78,6 +78,7 @@ struct gateway {
     struct rdma_cm_id *out;
     struct ibv_cq *sends;
     uint32_t posted, completed, max_inline;
+    enum ibv_wc_status failed; /* of the first datagram that could not be sent: the queue pair is in error from there */
     uint8_t *memory;
     struct ibv_ah *groups[2]; /* by line; NULL: not sent to */
     struct gateway_subscriber subscribers[GATEWAY_SUBSCRIBERS];
@@ -98,6 +99,7 @@ bool gateway_open(struct gateway *self, const struct gateway_settings *settings,
 bool gateway_run(struct gateway *self, struct failure *failure);
 void gateway_stop(struct gateway *self); /* from any thread */
 void gateway_close(struct gateway *self);
+void gateway_release(struct gateway *self); /* closes, and no thread may call gateway_stop any more */
 void gateway_problem(struct gateway *self, char *text, size_t capacity); /* from any thread */
 
 /* --- between the files of the gateway --- */

@@ -189,8 +189,10 @@ static void reap(struct gateway *self)
     int count;
     do {
         count = ibv_poll_cq(self->sends, REAP, done);
-        for (int i = 0; i < count; i++)
-            self->completed = (uint32_t)done[i].wr_id; /* in error too: the next ones fail when they are posted */
+        for (int i = 0; i < count; i++) {
+            self->completed = (uint32_t)done[i].wr_id;
+            self->failed = self->failed != 0 ? self->failed : done[i].status;
+        }
     } while (count == REAP);
 }
 

@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -203,12 +202,9 @@ static bool open_all(struct verbs *self, const struct engine_settings *settings,
         return false;
     if (!take_memory(self, settings, lines * VERBS_FEED_LINE_MEMORY + (orders ? VERBS_ORDERS_MEMORY : 0), failure))
         return false;
-    self->channel = self->library.create_event_channel();
+    self->channel = verbs_channel(&self->library, failure);
     if (self->channel == NULL)
-        return failure_set(failure, errno,
-                           "RDMA connection manager: %s; load its module (modprobe rdma_ucm), and give the user /dev/infiniband/rdma_cm",
-                           strerror(errno));
-    fcntl(self->channel->fd, F_SETFL, fcntl(self->channel->fd, F_GETFL) | O_NONBLOCK);
+        return false;
     if (feed && !open_feed(self, settings, places, request_buffer, failure))
         return false;
     if (orders && !open_orders(self, settings, places, self->arena.base + lines * VERBS_FEED_LINE_MEMORY, failure))

@@ -9,7 +9,7 @@
 static bool bind_to(struct verbs_device *device, struct rdma_event_channel *channel, const char *key, const char *interface,
                     struct failure *failure)
 {
-    const struct verbs_library *library = device->library;
+    struct verbs_library *library = device->library;
     struct sockaddr_in any_port = device->address;
     if (library->create_id(channel, &device->id, device, RDMA_PS_UDP) != 0) {
         device->id = NULL;
@@ -24,6 +24,7 @@ static bool bind_to(struct verbs_device *device, struct rdma_event_channel *chan
     if (device->context == NULL)
         return failure_set(failure, ENODEV, "%s %s: the RDMA connection manager has no device for it; see `rdma link show`", key,
                            interface);
+    verbs_library_note(device->library, device->context);
     if (strcmp(device->context->device->name, device->gid.device) != 0)
         return failure_set(failure, ENODEV,
                            "%s %s: the connection manager takes %s, the GID is of %s; give the two devices addresses of their own", key,
@@ -64,7 +65,7 @@ static bool register_memory(struct verbs_device *device, void *memory, size_t by
                        bytes >> 10, strerror(error));
 }
 
-bool verbs_device_open(struct verbs_device *device, const struct verbs_library *library, const char *sysfs,
+bool verbs_device_open(struct verbs_device *device, struct verbs_library *library, const char *sysfs,
                        struct rdma_event_channel *channel, const char *key, const char *interface,
                        const struct verbs_settings *settings, void *memory, size_t bytes, struct failure *failure)
 {

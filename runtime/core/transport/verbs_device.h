@@ -9,7 +9,7 @@
 #include "verbs_library.h"
 
 struct verbs_device {
-    const struct verbs_library *library;
+    struct verbs_library *library;
     struct rdma_cm_id *id; /* bound to the address; hears of the device's removal */
     struct ibv_context *context; /* librdmacm's, the same for all ids on the device; NULL: not open */
     struct ibv_pd *pd;
@@ -21,7 +21,7 @@ struct verbs_device {
 
 /* Open the device of `interface` (the configuration's `key`) and register `bytes` from `memory`. Events of the device come on
  * `channel`. On failure everything is closed again. */
-bool verbs_device_open(struct verbs_device *device, const struct verbs_library *library, const char *sysfs,
+bool verbs_device_open(struct verbs_device *device, struct verbs_library *library, const char *sysfs,
                        struct rdma_event_channel *channel, const char *key, const char *interface,
                        const struct verbs_settings *settings, void *memory, size_t bytes, struct failure *failure);
 void verbs_device_close(struct verbs_device *device);

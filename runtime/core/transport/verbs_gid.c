@@ -71,7 +71,7 @@ static void look_at(struct search *search, const char *port_path, const char *de
     if (same && version == search->settings->roce_version && (asked < 0 || asked == (int32_t)index) && !search->good) {
         *search->found = gid;
         search->good = true;
-    } else if (same && version != 0) {
+    } else if (same && version != 0 && search->other_version != search->settings->roce_version) { /* the right version says more */
         search->other = gid;
         search->other_version = version;
     }

@@ -19,9 +19,14 @@
 
 #include "../failure.h"
 
+#define VERBS_CONTEXTS 4
+
 struct verbs_library {
     void *handles[2];
-    /* libibverbs; none but the last two is called while trading */
+    const char *rdmacm; /* as loaded */
+    struct ibv_context *contexts[VERBS_CONTEXTS]; /* librdmacm's, of the devices that were used */
+    /* libibverbs */
+    int (*close_device)(struct ibv_context *context);
     struct ibv_pd *(*alloc_pd)(struct ibv_context *context);
     int (*dealloc_pd)(struct ibv_pd *pd);
     struct ibv_mr *(*reg_mr)(struct ibv_pd *pd, void *address, size_t length, int access);
@@ -71,8 +76,15 @@ struct verbs_places {
 };
 extern const struct verbs_places verbs_places;
 
+/* A channel whose events are taken without waiting, or NULL with `failure`. */
+struct rdma_event_channel *verbs_channel(const struct verbs_library *library, struct failure *failure);
+
 /* False: what is missing and which package has it. */
 bool verbs_library_open(struct verbs_library *library, const struct verbs_places *places, struct failure *failure);
+
+/* librdmacm opens a device on first use and never closes it, and the kernel cannot remove a device that is open. So devices are noted
+ * here, and closed when librdmacm has been unloaded and has forgotten them; not when somebody else in the process still uses it. */
+void verbs_library_note(struct verbs_library *library, struct ibv_context *context);
 void verbs_library_close(struct verbs_library *library);
 
 #endif

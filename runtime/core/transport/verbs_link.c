@@ -155,11 +155,13 @@ __attribute__((noinline)) static int end(struct verbs_link *link, const struct i
     int lost = atomic_load(&link->lost);
     if (completion == NULL || completion->status == IBV_WC_WR_FLUSH_ERR)
         reap(link); /* receives are only flushed when a send failed */
-    if (completion != NULL && (completion->status != IBV_WC_WR_FLUSH_ERR || lost == 0))
+    if (completion != NULL && completion->status != IBV_WC_WR_FLUSH_ERR)
         note(link, completion, "receive");
     if (!link->ended)
         snprintf(link->why, sizeof link->why, "%s",
-                 lost == ENODEV ? "the RDMA device was removed; see `rdma link show`" : "the other end closed it");
+                 lost == ENODEV  ? "the RDMA device was removed; see `rdma link show`"
+                 : lost != 0     ? "the other end closed it"
+                                 : "its queue pair is in error: the link or the other end is gone; see `rdma link show`");
     link->ended = true;
     return lost == ENODEV ? -ENODEV : -ECONNRESET;
 }

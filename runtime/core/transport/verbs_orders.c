@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -88,7 +87,10 @@ static bool await(struct attempt *attempt, const char *step, enum rdma_cm_event_
             return refuse(attempt, errno, "%s: %s", step, strerror(errno));
         uint64_t now = clock_now();
         if (now >= attempt->deadline_ns)
-            return refuse(attempt, ETIMEDOUT, "%s: no answer within %d ms", step, VERBS_CONNECT_MS);
+            return refuse(attempt, ETIMEDOUT,
+                          "%s: no answer within %d ms; is the exchange's RDMA gateway reachable? Soft-RoCE whose link was down answers "
+                          "again when it is made anew (rdma link delete, rdma link add)",
+                          step, VERBS_CONNECT_MS);
         struct pollfd until[] = {
             {.fd = attempt->channel->fd, .events = POLLIN}, {.fd = attempt->wake, .events = POLLIN}, {.fd = attempt->stop, .events = POLLIN}};
         poll(until, 3, (int)((attempt->deadline_ns - now) / NS_PER_MS) + 1);
@@ -164,7 +166,6 @@ static int claim(struct verbs_orders *self, int wake, int stop, uint64_t deadlin
 bool verbs_orders_connect(struct verbs_orders *self, const struct orders_settings *settings, int wake, int stop,
                           struct failure *failure)
 {
-    const struct verbs_library *library = self->device->library;
     struct attempt attempt = {.self = self,
                               .settings = settings,
                               .wake = wake,
@@ -175,13 +176,8 @@ bool verbs_orders_connect(struct verbs_orders *self, const struct orders_setting
     if (n < 0)
         return refuse(&attempt, ETIMEDOUT, "the connection before has not ended yet");
     memset(&self->links[n].link, 0, sizeof self->links[n].link);
-    self->links[n].channel = attempt.channel = library->create_event_channel();
-    if (attempt.channel == NULL) {
-        end_link(self, n);
-        return refuse(&attempt, errno, "RDMA connection manager: %s; load its module (modprobe rdma_ucm)", strerror(errno));
-    }
-    fcntl(attempt.channel->fd, F_SETFL, fcntl(attempt.channel->fd, F_GETFL) | O_NONBLOCK);
-    if (!make(&attempt, &self->links[n].link, self->memory + (size_t)n * LINK_MEMORY)) {
+    self->links[n].channel = attempt.channel = verbs_channel(self->device->library, failure);
+    if (attempt.channel == NULL || !make(&attempt, &self->links[n].link, self->memory + (size_t)n * LINK_MEMORY)) {
         end_link(self, n);
         return false;
     }
