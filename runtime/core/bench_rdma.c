@@ -164,11 +164,9 @@ static bool open_device(struct bench_rdma *self, const struct verbs_places *plac
     if (!arena_open(&self->arena, arena_footprint(bytes)))
         return failure_set(failure, errno, "%zu kB of memory: %s", bytes >> 10, strerror(errno));
     self->memory = arena_take(&self->arena, bytes);
-    self->channel = self->library.create_event_channel();
-    if (self->channel == NULL)
-        return failure_set(failure, errno, "RDMA connection manager: %s; load its module (modprobe rdma_ucm)", strerror(errno));
-    return verbs_device_open(&self->device, &self->library, places->sysfs, self->channel, "interface", interface, &settings, self->memory,
-                             bytes, failure);
+    self->channel = verbs_channel(&self->library, failure);
+    return self->channel != NULL && verbs_device_open(&self->device, &self->library, places->sysfs, self->channel, "interface", interface, &settings,
+                                                      self->memory, bytes, failure);
 }
 
 bool bench_rdma_open(struct bench_rdma *self, struct bench_end *end, const struct verbs_places *places, const char *interface,
