@@ -303,7 +303,10 @@ class Replay:
 
 @final
 class Engine:
-    """The engine over kernel sockets. `config` is the mapping of the TOML file, keys left out have its defaults."""
+    """The engine, over what feed.transport and orders.transport choose.
+
+    `config` is the mapping of the TOML file, keys left out have its defaults.
+    """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         """Allocates everything, opens nothing. ValueError names key, value and rule; MemoryError names the need."""
@@ -335,6 +338,9 @@ class Engine:
     def memory(self) -> tuple[int, str]:
         """(bytes taken, "ordinary pages" | "hugepages in part" | "transparent hugepages" | "reserved hugepages")."""
 
+    def problem(self) -> str:
+        """What is wrong with a transport now and may mend itself, in words; "" for nothing. From any thread."""
+
     def run(self) -> str:
         """Read the feed, and trade while there is an order session, until told otherwise: "stopped".
 
@@ -346,6 +352,49 @@ class Engine:
 
     def stop(self) -> None:
         """Make `run` return "stopped"; from any thread. For good: the engine will not run again."""
+
+@final
+class RdmaGateway:
+    """The exchange's RDMA gateway: the feed's UDP lines out as datagrams, RDMA order connections in as TCP ones.
+
+    `interface` is the local address of the RDMA device, `port` that of subscriptions (TCP) and order connections
+    (RDMA). `group`, `feed_port` and `feed_interface` are a line as a listener on this host has it, those with `_b` the
+    other; `orders_host` and `orders_port` the order server. `multicast`: datagrams to the groups too. `roce_version`
+    and `gid_index` (-1: found) are checked against the device.
+    """
+
+    def __init__(
+        self,
+        *,
+        interface: str,
+        port: int,
+        group: str,
+        feed_port: int,
+        feed_interface: str,
+        orders_host: str,
+        orders_port: int,
+        group_b: str = "",
+        feed_port_b: int = 0,
+        feed_interface_b: str = "",
+        tos: int = 0,
+        multicast: bool = False,
+        roce_version: int = 2,
+        gid_index: int = -1,
+    ) -> None:
+        """Opens everything. OSError or ValueError name what failed and the next step."""
+
+    def run(self) -> None:
+        """Serve until `stop`, without the GIL; once. OSError when it cannot go on: ENODEV, the device is gone."""
+
+    def stop(self) -> None:
+        """Make `run` return; from any thread."""
+
+    def state(self) -> dict[str, int]:
+        """datagrams, dropped (no room), oversize (longer than the MTU), subscriptions, connections and refused so far;
+        subscribers and bridges now."""
+
+    def problem(self) -> str:
+        """Why somebody was refused last, or a datagram not sent; "" for nothing."""
 
 def memory_needed(config: Mapping[str, Any]) -> int:
     """Bytes that Engine(config) will take. ValueError names key, value and rule."""

@@ -215,6 +215,8 @@ def _engine_rules(config: dict[str, Any], checker: Checker) -> None:
             ("risk", "max_size"), f"{risk['max_size']} is below strategy.size {strategy['size']}: no order would pass"
         )
     _line_rules(config, checker)
+    if config["feed"]["gateway"] and config["feed"]["transport"] != "verbs":
+        raise checker.fail(("feed", "gateway"), 'has no effect: only feed.transport "verbs" has a gateway')
     for key in ("symbols", "restricted"):
         section = "strategy" if key == "symbols" else "risk"
         twice = [symbol for symbol in config[section][key] if config[section][key].count(symbol) > 1]

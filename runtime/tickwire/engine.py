@@ -230,7 +230,7 @@ class Runner:
         except OSError as error:
             raise TickwireError(_os_error_text(error)) from None
         signal.signal(signal.SIGUSR1, self._on_kill_signal)
-        watcher = Watcher(self.config, self.control)
+        watcher = Watcher(self.config, self.control, self.engine.problem)
         watcher.look()  # a kill file that is there stops trading before it begins
         threads = [
             self._thread(*work)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ _LOW_ROOM = 10_000
 class Watcher:
     """Compares the shared block with how it was at the last look."""
 
-    def __init__(self, config: dict[str, Any], control: _core.Control) -> None:
+    def __init__(self, config: dict[str, Any], control: _core.Control, problem: Callable[[], str] = str) -> None:
         self.config = config
         self.control = control
+        self.problem = problem  # of a transport, in words
+        self.problem_said = ""
         self.kill_file: str = config["risk"]["kill_file"]
         self.before: dict[str, Any] = {}
         self.ready = False
@@ -43,6 +46,7 @@ class Watcher:
     def look(self) -> str | None:
         """One look; what must end the process, if anything."""
         self._look_for_kill_file()
+        self._transport()
         try:
             block = _core.block_read(self.config["engine"]["block"])
         except (OSError, ValueError):
@@ -63,6 +67,14 @@ class Watcher:
         if there and not self.control.read()["killed"]:
             self.control.kill(f"kill file {self.kill_file}")
         self.control.hold(there)
+
+    def _transport(self) -> None:
+        problem = self.problem()
+        if problem and problem != self.problem_said:
+            log.warning("%s", problem)
+        elif self.problem_said and not problem:
+            log.info("mended: %s", self.problem_said)
+        self.problem_said = problem
 
     def _grown(self, block: dict[str, Any], counter: str) -> int:
         return int(block[counter]) - int(self.before.get(counter, 0))

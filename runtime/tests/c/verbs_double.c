@@ -309,11 +309,6 @@ EXPORT struct ibv_cq *ibv_create_cq(struct ibv_context *of, int depth, void *own
     return &cq->cq;
 }
 
-EXPORT int ibv_destroy_cq(struct ibv_cq *cq)
-{
-    return destroy(cq);
-}
-
 EXPORT struct ibv_comp_channel *ibv_create_comp_channel(struct ibv_context *of)
 {
     struct comp *comp = make(sizeof *comp);
@@ -333,17 +328,30 @@ EXPORT int ibv_destroy_comp_channel(struct ibv_comp_channel *channel)
     return destroy(channel);
 }
 
+/* As in the kernel, what nobody has taken goes with it. */
+EXPORT int ibv_destroy_cq(struct ibv_cq *cq)
+{
+    struct comp *comp = (struct comp *)cq->channel;
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; comp != NULL && i < 64; i++)
+        if (comp->ready[i] == cq)
+            comp->ready[i] = NULL;
+    pthread_mutex_unlock(&lock);
+    return destroy(cq);
+}
+
 EXPORT int ibv_get_cq_event(struct ibv_comp_channel *channel, struct ibv_cq **cq, void **owner)
 {
     struct comp *comp = (struct comp *)channel;
     char byte;
-    if (read(channel->fd, &byte, 1) != 1)
-        return -1;
-    pthread_mutex_lock(&lock);
-    *cq = comp->ready[comp->head++ % 64];
-    *owner = (*cq)->cq_context;
-    pthread_mutex_unlock(&lock);
-    return 0;
+    *cq = NULL;
+    while (*cq == NULL && read(channel->fd, &byte, 1) == 1) {
+        pthread_mutex_lock(&lock);
+        *cq = comp->ready[comp->head++ % 64];
+        *owner = *cq != NULL ? (*cq)->cq_context : NULL;
+        pthread_mutex_unlock(&lock);
+    }
+    return *cq != NULL ? 0 : -1;
 }
 
 EXPORT void ibv_ack_cq_events(struct ibv_cq *cq, unsigned count)
