@@ -354,6 +354,11 @@ def test_what_weakens_a_comparison_is_noted(tmp_path):
     assert "not measured" in compare.table(comparison).splitlines()[5]
 
 
+def test_registration_without_a_device_says_so():
+    done = tickwire("bench", "registration", "127.0.0.1")
+    assert done.returncode == 1 and re.match("tickwire: registration 127.0.0.1: .*RDMA", done.stderr)
+
+
 # --- what is recorded ---
 
 

@@ -5,6 +5,7 @@
 
 
 #include "../bench_rdma.h"
+#include "../bench_register.h"
 #include "../bench_socket.h"
 
 struct bench_object {
@@ -210,6 +211,54 @@ static PyType_Slot socket_slots[] = {
     {Py_tp_dealloc, socket_dealloc},
     {Py_tp_methods, methods},
     {0, NULL},
+};
+
+/* --- the cost of registration --- */
+
+static PyObject *cost(const char *interface, size_t bytes, bool hugepages, uint32_t rounds)
+{
+    struct bench_register *self = PyMem_Malloc(sizeof *self);
+    uint64_t *ns = PyMem_Malloc(2 * rounds * sizeof *ns);
+    struct failure failure = {0};
+    PyObject *result = NULL;
+    bool good = false;
+    if (self == NULL || ns == NULL) {
+        PyErr_NoMemory();
+    } else {
+        Py_BEGIN_ALLOW_THREADS
+        if (bench_register_open(self, &verbs_places, interface, &failure)) {
+            good = bench_register_run(self, bytes, hugepages, rounds, ns, ns + rounds, &failure);
+            bench_register_close(self);
+        }
+        Py_END_ALLOW_THREADS
+        Py_ssize_t length = (Py_ssize_t)(rounds * sizeof *ns);
+        result = good ? Py_BuildValue("(y#y#)", (const char *)ns, length, (const char *)(ns + rounds), length) : raise_failure(&failure);
+    }
+    PyMem_Free(ns);
+    PyMem_Free(self);
+    return result;
+}
+
+static PyObject *registration(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    const char *interface;
+    unsigned long long bytes;
+    int hugepages;
+    unsigned int rounds;
+    if (!PyArg_ParseTuple(arguments, "sKpI:bench_registration", &interface, &bytes, &hugepages, &rounds))
+        return NULL;
+    if (bytes < 4096 || bytes > 1ULL << 40 || rounds - 1u >= 100000u || (hugepages && bytes % BENCH_REGISTER_HUGE != 0))
+        return PyErr_Format(PyExc_ValueError,
+                            "bench_registration: %llu bytes, %u rounds: 4096 to 2^40 bytes, on hugepages a multiple of 2 MiB, and 1 to "
+                            "100000 rounds",
+                            bytes, rounds);
+    return cost(interface, (size_t)bytes, hugepages != 0, rounds);
+}
+
+PyMethodDef bench_methods[] = {
+    {"bench_registration", registration, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
 };
 
 PyType_Spec bench_socket_spec = {"tickwire._core.BenchSocket", sizeof(struct bench_object), 0, Py_TPFLAGS_DEFAULT, socket_slots};

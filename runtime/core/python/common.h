@@ -50,6 +50,7 @@ extern PyMethodDef block_methods[];
 extern PyMethodDef feed_methods[];
 extern PyMethodDef journal_methods[];
 extern PyMethodDef strategy_methods[];
+extern PyMethodDef bench_methods[];
 extern PyType_Spec bench_rdma_spec;
 extern PyType_Spec bench_socket_spec;
 extern PyType_Spec book_spec;

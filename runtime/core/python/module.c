@@ -28,6 +28,7 @@ static int execute(PyObject *module)
         settings_methods,
         journal_methods,
         strategy_methods,
+        bench_methods,
     };
     static PyType_Spec *const types[] = {
         &book_spec, &replay_spec, &engine_spec, &feed_spec, &ledger_spec, &risk_spec, &control_spec, &strategy_spec,

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "bench_rdma.h"
+#include "bench_register.h"
 #include "clock.h"
 #include "verbs_site.h"
 
@@ -130,6 +131,23 @@ static void what_cannot_be_is_said(void)
     bench_rdma_close(&client); /* a second time does nothing */
 }
 
+static void registering_takes_both_times_and_gives_everything_back(void)
+{
+    static struct bench_register cost;
+    uint64_t to[5] = {0}, back[5] = {0};
+    CHECK(bench_register_open(&cost, &places, "127.0.0.1", &failure));
+    CHECK(bench_register_run(&cost, 1 << 20, false, 5, to, back, &failure));
+    for (int i = 0; i < 5; i++)
+        CHECK(to[i] > 0 && back[i] > 0);
+    twin_of_rdma->memory_errno = ENOMEM;
+    CHECK(!bench_register_run(&cost, 4096, false, 1, to, back, &failure) && failure.code == EPERM);
+    twin_of_rdma->memory_errno = 0;
+    CHECK(!bench_register_run(&cost, (size_t)1 << 45, true, 1, to, back, &failure) && strstr(failure.text, "nr_hugepages") != NULL);
+    bench_register_close(&cost);
+    CHECK(!bench_register_open(&cost, &places, "127.0.0.9", &failure) && failure.code == ENODEV);
+    CHECK(twin_of_rdma->objects <= 1);
+}
+
 int main(int count, char *arguments[])
 {
     (void)count;
@@ -138,6 +156,7 @@ int main(int count, char *arguments[])
     a_message_of_another_size_is_left_out();
     a_full_queue_has_no_room_and_a_broken_one_ends();
     what_cannot_be_is_said();
+    registering_takes_both_times_and_gives_everything_back();
     site_close();
     return DONE();
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line of `tickwire bench serve`, `pingpong`, `burst` and `compare`."""
+"""The command line of `tickwire bench` but t2t."""
 
 from __future__ import annotations
 
@@ -121,6 +121,17 @@ def _compare(args: argparse.Namespace) -> int:
     return 0
 
 
+def _registration(args: argparse.Namespace) -> int:
+    from . import registration
+
+    sizes = [size for size in registration.SIZES if size <= args.most]
+    result = registration.measure(args.address, sizes, args.rounds, args.cpu)
+    if args.json is not None:
+        _write(args.json, json.dumps(result, indent=1) + "\n")
+    print(registration.text(result))
+    return 0
+
+
 def _client(sub: argparse.ArgumentParser, count: int) -> None:
     sub.add_argument("address", type=host_port, metavar="HOST:PORT", help="where `tickwire bench serve` listens")
     sub.add_argument("--transport", required=True, choices=TRANSPORTS)
@@ -164,6 +175,13 @@ def add_parsers(kinds: Any) -> None:
     )
     sub.add_argument("--burst", type=positive, metavar="N", help="messages of a burst; without --rate all due at once")
     sub.add_argument("--every-ms", type=_milliseconds, metavar="M", help="a burst begins every M milliseconds")
+
+    sub = command("registration", _registration, "Cost of registering memory with an RDMA device, from 4 KiB on.")
+    sub.add_argument("address", metavar="ADDRESS", help="IPv4 address of the device's interface")
+    sub.add_argument("--most", type=_between(4096, 1 << 30), default=1 << 30, metavar="BYTES", help="default 1 GiB")
+    sub.add_argument("--rounds", type=_between(1, 100_000), default=20, metavar="N", help="default %(default)s")
+    sub.add_argument("--cpu", type=whole, metavar="N", help="stay on this CPU")
+    sub.add_argument("--json", metavar="FILE", help="write the result")
 
     sub = command("compare", _compare, "Put results of `pingpong` and `burst` between the same two hosts side by side.")
     sub.add_argument("files", nargs="+", metavar="FILE", help="written by --json")
