@@ -679,3 +679,56 @@ def roce_packets(capture: Buffer) -> list[dict[str, Any]]:
     payload_bytes, icrc (None: not captured whole) and, where its opcode has them, syndrome and message_sequence,
     source_qp, dma_length. A pause has enabled (bits) and quanta {priority: quanta}. ValueError as `RoceTrace.feed`.
     """
+
+@final
+class BenchSocket:
+    """One end of `tickwire bench` over a connected, open socket: `stream` for TCP, else UDP. It stays the caller's.
+
+    `size`: of every message, 8 to 32768 bytes. `watch` in the methods is the descriptor of a connection between the two
+    ends; once it is readable the run is over. Samples are round trips in ns of the monotonic clock, native u64 in the
+    order of the messages; 2**64 - 1: no echo came within `timeout_ns`. The dictionary beside them: sent, late (echoes
+    that came after they were given up, or twice), wrong_size (messages of another size, left out), send_late_max_ns
+    (burst: how late after its due time the latest message left), elapsed_ns. OSError when the other end is gone or
+    takes nothing; ValueError for what cannot be asked.
+    """
+
+    def __new__(cls, fd: int, stream: bool, size: int) -> BenchSocket: ...
+    def reflect(self, watch: int) -> dict[str, int]:
+        """Send back what comes until `watch` is readable: {reflected, wrong_size}."""
+
+    def pingpong(self, total: int, timeout_ns: int, watch: int) -> tuple[bytes, dict[str, int]]:
+        """Closed loop. From before the send call to after the receive that found the whole echo."""
+
+    def burst(
+        self, total: int, timeout_ns: int, watch: int, burst: int, every_ns: int, gap_ns: float
+    ) -> tuple[bytes, dict[str, int]]:
+        """Open loop: message n is due at n // burst * every_ns + n % burst * gap_ns, and is charged from then."""
+
+@final
+class BenchRdma:
+    """The same over RDMA, from the device that has the IPv4 address `interface`: RC, or UD for `datagram`.
+
+    Both ends make one, tell each other their `offer` and connect. `psn`: the first sequence number, 24 bits. OSError
+    and ValueError say what is missing and the next step.
+    """
+
+    def __new__(cls, interface: str, datagram: bool, size: int, tos: int, psn: int) -> BenchRdma: ...
+    def offer(self) -> dict[str, Any]:
+        """device, gid (16 bytes), queue_pair, psn, mtu (bytes)."""
+
+    def connect(self, gid: bytes, queue_pair: int, psn: int, mtu: int) -> None:
+        """Take what the other end offers, but its device."""
+
+    def reflect(self, watch: int) -> dict[str, int]: ...
+    def pingpong(self, total: int, timeout_ns: int, watch: int) -> tuple[bytes, dict[str, int]]: ...
+    def burst(
+        self, total: int, timeout_ns: int, watch: int, burst: int, every_ns: int, gap_ns: float
+    ) -> tuple[bytes, dict[str, int]]: ...
+
+def bench_registration(interface: str, length: int, hugepages: bool, rounds: int, /) -> tuple[bytes, bytes]:
+    """Register `length` bytes of memory with the RDMA device that has the IPv4 address `interface`, and take it back.
+
+    ns of each ibv_reg_mr and of each ibv_dereg_mr, native u64. On reserved hugepages, or on ordinary pages (never
+    transparent hugepages). OSError: ENOSPC and EPERM for memory that cannot be had or locked, which another size may;
+    others for a device that cannot be used.
+    """

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import __version__, config, journal, limits, log, status, strategy
 from .arguments import host_port, positive, rate, seconds, whole
+from .bench import commands as commands_of_bench
 from .errors import TickwireError
 from .rdma import command as rdma
 
@@ -192,6 +193,7 @@ def parser() -> argparse.ArgumentParser:
         "--timeout", type=seconds(0.001, 86400), metavar="S", help="default: duration of the feed and 30 s"
     )
     sub.add_argument("--json", action="store_true")
+    commands_of_bench.add_parsers(kinds)
     return top
 
 

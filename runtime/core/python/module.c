@@ -29,10 +29,11 @@ static int execute(PyObject *module)
         journal_methods,
         strategy_methods,
         packet_methods,
+        bench_methods,
     };
     static PyType_Spec *const types[] = {
         &book_spec, &replay_spec, &engine_spec, &feed_spec, &ledger_spec, &risk_spec, &control_spec, &strategy_spec,
-        &trace_spec, &gateway_spec,
+        &trace_spec, &gateway_spec, &bench_socket_spec, &bench_rdma_spec,
     };
     for (unsigned i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (PyModule_AddFunctions(module, methods[i]) != 0)

@@ -375,9 +375,16 @@ EXPORT int ibv_destroy_ah(struct ibv_ah *ah)
 
 EXPORT int ibv_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attributes, int mask)
 {
-    (void)qp;
-    (void)attributes;
-    return mask == IBV_QP_MIN_RNR_TIMER ? 0 : EINVAL;
+    struct qp *self = (struct qp *)qp;
+    if ((mask & IBV_QP_STATE) == 0)
+        return mask == IBV_QP_MIN_RNR_TIMER ? 0 : EINVAL;
+    pthread_mutex_lock(&lock);
+    if (attributes->qp_state == IBV_QPS_RTR) /* without the connection manager */
+        for (self->peer = qps; self->peer != NULL && self->peer->qp.qp_num != attributes->dest_qp_num;)
+            self->peer = self->peer->next;
+    bool there = self->peer != NULL;
+    pthread_mutex_unlock(&lock);
+    return there ? 0 : EINVAL;
 }
 
 EXPORT int ibv_query_qp(struct ibv_qp *qp, struct ibv_qp_attr *attributes, int mask, struct ibv_qp_init_attr *initial)

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 BINS_PER_DECADE = 20
+FEWEST_FOR_P99_9 = 1000  # with fewer samples the nearest rank of p99.9 is the largest sample
 NEAR_MEAN = 0.05  # "consistent within 95 % of the mean": the share of samples not further than this from it
 
 
@@ -91,3 +92,9 @@ def summary(samples: Sequence[int]) -> dict[str, Any]:
         "jitter": jitter(ordered, mean, stddev),
         "histogram": histogram(ordered),
     }
+
+
+def honest(samples: Sequence[int]) -> dict[str, Any]:
+    """`summary`, but p99.9 is None, "not measured", with fewer than FEWEST_FOR_P99_9 samples."""
+    figures = summary(samples)
+    return figures if len(samples) >= FEWEST_FOR_P99_9 else {**figures, "p99_9_ns": None}
