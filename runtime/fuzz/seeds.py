@@ -145,11 +145,15 @@ def roce() -> Iterator[bytes]:
             at += 16 + length
         yield b"\x50" + data[:24] + b"".join(records)
         padded = [packet[:150] + bytes(-len(packet[:150]) % 4) for packet in packets[:6]]
-        yield b"\x21" + blocks + b"".join(
-            struct.pack("<IIIIIII", 6, 32 + len(packet), 0, 0, number, len(packet), len(packet))
-            + packet
-            + struct.pack("<I", 32 + len(packet))
-            for number, packet in enumerate(padded)
+        yield (
+            b"\x21"
+            + blocks
+            + b"".join(
+                struct.pack("<IIIIIII", 6, 32 + len(packet), 0, 0, number, len(packet), len(packet))
+                + packet
+                + struct.pack("<I", 32 + len(packet))
+                for number, packet in enumerate(padded)
+            )
         )
 
 

@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 
 import verbs_pair
+
 from conftest import HOSTS, ROOT, Lab
 
 # Everything a role may write; where Ansible itself leaves traces is left out.
