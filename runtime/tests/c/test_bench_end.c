@@ -21,6 +21,7 @@ static uint64_t samples[TOTAL];
 struct echo {
     uint8_t messages[2 * TOTAL][SIZE];
     uint32_t in, out, sent, lose, twice, hold, refuse_every, offers;
+    uint64_t refuse_ns, first_ns, taken_ns; /* no room so long after the first was offered; when that was, and when it was taken */
     int broken;
 };
 
@@ -31,6 +32,13 @@ static int echo_send(void *opaque, const uint8_t *message)
         return echo->broken;
     if (echo->refuse_every > 0 && ++echo->offers % echo->refuse_every != 0)
         return -EAGAIN;
+    if (echo->refuse_ns > 0 && echo->taken_ns == 0) {
+        uint64_t now = clock_now();
+        echo->first_ns = echo->first_ns > 0 ? echo->first_ns : now;
+        if (now - echo->first_ns < echo->refuse_ns)
+            return -EAGAIN;
+        echo->taken_ns = now;
+    }
     uint32_t n = echo->sent++;
     for (uint32_t i = 8; i < SIZE; i++)
         CHECK(message[i] == (uint8_t)i);
@@ -111,6 +119,20 @@ static void a_stall_is_in_all_samples_that_waited(void)
     uint64_t last_due = (TOTAL - 1) / 50 * NS_PER_MS + (TOTAL - 1) % 50 * 3000;
     for (uint64_t i = 0; i < TOTAL; i++)
         CHECK(samples[i] >= last_due - (i / 50 * NS_PER_MS + i % 50 * 3000));
+}
+
+/* The initiator itself cannot send for a while: charged from the due time, not from when the message left. */
+static void a_send_that_waited_is_charged_from_its_due_time(void)
+{
+    struct bench_plan plan = plan_of(10 * NS_PER_S);
+    plan.burst = 1;
+    plan.every_ns = 50 * NS_PER_US;
+    struct bench_end end = end_of((struct echo){.refuse_ns = 20 * NS_PER_MS});
+    CHECK(bench_burst(&end, &plan, samples, &outcome, &failure));
+    uint64_t waited = echo.taken_ns - echo.first_ns; /* the first was due at or before it was offered first */
+    CHECK(waited >= 20 * NS_PER_MS && outcome.send_late_max_ns > 0);
+    for (uint64_t i = 0; i * plan.every_ns < waited && i < TOTAL; i++)
+        CHECK(samples[i] >= waited - i * plan.every_ns);
 }
 
 static void an_end_that_is_gone_is_told(void)
@@ -196,6 +218,7 @@ int main(void)
     every_message_has_its_own_sample();
     what_is_lost_is_counted_and_in_its_place();
     a_stall_is_in_all_samples_that_waited();
+    a_send_that_waited_is_charged_from_its_due_time();
     messages_taken_in_part_arrive_whole();
     datagrams_of_another_size_are_left_out();
     an_end_that_is_gone_is_told();
