@@ -84,6 +84,7 @@ struct block {
     uint64_t legs_offset;
     char name[BLOCK_NAME];
     char strategy[BLOCK_STRATEGY]; /* the name of a built-in, or of a user's file without its directory */
+    /* From here to open_orders and unsure_orders as it was in version 3: role roce_host reads them of whatever release runs. */
     _Atomic uint32_t state;
     _Atomic uint32_t timestamp_source; /* enum stamp_clock: what was switched on at start */
     _Atomic uint32_t hugepages;
@@ -94,7 +95,6 @@ struct block {
     _Atomic uint32_t limits_version;
     _Atomic uint32_t full;     /* journal or ledger: no room for a new order */
     _Atomic uint32_t priority; /* of the engine's thread: SCHED_FIFO, 0: ordinary */
-    char stamping[BLOCK_STAMPING]; /* why timestamp_source is what it is, for people; written before the state leaves STARTING */
     _Atomic uint64_t feed_epoch;
     _Atomic uint64_t next_sequence;
     _Atomic uint64_t shown_ns; /* when the engine last wrote here, by the monotonic clock: it does every few milliseconds */
@@ -103,6 +103,7 @@ struct block {
 #undef BLOCK_FIELD
     _Atomic uint64_t lock;
     char feed_session[16];
+    char stamping[BLOCK_STAMPING]; /* why timestamp_source is what it is, for people; written before the state leaves STARTING */
     uint64_t top_count;
     struct block_top top[BLOCK_TOPS];
     uint64_t position_count;

@@ -97,12 +97,9 @@ def test_orders_have_both_stamps(trader: Callable[..., Trader]) -> None:
     running.exchange.send_feed(_core.mold_end_of_session("DAY1", 1 + len(heartbeats(20))), running.wire.address(ENGINE))
     block = running.wait_for(feed_ended=True)
     assert (block["samples"], block["unstamped"], block["timestamp_source"]) == (20, 0, "software")
-    data = _core.block_samples(running.block)
-    stamps = [int.from_bytes(data[at : at + 8], "little") for at in range(0, len(data), 8)]
-    assert all(
-        before < receive < transmit < time.time_ns()
-        for receive, transmit in zip(stamps[::2], stamps[1::2], strict=True)
-    )
+    stamps = list(struct.iter_unpack("=QQQQII", _core.block_samples(running.block)))  # struct block_sample
+    assert all(before < receive < transmit < time.time_ns() for receive, transmit, *_rest in stamps)
+    assert {clock for *_rest, clock, _reserved in stamps} == {_core.stamp_clocks().index("software")}
 
 
 def test_what_was_got_is_said(trader: Callable[..., Trader]) -> None:

@@ -18,7 +18,7 @@ from .system import System
 
 ENGINE = "tickwire-engine.service"
 BLOCK = "run/tickwire/t2t.block"
-_VERSION = 3
+_VERSIONS = (3, 4)  # the same up to what is read here
 _LIVE = 2
 # magic, version, pid; then up to `state`; then up to the counters, of which open_orders is the 27th of 28.
 _BLOCK = struct.Struct("<8sII 4Q 32s 64s I 9I 3Q 26Q 2Q")
@@ -35,8 +35,8 @@ def _engine_says(system: System, pid: int) -> str:
         return "its state cannot be read: the block is too short"
     values = _BLOCK.unpack(data)
     magic, version, owner, state = values[0], values[1], values[2], values[9]
-    if magic != b"TICKWIRE" or version != _VERSION:
-        return f"its state cannot be read: this is no block of version {_VERSION}"
+    if magic != b"TICKWIRE" or version not in _VERSIONS:
+        return f"its state cannot be read: this is no block of version {_VERSIONS[0]} to {_VERSIONS[-1]}"
     if owner != pid:
         return f"its state cannot be read: the block is of process {owner}, not {pid}"
     orders = values[-2] + values[-1]

@@ -121,13 +121,6 @@ bool stamping_open(struct stamping *self, const struct engine_settings *settings
                                "engine.timestamps \"hardware\": over verbs the engine reads the clock itself; use \"auto\"");
         self->clock = STAMP_APPLICATION;
         snprintf(self->why, sizeof self->why, "over verbs the engine reads the clock itself, without the way through the card");
-    } else if (settings->feed.transport == TRANSPORT_XDP) {
-        if (wish == STAMPING_HARDWARE)
-            return failure_set(failure, EOPNOTSUPP,
-                               "engine.timestamps \"hardware\": the XDP program stamps by the kernel's clock; use \"auto\" or "
-                               "\"software\", or feed.transport \"socket\"");
-        self->clock = STAMP_SOFTWARE;
-        snprintf(self->why, sizeof self->why, "the XDP program stamps by the kernel's clock");
     } else if (take_cards(self, settings, &why)) {
         self->clock = STAMP_HARDWARE;
         tell_cards(self);
