@@ -33,12 +33,16 @@ options:
     description:
       - V(present) installs, or takes away where nothing is wanted.
       - V(held) only stops the units of the NICs, so that they do not set back what other modules change now. A later
-        V(present), or a boot, starts them again. Where neither comes within 30 minutes a timer on the host,
+        V(present), or a boot, starts them again. Where neither comes within O(hold_s) a timer on the host,
         C(tickwire-nic-hold.timer), starts them with the document that is there. To hold again begins the time anew.
       - V(absent) takes everything away.
     type: str
     choices: [present, held, absent]
     default: present
+  hold_s:
+    description: How long V(held) lasts at most, in seconds.
+    type: int
+    default: 1800
   python:
     description: Interpreter on the host with which the units run. It needs its standard library only, from 3.9 on.
     type: path
@@ -125,6 +129,7 @@ def main() -> None:
         argument_spec={
             "wanted": {"type": "dict", "default": {}},
             "state": {"type": "str", "choices": ["present", "held", "absent"], "default": "present"},
+            "hold_s": {"type": "int", "default": 1800},
             "python": {"type": "path", "default": "/usr/bin/python3"},
         },
         supports_check_mode=True,
@@ -133,7 +138,7 @@ def main() -> None:
     wanted = module.params["wanted"] if module.params["state"] == "present" else {}
     try:
         if module.params["state"] == "held":
-            result = install.hold(system, module.check_mode)
+            result = install.hold(system, module.params["hold_s"], module.check_mode)
         else:
             sources = bundle.collect(cli.__name__)
             result = install.apply(system, wanted, module.params["python"], sources, module.check_mode)

@@ -12,7 +12,7 @@ author: Tickwire (@tickwire)
 description:
   - Says whether the host may be rebooted now. It may when nothing trades on it, or a maintenance window is open, or it
     is not protected.
-  - Leaves a program on the host, C(/run/tickwire/reboot-guard.pyz), that asks the same again and then reboots, with
+  - Leaves a program on the host, C(/run/tickwire-reboot-guard.pyz), that asks the same again and then reboots, with
     nothing in between. Give RV(reboot_command) to M(ansible.builtin.reboot). Where the host may not be rebooted the
     command ends with the reason and the exit status 1, and with 2 where that cannot be told.
   - The program needs C(/usr/bin/python3), from 3.9 on, with its standard library only. It goes away with the reboot.
@@ -55,7 +55,7 @@ reboot_command:
   description: What reboots the host unless something trades on it.
   returned: success
   type: str
-  sample: /usr/bin/python3 -I /run/tickwire/reboot-guard.pyz reboot
+  sample: /usr/bin/python3 -I /run/tickwire-reboot-guard.pyz reboot
 may_disturb:
   description: Whether the host may be rebooted now.
   returned: success

@@ -225,14 +225,36 @@ def _engine_rules(config: dict[str, Any], checker: Checker) -> None:
             ("risk", "max_size"), f"{risk['max_size']} is below strategy.size {strategy['size']}: no order would pass"
         )
     _line_rules(config, checker)
-    if config["feed"]["gateway"] and config["feed"]["transport"] != "verbs":
-        raise checker.fail(("feed", "gateway"), 'has no effect: only feed.transport "verbs" has a gateway')
+    _transport_rules(config["feed"], config["orders"], checker)
     for key in ("symbols", "restricted"):
         section = "strategy" if key == "symbols" else "risk"
         twice = [symbol for symbol in config[section][key] if config[section][key].count(symbol) > 1]
         if twice:
             raise checker.fail((section, key), f"{twice[0]!r} is there twice")
     _strategy_rules(strategy, risk, checker)
+
+
+def _transport_rules(feed: dict[str, Any], orders: dict[str, Any], checker: Checker) -> None:
+    """Keys that the chosen transports would pass over in silence."""
+    if feed["gateway"] and feed["transport"] != "verbs":
+        raise checker.fail(("feed", "gateway"), 'has no effect: only feed.transport "verbs" has a gateway')
+    if orders["interface"] and orders["transport"] != "verbs":
+        raise checker.fail(
+            ("orders", "interface"),
+            'has no effect: only orders.transport "verbs" connects from it; set a route instead',
+        )
+    if feed["transport"] == "verbs":
+        for key in ("source", "source_b"):
+            if feed[key]:
+                raise checker.fail(("feed", key), 'has no effect: feed.transport "verbs" does not filter by sender')
+        if not feed["gateway"] and feed["group_b"] == feed["group"]:
+            raise checker.fail(
+                ("feed", "group_b"), "is line A's group: over RDMA a group has no ports; use another, or feed.gateway"
+            )
+    if feed["transport"] != "xdp":
+        for key in ("xdp_queues", "busy_poll_budget"):
+            if feed[key]:
+                raise checker.fail(("feed", key), 'has no effect: only feed.transport "xdp" uses it')
 
 
 def _strategy_rules(strategy: dict[str, Any], risk: dict[str, Any], checker: Checker) -> None:

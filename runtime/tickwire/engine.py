@@ -106,7 +106,10 @@ class Runner:
             {
                 **config,
                 "engine": {**config["engine"], "journal": self.journal, "journal_name": name},
-                "feed": {**config["feed"], "xdp_program": XDP_PROGRAM},
+                "feed": {
+                    **config["feed"],
+                    **({"xdp_program": XDP_PROGRAM} if config["feed"]["transport"] == "xdp" else {}),
+                },
             }
         )
         try:
@@ -173,6 +176,8 @@ class Runner:
                 while (problem := self._until_closed()) is None and not self.stopping.wait(FIRST_PAUSE_S):
                     self.engine.connect()
             except OSError as error:
+                if error.errno == errno.ECANCELED:
+                    return  # the engine ends, and says why itself
                 problem = _os_error_text(error)
                 if not heals(error) and not self.stopping.is_set():
                     self.failure = problem

@@ -24,8 +24,8 @@ from .part import Wanted
 from .programs import find_program
 from .system import System
 
-#: The one of the role's own reboot; it goes away with that.
-ROLE_GUARD = "run/tickwire/reboot-guard.pyz"
+#: The one of the role's own reboot; it goes away with that. Not in /run/tickwire, which is the engine's user's.
+ROLE_GUARD = "run/tickwire-reboot-guard.pyz"
 #: The one of a boot on trial. /etc is there in emergency mode as well, where /var and /usr/local may not be mounted.
 TRIAL_GUARD = "etc/tickwire/boot-trial-guard.pyz"
 REBOOT, TRIAL = "reboot", "trial"
@@ -67,7 +67,8 @@ def main(
     try:
         with zipfile.ZipFile(path or sys.argv[0]) as opened:
             rules = json.loads(opened.read(_RULES))
-        judged = judge(here, rules, datetime.now(timezone.utc))
+        # A boot on trial may be what keeps the engine from starting: one that only tries to does not keep it for ever.
+        judged = judge(here, rules, datetime.now(timezone.utc), attempts=argv[0] == REBOOT)
         shutdown = find_program(here, "shutdown") if argv[0] == REBOOT else None
         if argv[0] == REBOOT and shutdown is None:
             raise HostError("program", "shutdown", "this host has none", "install systemd's")

@@ -130,16 +130,17 @@ def may_disturb_now(system: System, allowed: bool, wanted: Wanted) -> bool:
     return allowed and judge(system, wanted, datetime.now(timezone.utc)).allowed
 
 
-def judge(system: System, wanted: Wanted, now: datetime) -> Judgement:
+def judge(system: System, wanted: Wanted, now: datetime, attempts: bool = True) -> Judgement:
     """Whether the host may be disturbed: nobody trades on it, or a maintenance window is open, or it is not protected.
 
+    ``attempts``: a unit that systemd is about to start again, and that has no process now, trades.
     HostError when a window is written wrongly.
     """
     window = window_open(wanted.get("maintenance_window"), now)
     protection = wanted.get("workload_protection")
     if protection is not None and str(protection).lower() in ("false", "no", "0"):
         return Judgement(True, "workload protection is off", ())
-    trading = find_trading(system, wanted)
+    trading = find_trading(system, wanted, attempts)
     if not trading:
         return Judgement(True, "nothing trades on this host", ())
     if window:

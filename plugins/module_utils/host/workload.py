@@ -57,10 +57,11 @@ def _show(system: System, units: list[str]) -> dict[str, Mapping[str, str]]:
     return dict(zip(units, blocks))
 
 
-def find_trading(system: System, wanted: Wanted) -> list[str]:
+def find_trading(system: System, wanted: Wanted, attempts: bool = True) -> list[str]:
     """One sentence for each unit that trades now. OSError when systemd does not answer.
 
-    The units of ``workload_units`` trade while they are active; so does one that is about to start again.
+    The units of ``workload_units`` trade while they are active; so does, with ``attempts``, one that is about to start
+    again.
     """
     more: Any = wanted.get("workload_units") or []
     units = [ENGINE, *(unit for unit in more if unit != ENGINE)]
@@ -69,6 +70,8 @@ def find_trading(system: System, wanted: Wanted) -> list[str]:
         if properties.get("ActiveState") not in ("active", "activating", "reloading", "deactivating"):
             continue
         pid = int(properties.get("MainPID") or 0)
+        if not attempts and not pid and properties["ActiveState"] == "activating":
+            continue
         if unit != ENGINE or unit in more:
             found.append(f"{unit} is {properties['ActiveState']}")
         elif not pid:

@@ -94,6 +94,10 @@ static PyObject *py_connect(PyObject *object, PyObject *unused)
     struct engine_object *self = (struct engine_object *)object;
     struct failure failure;
     bool good;
+    if (!self->opened && self->ran) {
+        failure_set(&failure, ECANCELED, "the engine has ended");
+        return raise_failure(&failure);
+    }
     if (!self->opened) {
         PyErr_SetString(PyExc_RuntimeError, "Engine.connect: call open() first");
         return NULL;

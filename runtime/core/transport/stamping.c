@@ -112,13 +112,18 @@ bool stamping_open(struct stamping *self, const struct engine_settings *settings
     stamping_close(self);
     stamping_init(self);
     self->or_kernel = wish == STAMPING_AUTO;
+    bool feed = settings->feed.transport == TRANSPORT_VERBS, orders = settings->orders.transport == TRANSPORT_VERBS;
+    if ((feed || orders) && (wish == STAMPING_HARDWARE || wish == STAMPING_SOFTWARE))
+        return failure_set(failure, EOPNOTSUPP,
+                           "engine.timestamps: over verbs the engine reads the clock itself; use \"auto\" or \"none\"");
     if (wish == STAMPING_NONE || wish == STAMPING_SOFTWARE) {
         self->clock = wish == STAMPING_NONE ? STAMP_NONE : STAMP_SOFTWARE;
         snprintf(self->why, sizeof self->why, "as engine.timestamps says");
-    } else if (settings->feed.transport == TRANSPORT_VERBS || settings->orders.transport == TRANSPORT_VERBS) {
-        if (wish == STAMPING_HARDWARE)
-            return failure_set(failure, EOPNOTSUPP,
-                               "engine.timestamps \"hardware\": over verbs the engine reads the clock itself; use \"auto\"");
+    } else if (feed != orders) {
+        self->clock = STAMP_NONE;
+        snprintf(self->why, sizeof self->why,
+                 "one of feed.transport and orders.transport is \"verbs\" and the other is not: they have no clock in common");
+    } else if (feed) {
         self->clock = STAMP_APPLICATION;
         snprintf(self->why, sizeof self->why, "over verbs the engine reads the clock itself, without the way through the card");
     } else if (take_cards(self, settings, &why)) {

@@ -221,8 +221,10 @@ bool verbs_open(struct verbs *self, const struct engine_settings *settings, cons
     self->stop = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (self->stop < 0)
         return failure_set(failure, errno, "eventfd: %s", strerror(errno));
-    if (open_all(self, settings, places, request_buffer, failure))
+    if (open_all(self, settings, places, request_buffer, failure)) {
+        self->feed.clock = settings->timestamps == STAMPING_NONE ? STAMP_NONE : STAMP_APPLICATION;
         return true;
+    }
     verbs_close(self);
     return false;
 }

@@ -175,7 +175,7 @@ static int take_request_answer(struct verbs_feed *feed, struct transport_packet 
     if (got < 0)
         return TRANSPORT_NOTHING; /* a re-request server that is away is a gap that times out */
     *packet = (struct transport_packet){
-        .bytes = feed->request_buffer, .length = (uint32_t)got, .line = TRANSPORT_LINE_REQUESTED, .receive_clock = STAMP_APPLICATION,
+        .bytes = feed->request_buffer, .length = (uint32_t)got, .line = TRANSPORT_LINE_REQUESTED, .receive_clock = feed->clock,
         .receive_ns = clock_wall()};
     return TRANSPORT_PACKET;
 }
@@ -225,7 +225,7 @@ static int receive(void *opaque, struct transport_packet *packet)
     packet->line = feed->turn == 0 ? TRANSPORT_LINE_A : TRANSPORT_LINE_B;
     packet->receive_ns = feed->receive_ns;
     packet->receive_software_ns = 0;
-    packet->receive_clock = STAMP_APPLICATION;
+    packet->receive_clock = feed->clock;
     return TRANSPORT_PACKET;
 }
 

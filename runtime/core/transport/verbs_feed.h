@@ -45,6 +45,7 @@ struct verbs_feed {
     struct ibv_wc done[FEED_POLL]; /* of line `turn` */
     uint32_t count, at;
     uint64_t receive_ns;
+    uint8_t clock; /* STAMP_APPLICATION, or STAMP_NONE where no stamps are wanted */
     int request_fd; /* -1: none */
     uint32_t await, rounds;
     uint8_t *request_buffer; /* MOLD_PACKET_MAX bytes */

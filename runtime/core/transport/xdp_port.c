@@ -237,14 +237,14 @@ void xdp_port_close(struct xdp_port *port)
     if (port->program != NULL)
         port->libs->bpf_object__close(port->program);
     port->program = NULL;
-    for (uint32_t i = 0; i < port->count; i++) {
+    for (uint32_t i = 0; i < port->count; i++)
         if (port->queues[i].socket != NULL)
             port->libs->xsk_socket__delete(port->queues[i].socket);
-        port->queues[i] = (struct xdp_queue){.number = port->queues[i].number, .fd = -1};
-    }
     if (port->umem != NULL)
-        port->libs->xsk_umem__delete(port->umem);
+        port->libs->xsk_umem__delete(port->umem); /* where no socket was bound it unmaps by the rings of the first queue */
     port->umem = NULL;
+    for (uint32_t i = 0; i < port->count; i++)
+        port->queues[i] = (struct xdp_queue){.number = port->queues[i].number, .fd = -1};
     arena_close(&port->memory);
 }
 

@@ -77,6 +77,18 @@ def test_only_what_the_agent_sets_again_is_set_while_it_is_held() -> None:
     assert again == (between - {"lanes"}) | lanes
 
 
+@pytest.mark.parametrize("file", ["preflight.yml", "rollback.yml"])
+def test_what_an_earlier_run_in_the_play_was_told_is_forgotten_first(file: str) -> None:
+    first = yaml.safe_load((TASKS / file).read_text(encoding="utf-8"))[0]
+    assert first["ansible.builtin.set_fact"] == {"__roce_host_asked": {}, "__roce_host_reboot": {}}
+
+
+def test_a_hold_is_long_enough_for_a_batch_whose_cards_are_set_one_host_after_the_other() -> None:
+    [hold] = yaml.safe_load((TASKS / "hold.yml").read_text(encoding="utf-8"))
+    said = hold["tickwire.fabric.host_agent"]["hold_s"]
+    assert jinja2.Template(said).render(ansible_play_batch=["t"] * 40) == str(1800 + 180 * 40)
+
+
 def test_a_boot_on_trial_is_kept_before_another_reboot_would_end_it() -> None:
     tasks = yaml.safe_load((TASKS / "reboot.yml").read_text(encoding="utf-8"))
     reboot = next(place for place, one in enumerate(tasks) if "ansible.builtin.reboot" in one)

@@ -291,3 +291,11 @@ def test_rdma_cm_is_loaded_before_its_settings_are_applied(call: Call, host: Hos
     call({**WANTED, "roce": {"fab0": {"version": 2, "tos": 106}}})
     unit = host.read(f"{units.DIRECTORY}/{units.NIC}")
     assert "\nWants=modprobe@rdma_cm.service\nAfter=modprobe@rdma_cm.service\n" in unit[: unit.index("[Service]")]
+
+
+def test_the_units_of_the_nics_may_read_whether_the_engine_trades() -> None:
+    """The block is of the engine's user, and nobody else's."""
+    text = units.nic_unit("/usr/bin/python3", "0", False)
+    assert "CAP_DAC_READ_SEARCH" in next(
+        line for line in text.splitlines() if line.startswith("CapabilityBoundingSet=")
+    )

@@ -141,7 +141,7 @@ def test_the_module_asks_and_leaves_the_guard(running: Running, call: Callable[.
     first = call(protection=RULES)
     assert first["changed"] and first["may_disturb"] and first["trading"] == []
     program, *arguments = shlex.split(first["reboot_command"])
-    assert program == "/usr/bin/python3" and arguments == ["-I", "/run/tickwire/reboot-guard.pyz", "reboot"]
+    assert program == "/usr/bin/python3" and arguments == ["-I", "/run/tickwire-reboot-guard.pyz", "reboot"]
     assert (running.host.root / arguments[1].lstrip("/")).read_bytes() == guard.archive(RULES)
     before = running.host.tree()
     running.units["other"] = "active"
@@ -211,12 +211,13 @@ class TrialHost(GrubHost):
     """A host whose protected unit runs or not."""
 
     trades = False
+    state = "active"
 
     def run_systemctl(self, arguments: list[str]) -> str:
         if arguments[0] != "show":
             return super().run_systemctl(arguments)
         units = arguments[arguments.index("--") + 1 :]
-        active = {"other.service": "active"} if self.trades else {}
+        active = {"other.service": self.state} if self.trades else {}
         return "\n".join(f"Id={unit}\nActiveState={active.get(unit, 'inactive')}\nMainPID=0\n" for unit in units)
 
     def ask(self) -> int:
@@ -248,6 +249,14 @@ def test_a_boot_on_trial_is_not_ended_while_something_trades(
     assert "kernel command line on trial" in [one.item for one in drift.find_drift(tried.system, {})]
     tried.trades = False
     assert tried.ask() == 0, "asked again when it trades no longer, it is ended"
+
+
+def test_what_cannot_start_under_the_boot_on_trial_does_not_keep_it(tried: TrialHost) -> None:
+    tried.boot()
+    tried.trades, tried.state = True, "activating"
+    assert tried.ask() == 0, "systemd tries again and again, and there is no process"
+    tried.state = "deactivating"
+    assert tried.ask() == 1
 
 
 def test_who_is_asked_comes_again_and_goes_with_the_trial(tried: TrialHost) -> None:

@@ -168,6 +168,7 @@ def test_an_engine_without_a_block_or_about_to_start_trades(host: Host) -> None:
     assert "its state cannot be read: No such file" in find_trading(running.system, {})[0]
     running.units["tickwire_engine"] = "activating"
     assert find_trading(running.system, {}) == ["tickwire-engine.service is activating without a process"]
+    assert find_trading(running.system, {}, attempts=False) == []
     running.units["tickwire_engine"] = "failed"
     assert find_trading(running.system, {}) == []
 

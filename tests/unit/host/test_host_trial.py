@@ -128,7 +128,9 @@ def test_check_mode_writes_nothing_at_any_step(boot_host: BootHost) -> None:
         except HostError:
             assert expect_error
         assert boot_host.tree() == before
-        assert not [argv for argv in boot_host.ran[ran:] if not argv[0].endswith("-probe")], "it only reads"
+        reads = ("--default-index", "--info=ALL")
+        written = [argv for argv in boot_host.ran[ran:] if not argv[0].endswith("-probe") and argv[1] not in reads]
+        assert not written, "it only reads"
 
     check()
     attempt(boot_host.system, BAD, LIMIT_S, check=False)
@@ -370,6 +372,15 @@ def test_a_bls_host_with_a_fixed_default_has_no_trial(tmp_path: Path) -> None:
     host.write("boot/grub2/grub.cfg", 'set default="0"\n')
     with pytest.raises(HostError, match="does not take its default from the environment block"):
         attempt(host.system, GOOD, LIMIT_S, check=False)
+    assert traces(host) == []
+
+
+def test_a_bls_host_whose_default_is_not_ours_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    host = BlsHost(tmp_path / "root")
+    rescue = next(name for name in host.names() if "rescue" in name)
+    host.set_environment({**host.environment(), "saved_entry": rescue})
+    with pytest.raises(HostError, match="the default entry is none that carries our tokens"):
+        trial.check_able(host.system, GOOD, LIMIT_S)
     assert traces(host) == []
 
 

@@ -29,16 +29,12 @@ class Result:
     diff: list[dict[str, str]] = field(default_factory=list)
 
 
-#: How long a hold lasts. The cards of a batch are set one host after the other, each with a link that comes back.
-HOLD_S = 1800
-
-
-def hold(system: System, check: bool) -> Result:
+def hold(system: System, hold_s: int, check: bool) -> Result:
     """Stop the units of the NICs, so that they do not set back what is changed now; apply() starts them again.
 
     The hold ends by itself: a timer on the host starts the units, with the document of before, where apply() does not
-    come within HOLD_S. So nothing has to reach the host for it, which no rescue of a play does when the connection or
-    the controller is lost. To hold again begins that time anew.
+    come within ``hold_s``. So nothing has to reach the host for it, which no rescue of a play does when the connection
+    or the controller is lost. To hold again begins that time anew.
     """
     systemd = Systemd(system)
     enabled = {unit: units.device_of(unit) for unit in systemd.enabled_instances()}
@@ -46,7 +42,7 @@ def hold(system: System, check: bool) -> Result:
     stopped = sorted(active & set(enabled))
     if not check and (stopped or units.HOLD in active):
         # In this order: cut off in between, the units run or are about to.
-        systemd.start_later(units.HOLD, HOLD_S, sorted(unit for unit in enabled if enabled[unit] in active))
+        systemd.start_later(units.HOLD, hold_s, sorted(unit for unit in enabled if enabled[unit] in active))
         if stopped:
             systemd.call("stop", *stopped)
     return Result(changed=bool(stopped), stopped=stopped)

@@ -128,7 +128,8 @@ def _hardened(housekeeping: str, capabilities: str, writes: str, read_only: str)
 def nic_unit(python: str, housekeeping: str, rdma: bool) -> str:
     """The template of the units of the NICs; ``rdma``: settings of rdma_cm are kept, which the unit may not load."""
     load = "Wants=modprobe@rdma_cm.service\nAfter=modprobe@rdma_cm.service\n" if rdma else ""
-    hardened = _hardened(housekeeping, "CAP_NET_ADMIN CAP_SYS_ADMIN", "", "")
+    # The engine's block, which says whether it trades, is not root's.
+    hardened = _hardened(housekeeping, "CAP_NET_ADMIN CAP_SYS_ADMIN CAP_DAC_READ_SEARCH", "", "")
     return _NIC.format(python=python, binary=BINARY, hardened=hardened, rdma=load)
 
 

@@ -31,15 +31,21 @@ def check_able(system: System, running: Sequence[Token]) -> None:
             "set GRUB_DEFAULT=saved and run grub2-mkconfig, or set roce_host_boot_trial to false on this host",
         )
     check_writable(system, PROBE, bls.GRUBENV)
-    previous_text(system, bls.read_entries(system.root), running)
+    entries, default = bls.read_entries(system.root), bls.default_entry(system)
+    if not any(entry.name == default and entry.ours for entry in entries):
+        raise HostError(
+            "boot on trial",
+            default,
+            "the default entry is none that carries our tokens",
+            "choose another (grubby --set-default), or set roce_host_boot_trial to false on this host",
+        )
+    previous_text(system, entries, running)
 
 
 def arm(system: System, name: str, running: Sequence[Token]) -> None:
     """Make the next boot the default entry with the trial's tokens, and every later one the running kernel's."""
     default = bls.default_entry(system)
     entries = {entry.name: entry for entry in bls.read_entries(system.root)}
-    if default not in entries or not entries[default].ours:
-        raise HostError("boot on trial", default, "the default entry is none that carries our tokens", "choose another")
     write_atomic(system.path(ENTRY), previous_text(system, list(entries.values()), running))
     added = trial_tokens(entries[default].tokens, name)
     bls.update_entries(system, [default], added, [])
