@@ -57,7 +57,7 @@ def _notes(taken: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
     """What differs between the runs beside the transport, and what weakens them."""
     notes = []
     for role in ("client", "server"):
-        hosts = [result["hosts"][role] for _, result in taken]
+        hosts = [result["hosts"][role] for _file, result in taken]
         for name, text in (("kernel", "kernels"), ("pinned_cpu", "CPUs"), ("isolated_cpus", "isolated CPUs")):
             values = sorted({str(host[name]) for host in hosts})
             if len(values) > 1:
@@ -174,7 +174,7 @@ COLUMNS = (
 
 def table(comparison: dict[str, Any]) -> str:
     """The comparison for people."""
-    cells = [[name for name, _ in COLUMNS]] + [[show(row) for _, show in COLUMNS] for row in comparison["rows"]]
+    cells = [[name for name, _show in COLUMNS]] + [[show(row) for _name, show in COLUMNS] for row in comparison["rows"]]
     widths = [max(len(line[i]) for line in cells) for i in range(len(COLUMNS))]
     lines = [comparison["headline"], "Round trips; in bursts from the time a message was due.", ""]
     for line in cells:

@@ -104,7 +104,7 @@ class Tcp(Side):
         while (left := deadline - time.monotonic()) > 0:
             self.listener.settimeout(left)
             try:
-                sock, _ = self.listener.accept()
+                sock, _address = self.listener.accept()
             except TimeoutError:
                 break
             sock.settimeout(left)

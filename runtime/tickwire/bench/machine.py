@@ -76,14 +76,14 @@ def _cpu(number: int, root: Path) -> dict[str, Any]:
 def _processor(root: Path) -> tuple[str | None, bool]:
     """Name of the processor, and whether it says that a hypervisor is below it (x86 only)."""
     lines = (_text(root / "proc/cpuinfo") or "").splitlines()
-    entries = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    entries = {key.strip(): value.strip() for key, _colon, value in (line.partition(":") for line in lines)}
     return entries.get("model name"), "hypervisor" in entries.get("flags", "").split()
 
 
 def interface_of(address: str) -> str | None:
     """The interface that has this IPv4 address as its first one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        for _, name in socket.if_nameindex():
+        for _index, name in socket.if_nameindex():
             with contextlib.suppress(OSError):
                 answer = fcntl.ioctl(asking, _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
                 if socket.inet_ntoa(answer[20:24]) == address:

@@ -106,9 +106,9 @@ def legend(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _figures(rows: Sequence[dict[str, Any]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name, _ in compare.COLUMNS)
+    head = "".join(f"<th>{escape(name)}</th>" for name, _show in compare.COLUMNS)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(show(row))}</td>" for _, show in compare.COLUMNS) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{escape(show(row))}</td>" for _name, show in compare.COLUMNS) + "</tr>" for row in rows
     )
     return f"<table><tr>{head}</tr>{body}</table>"
 
