@@ -41,6 +41,10 @@ def _ascii(value: str) -> str | None:
     return None if value.isascii() and value.isprintable() else "must be printable ASCII"
 
 
+def _path_mtu(value: int) -> str | None:
+    return None if value in (0, 256, 512, 1024, 2048, 4096) else "is no path MTU of RoCE: 256, 512, 1024, 2048, 4096, or 0: any"
+
+
 def _session_prefix(value: str) -> str | None:
     if value.isascii() and value.isalnum():
         return None
@@ -58,6 +62,7 @@ _GATEWAY_PORT = 26404
 _ROCE = {
     "roce_version": Key("int", 2, 1, 2),
     "gid_index": Key("int", -1, -1, 255),  # -1: that of the interface, found
+    "mtu": Key("int", 0, 0, rule=_path_mtu),  # bytes, which the port must have; 0: any
 }
 
 _RATIO = Key("float", 0.0, 0.0, 0.5)

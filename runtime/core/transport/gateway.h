@@ -35,6 +35,7 @@ struct gateway_settings {
     uint16_t port; /* of the subscriptions (TCP) and of the order connections (RDMA) */
     uint8_t tos;
     bool multicast;
+    uint32_t messages_per_packet; /* of the lines, ITCH messages; 0: unknown */
     struct verbs_settings verbs;
     struct feed_settings feed; /* the lines as a listener on this host has them */
     char orders_host[64];

@@ -136,7 +136,8 @@ static bool make(struct attempt *attempt, struct verbs_link *link, uint8_t *memo
         return false;
     if (library->connect(id, &parameters) != 0)
         return refuse(attempt, errno, "connect: %s", strerror(errno));
-    return await(attempt, "connect", RDMA_CM_EVENT_ESTABLISHED, true) && verbs_link_established(link, device, attempt->failure);
+    return await(attempt, "connect", RDMA_CM_EVENT_ESTABLISHED, true) &&
+           verbs_link_established(link, device, attempt->settings->tos, attempt->failure);
 }
 
 static void end_link(struct verbs_orders *self, int n)

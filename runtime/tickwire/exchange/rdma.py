@@ -50,6 +50,8 @@ class Gateway:
             multicast=rdma["multicast"],
             roce_version=rdma["roce_version"],
             gid_index=rdma["gid_index"],
+            mtu=rdma["mtu"],
+            messages_per_packet=feed["messages_per_packet"],
         )
 
     def start(self) -> None:
