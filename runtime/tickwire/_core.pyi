@@ -342,7 +342,7 @@ class Engine:
         """What market data comes by, for people; after `run` what came. "" where there is nothing to say."""
 
     def rdma(self) -> tuple[str, bool]:
-        """(devices, GID indices, MTUs and memory of the sides over verbs, for people; whether that is on ordinary pages).
+        """(devices, GID indices, MTUs and memory of sides over verbs, for people; whether on ordinary pages).
 
         "" where no side is over verbs, or nothing was opened yet.
         """

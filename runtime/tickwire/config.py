@@ -42,7 +42,9 @@ def _ascii(value: str) -> str | None:
 
 
 def _path_mtu(value: int) -> str | None:
-    return None if value in (0, 256, 512, 1024, 2048, 4096) else "is no path MTU of RoCE: 256, 512, 1024, 2048, 4096, or 0: any"
+    if value in (0, 256, 512, 1024, 2048, 4096):
+        return None
+    return "is no path MTU of RoCE: 256, 512, 1024, 2048, 4096, or 0: any"
 
 
 def _session_prefix(value: str) -> str | None:

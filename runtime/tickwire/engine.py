@@ -294,7 +294,7 @@ class Runner:
         """Log what was found for the sides over verbs."""
         text, short_pages = self.engine.rdma()
         if short_pages:
-            log.warning("RDMA: %s; verbs.hugepages = false allows that, hugepages are better (roce_host_hugepages)", text)
+            log.warning("RDMA: %s, as verbs.hugepages = false allows; see roce_host_hugepages", text)
         elif text:
             log.info("RDMA: %s", text)
 
