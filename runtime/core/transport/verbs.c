@@ -40,7 +40,10 @@ static void lose_device(struct verbs *self, const struct verbs_device *device)
     snprintf(why, sizeof why, "RDMA device %s was removed; see `rdma link show`, bring it back and start again", device->gid.device);
     if (self->has_feed && device != &self->o)
         verbs_feed_break(&self->feed, ENODEV, why);
-    for (int n = 0; self->has_orders && self->orders.device == device && n < VERBS_LINKS; n++)
+    if (!self->has_orders || self->orders.device != device)
+        return;
+    atomic_store(&self->orders.removed, true);
+    for (int n = 0; n < VERBS_LINKS; n++)
         atomic_store(&self->orders.links[n].link.lost, ENODEV);
 }
 

@@ -76,6 +76,8 @@ bool verbs_device_open(struct verbs_device *device, struct verbs_library *librar
 {
     memset(device, 0, sizeof *device);
     device->library = library;
+    device->sysfs = sysfs;
+    device->fixed_index = settings->gid_index >= 0;
     device->address.sin_family = AF_INET;
     if (inet_pton(AF_INET, interface, &device->address.sin_addr) != 1)
         return failure_set(failure, EINVAL, "%s \"%s\" must be an IPv4 address", key, interface);
@@ -111,9 +113,11 @@ bool verbs_device_check(const struct verbs_device *device, struct ibv_qp *qp, in
     const struct ibv_global_route *route = &attributes.ah_attr.grh;
     if (!attributes.ah_attr.is_global)
         return true; /* not told */
-    if (route->sgid_index == device->gid.index && (tos < 0 || route->traffic_class >> 2 == tos >> 2))
+    bool wanted = route->sgid_index == device->gid.index ||
+                  (!device->fixed_index && verbs_gid_is_at(device->sysfs, &device->gid, route->sgid_index));
+    if (wanted && (tos < 0 || route->traffic_class >> 2 == tos >> 2))
         return true;
-    if (route->sgid_index == device->gid.index)
+    if (wanted)
         return failure_set(failure, EPROTONOSUPPORT,
                            "%s: packets of queue pair %u go with traffic class %u, orders.tos is %d: another lane than the intent's; see "
                            "`cat /sys/class/infiniband/%s/tc/%u/traffic_class`, which module roce_cm sets",

@@ -115,6 +115,16 @@ static void visit_device(struct search *search, const char *unused, const char *
     each(path, visit_port, search, device);
 }
 
+bool verbs_gid_is_at(const char *sysfs, const struct verbs_gid *gid, unsigned index)
+{
+    char path[PATH_BYTES], text[64], type[32];
+    uint8_t bytes[16];
+    snprintf(path, sizeof path, "%s/%s/ports/%u", sysfs, gid->device, gid->port);
+    return read_text(text, sizeof text, "%s/%s/%u", path, "gids", index) && inet_pton(AF_INET6, text, bytes) == 1 &&
+           memcmp(bytes, gid->bytes, sizeof bytes) == 0 && read_text(type, sizeof type, "%s/%s/%u", path, "gid_attrs/types", index) &&
+           version_of(type) == gid->version;
+}
+
 const char *verbs_section(const char *key)
 {
     return strncmp(key, "rdma.", 5) == 0 ? "rdma" : "verbs";

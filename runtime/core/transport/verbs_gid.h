@@ -34,4 +34,7 @@ const char *verbs_section(const char *key);
 bool verbs_find_gid(const char *sysfs, const char *key, struct in_addr address, const struct verbs_settings *settings,
                     struct verbs_gid *found, struct failure *failure);
 
+/* Whether the same GID, of the same version, is at `index` of its port now: a link that was down may have moved it. */
+bool verbs_gid_is_at(const char *sysfs, const struct verbs_gid *gid, unsigned index);
+
 #endif

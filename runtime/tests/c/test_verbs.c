@@ -345,6 +345,19 @@ static void test_the_lane(void)
     verbs_close(&verbs);
 }
 
+/* A link that is down may take its address with it: that heals. A device that was removed does not, even between connections. */
+static void test_an_address_that_is_away(void)
+{
+    open_engine();
+    twin_of_rdma->no_device = 1;
+    CHECK(!verbs_connect(&verbs, &settings.orders, -1, &failure) && failure.code == EHOSTUNREACH);
+    CHECK(strstr(failure.text, "is orders.interface's still there? See `ip -br address`") != NULL);
+    twin_of_rdma->no_device = 0;
+    close(connect_orders());
+    orders.drop(orders.self);
+    verbs_close(&verbs);
+}
+
 /* Packets that would not be datagrams are refused at start. */
 static void test_long_packets(void)
 {
@@ -416,6 +429,9 @@ static void test_the_port_and_the_device(void)
     CHECK(within(feed_failed) && strstr(feed.why(feed.self), "RDMA device double0 was removed") != NULL);
     CHECK(feed.receive(feed.self, &packet) == -ENODEV);
     CHECK(within(broken) && orders.receive(orders.self, &byte, 1) < 0);
+    orders.drop(orders.self);
+    CHECK(!verbs_connect(&verbs, &settings.orders, -1, &failure) && failure.code == ENODEV);
+    CHECK(strstr(failure.text, "RDMA device double0 was removed") != NULL);
     CHECK(pthread_join(gateway_thread, NULL) == 0 && !gateway_good && gateway_failure.code == ENODEV);
     close(fd);
     verbs_close(&verbs);
@@ -438,6 +454,7 @@ int main(int argc, char **argv)
     test_closing_while_connecting();
     test_refusals();
     test_the_lane();
+    test_an_address_that_is_away();
     test_long_packets();
     test_no_hugepages();
     test_the_port_and_the_device();

@@ -207,6 +207,16 @@ static void test_another_gid_index(void)
     twin_of_rdma->untold = 1;
     CHECK(verbs_link_established(&a, &device, 104, &failure));
     twin_of_rdma->untold = 0;
+    /* The address was away for a moment, and its GID came back elsewhere. */
+    site_gid("2", "0000:0000:0000:0000:0000:ffff:7f00:0001\n", "RoCE v2\n");
+    CHECK(verbs_link_established(&a, &device, 0, &failure));
+    device.fixed_index = true;
+    CHECK(!verbs_link_established(&a, &device, 0, &failure) && strstr(failure.text, "wants index 1") != NULL);
+    device.fixed_index = false;
+    site_gid("2", "0000:0000:0000:0000:0000:ffff:7f00:0002\n", "RoCE v2\n");
+    CHECK(!verbs_link_established(&a, &device, 0, &failure));
+    site_gid("2", "0000:0000:0000:0000:0000:ffff:7f00:0001\n", "IB/RoCE v1\n");
+    CHECK(!verbs_link_established(&a, &device, 0, &failure));
     twin_of_rdma->sgid_index = 1;
 }
 
