@@ -19,7 +19,7 @@ version_added: 0.1.0
 author: Tickwire (@tickwire)
 description:
   - Gives the configuration of an engine or an exchange the ToS byte of its lane and, for what goes over RDMA verbs, the
-    RoCE version and the path MTU, where it has none of its own.
+    RoCE version, the path MTU and the priority of datagrams, where it has none of its own.
   - Says which of its own differ. Of a ToS byte only the DSCP is compared.
 positional: component, lane
 options:

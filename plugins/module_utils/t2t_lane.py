@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the intent's lane gives a component's configuration: ToS, RoCE version and path MTU."""
+"""What the intent's lane gives a component's configuration: ToS, priority, RoCE version and path MTU."""
 
 from __future__ import annotations
 
@@ -47,5 +47,6 @@ def _wanted(config: Mapping[str, Any], component: str, lane: Mapping[str, Any]) 
         wanted["verbs"] = device if "verbs" in sides else {}
     else:
         wanted["feed"] = plain
-        wanted["rdma"] = {**device, **tos} if (config.get("rdma") or {}).get("interface") else {}
+        datagrams = {**tos, **({"priority": roce["priority"]} if "priority" in roce else {})}
+        wanted["rdma"] = {**device, **datagrams} if (config.get("rdma") or {}).get("interface") else {}
     return {section: keys for section, keys in wanted.items() if keys}

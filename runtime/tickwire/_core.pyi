@@ -370,7 +370,8 @@ class RdmaGateway:
     (RDMA). `group`, `feed_port` and `feed_interface` are a line as a listener on this host has it, those with `_b` the
     other; `orders_host` and `orders_port` the order server. `multicast`: datagrams to the groups too. `roce_version`,
     `gid_index` (-1: found) and `mtu` (path MTU, bytes; 0: any) are checked against the device, and that the packets of
-    `messages_per_packet` ITCH messages (0: unknown) fit into its MTU.
+    `messages_per_packet` ITCH messages (0: unknown) fit into its MTU. Datagrams go with `tos` and `priority` (-1: its
+    precedence).
     """
 
     def __init__(
@@ -392,6 +393,7 @@ class RdmaGateway:
         gid_index: int = -1,
         mtu: int = 0,
         messages_per_packet: int = 0,
+        priority: int = -1,
     ) -> None:
         """Opens everything. OSError or ValueError name what failed and the next step."""
 

@@ -205,6 +205,7 @@ EXCHANGE: Schema = {
         "port": _port(_GATEWAY_PORT),
         "multicast": Key("bool", False),  # to the groups too
         "tos": _TOS,
+        "priority": Key("int", -1, -1, 7),  # of datagrams; -1: the precedence in `tos`
         **_ROCE,
     },
 }

@@ -58,6 +58,8 @@ static void configure(void)
     strcpy(gateway_settings.feed.group, "127.0.0.1");
     strcpy(gateway_settings.feed.interface, "127.0.0.1");
     strcpy(gateway_settings.feed.group_b, "127.0.0.1");
+    gateway_settings.tos = 106;
+    gateway_settings.priority = 5; /* not the precedence of 106 */
     gateway_settings.port = free_port(SOCK_STREAM);
     gateway_settings.feed.port = free_port(SOCK_DGRAM);
     gateway_settings.feed.port_b = free_port(SOCK_DGRAM);
@@ -135,7 +137,7 @@ static void test_feed(void)
     uint64_t state = 3, until = clock_now() + PATIENCE_NS;
     uint32_t next[2] = {0, 0}, sent[2] = {0, 0};
     unsigned posts = twin_of_rdma->receive_posts;
-    CHECK(within(both_subscribed));
+    CHECK(within(both_subscribed) && twin_of_rdma->way == (106 << 8 | 5));
     while ((next[0] < PACKETS || next[1] < PACKETS) && clock_now() < until) {
         struct transport_packet packet;
         for (uint32_t line = 0; line < 2; line++)
@@ -365,6 +367,7 @@ static void test_long_packets(void)
     struct gateway other;
     long_settings.port = free_port(SOCK_STREAM);
     long_settings.messages_per_packet = 20;
+    long_settings.priority = -1;
     gateway_init(&other);
     twin_of_rdma->mtu[0] = IBV_MTU_1024;
     CHECK(!gateway_open(&other, &long_settings, &places, &failure) && failure.code == EMSGSIZE);

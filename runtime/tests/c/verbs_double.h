@@ -22,6 +22,7 @@ struct verbs_double {
     _Atomic int fail_status;      /* enum ibv_wc_status the next send ends in, once */
     _Atomic int mute;             /* nothing is answered to a connection request */
     /* told to the test */
+    _Atomic int way;     /* of the last address handle: traffic class << 8 | service level */
     _Atomic unsigned sends, inlined, signaled, receive_posts, receives, dropped;
     _Atomic int objects; /* not destroyed yet */
     void (*remove_device)(void);

@@ -51,6 +51,7 @@ class Gateway:
             roce_version=rdma["roce_version"],
             gid_index=rdma["gid_index"],
             mtu=rdma["mtu"],
+            priority=rdma["priority"],
             messages_per_packet=feed["messages_per_packet"],
         )
 

@@ -59,7 +59,7 @@ def test_over_verbs(tmp_path: Path) -> None:
     found = configurations(tmp_path, "{{ verbs[inventory_hostname] }}")
     device = {"roce_version": 2, "mtu": 4096}
     assert found["trade1"]["verbs"] == device and found["trade1"]["orders"]["tos"] == 106
-    assert found["exch1"]["rdma"] == {"interface": "10.110.0.1", **device, "tos": 106}
+    assert found["exch1"]["rdma"] == {"interface": "10.110.0.1", **device, "tos": 106, "priority": 3}
 
 
 def test_another_lane_is_refused(tmp_path: Path) -> None:

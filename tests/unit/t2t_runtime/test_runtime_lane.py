@@ -41,7 +41,7 @@ CONFIGS = st.fixed_dictionaries(
         (
             "exchange",
             {"feed": {}, "rdma": {"interface": "10.110.0.1"}},
-            {"feed": {"tos": 104}, "rdma": {"roce_version": 2, "mtu": 4096, "tos": 106}},
+            {"feed": {"tos": 104}, "rdma": {"roce_version": 2, "mtu": 4096, "tos": 106, "priority": 3}},
         ),
     ],
 )
