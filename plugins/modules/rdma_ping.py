@@ -45,9 +45,16 @@ options:
     type: int
     default: 18515
   gid_index:
-    description: Index of the GID to use. V(auto) takes the RoCE v2 GID of this end's address on that TCP connection.
+    description:
+      - Index of the GID to use, which has to be of O(roce_version).
+      - V(auto) takes the GID of this end's address on that TCP connection.
     type: str
     default: auto
+  roce_version:
+    description: RoCE version of the GID. Both ends have to have the same.
+    type: int
+    choices: [1, 2]
+    default: 2
   traffic_class:
     description: Traffic class of the RDMA packets, 0 to 255; DSCP 26 is V(104).
     type: int
@@ -170,6 +177,10 @@ emulated:
   description: Whether this end's device is made by software (Soft-RoCE), so that the figures say nothing about speed.
   returned: success
   type: bool
+roce_version:
+  description: RoCE version of both ends' GIDs.
+  returned: success
+  type: int
 gid:
   description: This end's GID.
   returned: success
@@ -238,6 +249,7 @@ def main() -> None:
             "address": {"type": "str", "required": True},
             "port": {"type": "int", "default": 18515},
             "gid_index": {"type": "str", "default": "auto"},
+            "roce_version": {"type": "int", "choices": [1, 2], "default": 2},
             "traffic_class": {"type": "int", "default": 0},
             "iterations": {"type": "int", "default": 1000},
             "warmup": {"type": "int", "default": 50},
@@ -281,7 +293,12 @@ def main() -> None:
         result = pingpong.ping(
             plan,
             lambda local: ENDPOINTS[wanted["transport"]](
-                wanted["device"], local, wanted["size_bytes"], gid_index, wanted["traffic_class"]
+                wanted["device"],
+                local,
+                wanted["size_bytes"],
+                gid_index,
+                wanted["traffic_class"],
+                wanted["roce_version"],
             ),
         )
     except hello.PingError as error:

@@ -2,6 +2,7 @@
 #include "arena.h"
 
 #include <errno.h>
+#include <linux/mman.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -54,7 +55,7 @@ static bool map_pages(struct arena *arena, size_t capacity, int32_t cpu)
     arena->base = arena->mapping + rounded_up((uintptr_t)mapping + 1, unit) - (uintptr_t)mapping;
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
     const int access = PROT_READ | PROT_WRITE;
-    if (large && mmap(arena->base, arena->capacity, access, flags | MAP_HUGETLB, -1, 0) != MAP_FAILED &&
+    if (large && mmap(arena->base, arena->capacity, access, flags | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0) != MAP_FAILED &&
         populate(arena->base, arena->capacity, cpu) == 0) { /* reserved, yet another NUMA node may be the one that has them */
         arena->pages = ARENA_RESERVED;
         arena->huge_bytes = arena->capacity;

@@ -297,3 +297,16 @@ def test_any_valid_toml_can_be_located_and_is_checked_or_refused(text):
 )
 def test_what_the_chosen_transport_would_pass_over_is_refused(old, new, said):
     assert said in refused(ENGINE_TOML.replace(old, new))
+
+
+@pytest.mark.parametrize("mtu", [0, 256, 512, 1024, 2048, 4096])
+def test_path_mtus_of_roce(mtu):
+    for section, text, schema in (("verbs", ENGINE_TOML, ENGINE), ("rdma", EXCHANGE_TOML, EXCHANGE)):
+        parsed = config.parse(f"{text}[{section}]\nmtu = {mtu}\n", schema, "x.toml")
+        assert parsed[section]["mtu"] == mtu
+
+
+@pytest.mark.parametrize("mtu", [1, 1500, 4095, 9000])
+def test_what_is_no_path_mtu_is_refused(mtu):
+    said = refused(f"{ENGINE_TOML}[verbs]\nmtu = {mtu}\n")
+    assert f"verbs.mtu: {mtu} is no path MTU of RoCE: 256, 512, 1024, 2048, 4096, or 0: any" in said

@@ -340,6 +340,13 @@ class Engine:
 
     def feed(self) -> str:
         """What market data comes by, for people; after `run` what came. "" where there is nothing to say."""
+
+    def rdma(self) -> tuple[str, bool]:
+        """(devices, GID indices, MTUs and memory of sides over verbs, for people; whether on ordinary pages).
+
+        "" where no side is over verbs, or nothing was opened yet.
+        """
+
     def problem(self) -> str:
         """What is wrong with a transport now and may mend itself, in words; "" for nothing. From any thread."""
 
@@ -361,8 +368,10 @@ class RdmaGateway:
 
     `interface` is the local address of the RDMA device, `port` that of subscriptions (TCP) and order connections
     (RDMA). `group`, `feed_port` and `feed_interface` are a line as a listener on this host has it, those with `_b` the
-    other; `orders_host` and `orders_port` the order server. `multicast`: datagrams to the groups too. `roce_version`
-    and `gid_index` (-1: found) are checked against the device.
+    other; `orders_host` and `orders_port` the order server. `multicast`: datagrams to the groups too. `roce_version`,
+    `gid_index` (-1: found) and `mtu` (path MTU, bytes; 0: any) are checked against the device, and that the packets of
+    `messages_per_packet` ITCH messages (0: unknown) fit into its MTU. Datagrams go with `tos` and `priority` (-1: its
+    precedence).
     """
 
     def __init__(
@@ -382,6 +391,9 @@ class RdmaGateway:
         multicast: bool = False,
         roce_version: int = 2,
         gid_index: int = -1,
+        mtu: int = 0,
+        messages_per_packet: int = 0,
+        priority: int = -1,
     ) -> None:
         """Opens everything. OSError or ValueError name what failed and the next step."""
 

@@ -41,6 +41,12 @@ def _ascii(value: str) -> str | None:
     return None if value.isascii() and value.isprintable() else "must be printable ASCII"
 
 
+def _path_mtu(value: int) -> str | None:
+    if value in (0, 256, 512, 1024, 2048, 4096):
+        return None
+    return "is no path MTU of RoCE: 256, 512, 1024, 2048, 4096, or 0: any"
+
+
 def _session_prefix(value: str) -> str | None:
     if value.isascii() and value.isalnum():
         return None
@@ -58,6 +64,7 @@ _GATEWAY_PORT = 26404
 _ROCE = {
     "roce_version": Key("int", 2, 1, 2),
     "gid_index": Key("int", -1, -1, 255),  # -1: that of the interface, found
+    "mtu": Key("int", 0, 0, rule=_path_mtu),  # bytes, which the port must have; 0: any
 }
 
 _RATIO = Key("float", 0.0, 0.0, 0.5)
@@ -198,6 +205,7 @@ EXCHANGE: Schema = {
         "port": _port(_GATEWAY_PORT),
         "multicast": Key("bool", False),  # to the groups too
         "tos": _TOS,
+        "priority": Key("int", -1, -1, 7),  # of datagrams; -1: the precedence in `tos`
         **_ROCE,
     },
 }

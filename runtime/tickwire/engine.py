@@ -260,6 +260,7 @@ class Runner:
         )
         if self.engine.feed():
             log.info("feed by %s", self.engine.feed())
+        self._say_rdma()
         stamping = self._say_stamps()
         if self.config["engine"]["priority"] and (problem := realtime.throttling()):
             log.warning("%s", problem)
@@ -288,6 +289,14 @@ class Runner:
             block["orders_sent"],
             block["open_orders"],
         )
+
+    def _say_rdma(self) -> None:
+        """Log what was found for the sides over verbs."""
+        text, short_pages = self.engine.rdma()
+        if short_pages:
+            log.warning("RDMA: %s, as verbs.hugepages = false allows; see roce_host_hugepages", text)
+        elif text:
+            log.info("RDMA: %s", text)
 
     def _say_stamps(self) -> str:
         """Log which clock stamps, and why; the reason, which changes when a card cannot be put back in the end."""

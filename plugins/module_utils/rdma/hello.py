@@ -19,12 +19,13 @@ import socket
 import time
 from typing import Any
 
-VERSION = 2
+VERSION = 3
 LINE_LIMIT = 16384
 HELLO_FIELDS = {
     "host": str,
     "device": str,
     "transport": str,
+    "roce_version": int,
     "qpn": int,
     "psn": int,
     "gid": str,
@@ -100,7 +101,7 @@ def check_hello(mine: dict[str, Any], theirs: dict[str, Any]) -> None:
     for name, kind in HELLO_FIELDS.items():
         if not isinstance(theirs.get(name), kind) or isinstance(theirs.get(name), bool):
             raise ValueError("its hello has no usable %s: %r" % (name, theirs.get(name)))
-    for name in ("transport", "iterations", "warmup", "size_bytes"):
+    for name in ("transport", "roce_version", "iterations", "warmup", "size_bytes"):
         if mine[name] != theirs[name]:
             raise ValueError("%s is %s here and %s there: give both ends the same" % (name, mine[name], theirs[name]))
 

@@ -29,7 +29,7 @@ class Endpoint(Protocol):
     shown."""
 
     def describe(self) -> dict[str, Any]:
-        """Return qpn, psn, gid, gid_index and mtu (bytes), and whether the device is emulated."""
+        """Return qpn, psn, gid, gid_index, roce_version and mtu (bytes), and whether the device is emulated."""
 
     def connect(self, remote: dict[str, Any]) -> None:
         """Bring the queue pair to ready-to-send towards the other end's description, with receives posted."""
@@ -118,6 +118,7 @@ def ping(plan: Plan, open_endpoint: Callable[[str], Endpoint]) -> dict[str, Any]
             "emulated": bool(mine.get("emulated")),
             "gid": mine["gid"],
             "gid_index": mine.get("gid_index"),
+            "roce_version": mine["roce_version"],
             "mtu_bytes": min(mine["mtu"], theirs["mtu"]),
             "iterations": plan.iterations,
             "size_bytes": plan.size_bytes,

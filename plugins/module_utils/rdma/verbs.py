@@ -5,7 +5,9 @@ here, datagrams in ``datagram.py``."""
 from __future__ import annotations
 
 import collections
+import errno
 import os
+import resource
 import secrets
 import select
 import socket
@@ -48,7 +50,14 @@ class VerbsEndpoint:
     shared = True
 
     def __init__(
-        self, device: str, local_address: str, size_bytes: int, gid_index: int | None, traffic_class: int, port: int = 1
+        self,
+        device: str,
+        local_address: str,
+        size_bytes: int,
+        gid_index: int | None,
+        traffic_class: int,
+        roce_version: int = 2,
+        port: int = 1,
     ) -> None:
         try:
             from pyverbs.cq import CQ
@@ -76,7 +85,8 @@ class VerbsEndpoint:
             )
         self._emulated = entry["emulated"]
         self._counters = Path("/sys/class/infiniband", device, "ports", str(port))
-        self._choose_gid(local_address, gid_index)
+        chosen = choose_gid(self._info, local_address, gid_index, roce_version)
+        self._gid, self._gid_index, self._roce_version = chosen["gid"], chosen["index"], roce_version
         self._traffic_class, self._port, self._psn = traffic_class, port, secrets.randbits(24)
         self._size_bytes = size_bytes
         self._arrived: collections.deque[int] = collections.deque()
@@ -106,7 +116,14 @@ class VerbsEndpoint:
             ]
         except PyverbsError as error:
             self.close()
-            raise RuntimeError("%s does not give a queue pair: %s" % (device, error)) from error
+            raise RuntimeError(
+                "%s does not give a queue pair: %s%s"
+                % (
+                    device,
+                    error,
+                    memlock_hint(getattr(error, "error_code", 0), resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]),
+                )
+            ) from error
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -114,6 +131,7 @@ class VerbsEndpoint:
             "psn": self._psn,
             "gid": self._gid,
             "gid_index": self._gid_index,
+            "roce_version": self._roce_version,
             "mtu": _MTU_BYTES[self._mtu],
             "emulated": self._emulated,
         }
@@ -211,23 +229,37 @@ class VerbsEndpoint:
                 self._arrived.append(completion.wr_id)
         return count
 
-    def _choose_gid(self, local_address: str, gid_index: int | None) -> None:
-        if gid_index is None:
-            family = socket.AF_INET6 if ":" in local_address else socket.AF_INET
-            self._gid = link.gid_of_address(socket.inet_pton(family, local_address.partition("%")[0]))
-            self._gid_index = link.gid_of(self._info, self._gid)
-            return
-        chosen = [entry for entry in self._info["gids"] if entry["index"] == gid_index]
-        if not chosen:
-            raise LookupError(
-                "gid_index %d is not used; indices in use: %s"
-                % (gid_index, ", ".join(str(entry["index"]) for entry in self._info["gids"]) or "none")
-            )
-        self._gid, self._gid_index = chosen[0]["gid"], gid_index
-
     def _keep(self, item: Any) -> Any:
         self._open.append(item)
         return item
+
+
+def choose_gid(port: dict[str, Any], local_address: str, gid_index: int | None, roce_version: int) -> dict[str, Any]:
+    """Return index and GID of that RoCE version: those of the address, or those at ``gid_index``; LookupError says what
+    is there."""
+    if gid_index is None:
+        family = socket.AF_INET6 if ":" in local_address else socket.AF_INET
+        gid = link.gid_of_address(socket.inet_pton(family, local_address.partition("%")[0]))
+        return {"gid": gid, "index": link.gid_of(port, gid, roce_version)}
+    chosen = next((entry for entry in port["gids"] if entry["index"] == gid_index), None)
+    if chosen is None:
+        raise LookupError(
+            "gid_index %d is not used; indices in use: %s"
+            % (gid_index, ", ".join(str(entry["index"]) for entry in port["gids"]) or "none")
+        )
+    if chosen["roce_version"] != roce_version:
+        raise LookupError(
+            "gid_index %d is %s %s, not RoCE v%d. Next: correct gid_index or roce_version, or let gid_index be auto"
+            % (gid_index, chosen["gid"], chosen["type"], roce_version)
+        )
+    return chosen
+
+
+def memlock_hint(error: int, limit: int) -> str:
+    """What to do where no more memory may be locked; "" where that is not what is wrong. The limit is in bytes."""
+    if error != errno.ENOMEM or limit == resource.RLIM_INFINITY:
+        return ""
+    return ". RLIMIT_MEMLOCK is %d kB. Next: raise it (roce_host_limits.memlock), or become root" % (limit // 1024)
 
 
 class _Events:

@@ -230,6 +230,13 @@ static PyObject *py_feed(PyObject *object, PyObject *unused)
     return PyUnicode_FromString(transports_feed_text(&((struct engine_object *)object)->transports));
 }
 
+static PyObject *py_rdma(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    const struct verbs *verbs = &((struct engine_object *)object)->transports.verbs;
+    return Py_BuildValue("(sO)", verbs->text, verbs->short_pages ? Py_True : Py_False);
+}
+
 static PyObject *py_problem(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -255,6 +262,7 @@ static PyMethodDef engine_object_methods[] = {
     {"ahead", py_ahead, METH_NOARGS, NULL},
     {"memory", py_memory, METH_NOARGS, NULL},
     {"feed", py_feed, METH_NOARGS, NULL},
+    {"rdma", py_rdma, METH_NOARGS, NULL},
     {"problem", py_problem, METH_NOARGS, NULL},
     {"run", py_run, METH_NOARGS, NULL},
     {"stop", py_stop, METH_NOARGS, NULL},

@@ -25,25 +25,29 @@ static bool take_address(const char *key, const char *text, bool optional, char 
 static bool read_settings(PyObject *arguments, PyObject *keywords, struct gateway_settings *to)
 {
     static char *names[] = {"interface", "port", "group", "feed_port", "feed_interface", "orders_host", "orders_port",
-                            "group_b", "feed_port_b", "feed_interface_b", "tos", "multicast", "roce_version", "gid_index", NULL};
+                            "group_b", "feed_port_b", "feed_interface_b", "tos", "multicast", "roce_version", "gid_index",
+                            "mtu", "messages_per_packet", "priority", NULL};
     const char *interface, *group, *feed_interface, *orders_host, *group_b = "", *feed_interface_b = "";
-    unsigned int port, feed_port, orders_port, feed_port_b = 0, tos = 0, version = 2;
-    int multicast = 0, index = -1;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "sIsIssI|$sIsIpIi:RdmaGateway", names, &interface, &port, &group, &feed_port,
+    unsigned int port, feed_port, orders_port, feed_port_b = 0, tos = 0, version = 2, mtu = 0, messages = 0;
+    int multicast = 0, index = -1, priority = -1;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "sIsIssI|$sIsIpIiIIi:RdmaGateway", names, &interface, &port, &group, &feed_port,
                                      &feed_interface, &orders_host, &orders_port, &group_b, &feed_port_b, &feed_interface_b, &tos,
-                                     &multicast, &version, &index))
+                                     &multicast, &version, &index, &mtu, &messages, &priority))
         return false;
     if (port - 1u >= 65535u || feed_port - 1u >= 65535u || orders_port - 1u >= 65535u || feed_port_b > 65535u || tos > 255 ||
-        version - 1u > 1u || index < -1 || index > 255) {
-        PyErr_SetString(PyExc_ValueError, "RdmaGateway: ports are 1 to 65535, tos 0 to 255, roce_version 1 or 2, gid_index -1 to 255");
+        version - 1u > 1u || index < -1 || index > 255 || mtu > 4096 || messages > 65534u || priority < -1 || priority > 7) {
+        PyErr_SetString(PyExc_ValueError, "RdmaGateway: ports are 1 to 65535, tos 0 to 255, roce_version 1 or 2, gid_index -1 to 255, mtu 0 to 4096, "
+                                          "messages_per_packet 0 to 65534, priority -1 to 7");
         return false;
     }
     memset(to, 0, sizeof *to);
     to->port = (uint16_t)port;
     to->orders_port = (uint16_t)orders_port;
     to->tos = (uint8_t)tos;
+    to->priority = (int8_t)priority;
     to->multicast = multicast != 0;
-    to->verbs = (struct verbs_settings){.roce_version = (uint8_t)version, .gid_index = index};
+    to->verbs = (struct verbs_settings){.roce_version = (uint8_t)version, .gid_index = index, .mtu = (uint16_t)mtu};
+    to->messages_per_packet = messages;
     to->feed.port = (uint16_t)feed_port;
     to->feed.port_b = (uint16_t)feed_port_b;
     return take_address("interface", interface, false, to->interface, sizeof to->interface) &&

@@ -275,12 +275,14 @@ static bool read_orders(const struct section *s, bool network, struct orders_set
 
 static bool read_verbs(const struct section *s, struct verbs_settings *to)
 {
-    int64_t version, index;
+    int64_t version, index, mtu;
     if (!get_integer(s, "roce_version", 2, 1, 2, &version) || !get_integer(s, "gid_index", -1, -1, 255, &index) ||
+        !get_integer(s, "mtu", 0, 0, 4096, &mtu) ||
         !get_flag(s, "hugepages", true, &to->hugepages))
         return false;
     to->roce_version = (uint8_t)version;
     to->gid_index = (int32_t)index;
+    to->mtu = (uint16_t)mtu;
     return true;
 }
 

@@ -8,6 +8,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "../itch.h"
+#include "../line.h"
+#include "../mold.h"
+
 #define STEP_MS 20 /* at most between two looks at what has a time of its own */
 
 void gateway_init(struct gateway *self)
@@ -36,6 +40,20 @@ static bool open_listener(struct gateway *self, struct failure *failure)
                        settings->interface, strerror(errno), settings->port);
 }
 
+/* The longest packet of the lines must be a datagram. */
+static bool packets_fit(const struct gateway *self, struct failure *failure)
+{
+    uint32_t mtu = self->device.mtu, messages = self->settings.messages_per_packet;
+    uint32_t bytes = MOLD_HEADER + messages * (2 + ITCH_MESSAGE_MAX);
+    bytes = bytes < LINE_PACKET_MAX ? bytes : LINE_PACKET_MAX;
+    if (messages == 0 || bytes <= mtu)
+        return true;
+    return failure_set(failure, EMSGSIZE,
+                       "feed.messages_per_packet %u: packets of up to %u bytes are longer than the RDMA MTU %u of %s, and would be lost; set "
+                       "it to %u, or raise the MTU of %s (fabric.mtu.host)",
+                       messages, bytes, mtu, self->device.gid.device, (mtu - MOLD_HEADER) / (2 + ITCH_MESSAGE_MAX), self->device.gid.netdev);
+}
+
 static bool open_all(struct gateway *self, const struct verbs_places *places, struct failure *failure)
 {
     const struct gateway_settings *settings = &self->settings;
@@ -50,6 +68,8 @@ static bool open_all(struct gateway *self, const struct verbs_places *places, st
         return false;
     if (!verbs_device_open(&self->device, &self->library, places->sysfs, self->channel, "rdma.interface", settings->interface,
                            &settings->verbs, self->arena.base, self->arena.capacity, failure))
+        return false;
+    if (!packets_fit(self, failure))
         return false;
     self->arrivals = self->library.create_comp_channel(self->device.context);
     if (self->arrivals == NULL)

@@ -34,7 +34,9 @@ struct gateway_settings {
     char interface[64];
     uint16_t port; /* of the subscriptions (TCP) and of the order connections (RDMA) */
     uint8_t tos;
+    int8_t priority; /* of datagrams, 0 to 7; -1: the precedence in `tos` */
     bool multicast;
+    uint32_t messages_per_packet; /* of the lines, ITCH messages; 0: unknown */
     struct verbs_settings verbs;
     struct feed_settings feed; /* the lines as a listener on this host has them */
     char orders_host[64];

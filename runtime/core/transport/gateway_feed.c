@@ -134,7 +134,7 @@ static bool admit(struct gateway *self, struct gateway_subscriber *subscriber, s
     struct ibv_ah_attr attributes = {
         .is_global = 1,
         .grh = {.sgid_index = device->gid.index, .hop_limit = 64, .traffic_class = self->settings.tos},
-        .sl = self->settings.tos >> 5, /* the priority of the lane, by IP precedence */
+        .sl = (uint8_t)(self->settings.priority >= 0 ? self->settings.priority : self->settings.tos >> 5),
         .port_num = device->gid.port};
     memcpy(attributes.grh.dgid.raw, wish.gid, sizeof wish.gid);
     subscriber->ah = self->library.create_ah(device->pd, &attributes);

@@ -134,7 +134,7 @@ void gateway_orders_event(struct gateway *self, struct rdma_cm_event *event)
         if (what == RDMA_CM_EVENT_ESTABLISHED) {
             bridge->established = true;
             atomic_fetch_add(&self->counts.connections, 1);
-            if (!verbs_link_established(&bridge->link, &self->device, &failure)) {
+            if (!verbs_link_established(&bridge->link, &self->device, -1, &failure)) {
                 gateway_tell(self, "%s", failure.text);
                 end_bridge(self, bridge);
             }

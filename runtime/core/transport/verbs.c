@@ -40,7 +40,10 @@ static void lose_device(struct verbs *self, const struct verbs_device *device)
     snprintf(why, sizeof why, "RDMA device %s was removed; see `rdma link show`, bring it back and start again", device->gid.device);
     if (self->has_feed && device != &self->o)
         verbs_feed_break(&self->feed, ENODEV, why);
-    for (int n = 0; self->has_orders && self->orders.device == device && n < VERBS_LINKS; n++)
+    if (!self->has_orders || self->orders.device != device)
+        return;
+    atomic_store(&self->orders.removed, true);
+    for (int n = 0; n < VERBS_LINKS; n++)
         atomic_store(&self->orders.links[n].link.lost, ENODEV);
 }
 
@@ -137,29 +140,52 @@ static void *keep(void *opaque)
 
 /* --- opening --- */
 
-static unsigned long free_hugepages(void)
+#define HUGEPAGES "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+
+static unsigned long read_number(const char *path)
 {
-    char line[128];
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/meminfo", "re");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, "HugePages_Free: %lu", &pages) == 1)
-            break;
+    unsigned long number = 0;
+    FILE *file = fopen(path, "re");
+    if (file != NULL && fscanf(file, "%lu", &number) != 1)
+        number = 0;
     if (file != NULL)
         fclose(file);
-    return pages;
+    return number;
+}
+
+/* Hugepages of 2 MB that nobody has or has been promised. */
+static unsigned long free_hugepages(void)
+{
+    unsigned long unused = read_number(HUGEPAGES "free_hugepages"), promised = read_number(HUGEPAGES "resv_hugepages");
+    return unused > promised ? unused - promised : 0;
 }
 
 static bool take_memory(struct verbs *self, const struct engine_settings *settings, size_t bytes, struct failure *failure)
 {
     if (!arena_open_near(&self->arena, bytes, settings->cpu))
         return failure_set(failure, ENOMEM, "RDMA memory: %zu MB cannot be had: %s; free memory", (bytes >> 20) + 1, strerror(errno));
+    self->short_pages = !self->arena.hugepages;
     if (!settings->verbs.hugepages || self->arena.hugepages)
         return true;
     return failure_set(failure, EPERM,
                        "RDMA memory: %zu hugepages of 2 MB needed, %lu reserved ones are free and the kernel gave no transparent ones "
                        "instead; reserve more (roce_host_hugepages, vm.nr_hugepages), or set verbs.hugepages = false",
                        self->arena.capacity >> 21, free_hugepages());
+}
+
+static void describe(struct verbs *self)
+{
+    static const char *const pages[] = {"ordinary pages", "transparent hugepages", "reserved hugepages"};
+    const struct verbs_device *devices[] = {&self->a, &self->b, &self->o};
+    size_t used = 0;
+    for (size_t i = 0; i < 3; i++) {
+        const struct verbs_gid *gid = &devices[i]->gid;
+        if (devices[i]->context != NULL && used < sizeof self->text)
+            used += (size_t)snprintf(self->text + used, sizeof self->text - used, "%s port %u, GID index %u (RoCE v%u), MTU %u; ",
+                                     gid->device, gid->port, gid->index, gid->version, devices[i]->mtu);
+    }
+    if (used < sizeof self->text)
+        snprintf(self->text + used, sizeof self->text - used, "%zu MB on %s", self->arena.capacity >> 20, pages[self->arena.pages]);
 }
 
 static bool open_device(struct verbs *self, struct verbs_device *device, const struct verbs_places *places, const char *key,
@@ -218,11 +244,13 @@ bool verbs_open(struct verbs *self, const struct engine_settings *settings, cons
                 struct failure *failure)
 {
     atomic_store(&self->closing, false);
+    self->text[0] = '\0';
     self->stop = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (self->stop < 0)
         return failure_set(failure, errno, "eventfd: %s", strerror(errno));
     if (open_all(self, settings, places, request_buffer, failure)) {
         self->feed.clock = settings->timestamps == STAMPING_NONE ? STAMP_NONE : STAMP_APPLICATION;
+        describe(self);
         return true;
     }
     verbs_close(self);

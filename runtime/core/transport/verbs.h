@@ -44,6 +44,8 @@ struct verbs {
     pthread_mutex_t connecting; /* held while an attempt uses what closing takes away */
     pthread_mutex_t telling;    /* guards `problem` */
     char problem[256];
+    char text[384]; /* of what was opened, for people: devices, ports, GID indices, RoCE version, MTU, memory; "": nothing was */
+    bool short_pages; /* the memory is on ordinary pages, as verbs.hugepages allows */
 };
 
 void verbs_init(struct verbs *self);

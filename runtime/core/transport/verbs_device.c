@@ -32,7 +32,7 @@ static bool bind_to(struct verbs_device *device, struct rdma_event_channel *chan
     return true;
 }
 
-static bool check_port(struct verbs_device *device, struct failure *failure)
+static bool check_port(struct verbs_device *device, const char *section, uint32_t wanted, struct failure *failure)
 {
     struct ibv_port_attr port = {0};
     int error = device->library->query_port(device->context, device->gid.port, &port);
@@ -42,7 +42,12 @@ static bool check_port(struct verbs_device *device, struct failure *failure)
         return failure_set(failure, ENETDOWN, "%s port %u is down: look at `ip link show %s`", device->gid.device, device->gid.port,
                            device->gid.netdev);
     device->mtu = 128u << port.active_mtu;
-    return true;
+    if (wanted == 0 || device->mtu == wanted)
+        return true;
+    return failure_set(failure, EMSGSIZE,
+                       "MTU mismatch: the RDMA MTU of %s port %u is %u, %s.mtu wants %u; see `ip link show %s`: its MTU has to be the "
+                       "intent's (fabric.mtu.host), or correct %s.mtu",
+                       device->gid.device, device->gid.port, device->mtu, section, wanted, device->gid.netdev, section);
 }
 
 static bool register_memory(struct verbs_device *device, void *memory, size_t bytes, struct failure *failure)
@@ -71,11 +76,13 @@ bool verbs_device_open(struct verbs_device *device, struct verbs_library *librar
 {
     memset(device, 0, sizeof *device);
     device->library = library;
+    device->sysfs = sysfs;
+    device->fixed_index = settings->gid_index >= 0;
     device->address.sin_family = AF_INET;
     if (inet_pton(AF_INET, interface, &device->address.sin_addr) != 1)
         return failure_set(failure, EINVAL, "%s \"%s\" must be an IPv4 address", key, interface);
     if (verbs_find_gid(sysfs, key, device->address.sin_addr, settings, &device->gid, failure) &&
-        bind_to(device, channel, key, interface, failure) && check_port(device, failure) &&
+        bind_to(device, channel, key, interface, failure) && check_port(device, verbs_section(key), settings->mtu, failure) &&
         register_memory(device, memory, bytes, failure))
         return true;
     verbs_device_close(device);
@@ -96,17 +103,27 @@ void verbs_device_close(struct verbs_device *device)
     device->context = NULL;
 }
 
-bool verbs_device_check(const struct verbs_device *device, struct ibv_qp *qp, struct failure *failure)
+bool verbs_device_check(const struct verbs_device *device, struct ibv_qp *qp, int tos, struct failure *failure)
 {
     struct ibv_qp_attr attributes = {0};
     struct ibv_qp_init_attr initial;
     int error = device->library->query_qp(qp, &attributes, IBV_QP_AV, &initial);
     if (error != 0)
         return failure_set(failure, error, "%s: queue pair %u cannot be queried: %s", device->gid.device, qp->qp_num, strerror(error));
-    if (attributes.ah_attr.grh.sgid_index == device->gid.index)
+    const struct ibv_global_route *route = &attributes.ah_attr.grh;
+    if (!attributes.ah_attr.is_global)
+        return true; /* not told */
+    bool wanted = route->sgid_index == device->gid.index ||
+                  (!device->fixed_index && verbs_gid_is_at(device->sysfs, &device->gid, route->sgid_index));
+    if (wanted && (tos < 0 || route->traffic_class >> 2 == tos >> 2))
         return true;
+    if (wanted)
+        return failure_set(failure, EPROTONOSUPPORT,
+                           "%s: packets of queue pair %u go with traffic class %u, orders.tos is %d: another lane than the intent's; see "
+                           "`cat /sys/class/infiniband/%s/tc/%u/traffic_class`, which module roce_cm sets",
+                           device->gid.device, qp->qp_num, route->traffic_class, tos, device->gid.device, device->gid.port);
     return failure_set(failure, EPROTONOSUPPORT,
                        "%s: the connection manager uses GID index %u, the intent wants index %u; set its RoCE mode (module roce_cm, or "
                        "default_roce_mode in configfs) or correct verbs.roce_version",
-                       device->gid.device, attributes.ah_attr.grh.sgid_index, device->gid.index);
+                       device->gid.device, route->sgid_index, device->gid.index);
 }

@@ -14,7 +14,9 @@ struct verbs_device {
     struct ibv_context *context; /* librdmacm's, the same for all ids on the device; NULL: not open */
     struct ibv_pd *pd;
     struct ibv_mr *mr;
+    const char *sysfs;
     struct verbs_gid gid;
+    bool fixed_index; /* the configuration names it */
     struct sockaddr_in address; /* of the interface */
     uint32_t mtu;               /* bytes of the port's path MTU: the most a datagram holds */
 };
@@ -26,7 +28,9 @@ bool verbs_device_open(struct verbs_device *device, struct verbs_library *librar
                        const struct verbs_settings *settings, void *memory, size_t bytes, struct failure *failure);
 void verbs_device_close(struct verbs_device *device);
 
-/* The GID index and so the RoCE version a connected queue pair has must be the wanted one. */
-bool verbs_device_check(const struct verbs_device *device, struct ibv_qp *qp, struct failure *failure);
+/* The GID of a connected queue pair, and so its RoCE version, must be the wanted one; its index too where that is fixed; and so must be the DSCP of its packets
+ * when `tos` is one (-1: whatever it is; of the other two bits cards make their own). Drivers that do not tell (irdma) are taken at
+ * their word. */
+bool verbs_device_check(const struct verbs_device *device, struct ibv_qp *qp, int tos, struct failure *failure);
 
 #endif

@@ -17,9 +17,7 @@ struct search {
     const struct verbs_settings *settings;
     struct verbs_gid *found;
     bool good;
-    struct verbs_gid other; /* the same GID of the other version, or at another index than the one asked for */
-    uint8_t other_version;  /* 0: there is none */
-    char at_index[96];      /* what is at the index asked for, "" for nothing */
+    struct verbs_gid other; /* the same GID of the other version, or at another index than the one asked for; version 0: none */
     char table[TABLE_BYTES];
     size_t told;
 };
@@ -47,6 +45,19 @@ static uint8_t version_of(const char *type)
     return strcmp(type, "RoCE v2") == 0 ? 2 : strcmp(type, "IB/RoCE v1") == 0 ? 1 : 0;
 }
 
+/* What is at an index, for people: the GID and its type, or "unused". */
+static void tell_entry(char *text, size_t capacity, const char *port_path, unsigned index)
+{
+    char gid[64], type[32], shown[INET6_ADDRSTRLEN];
+    uint8_t bytes[16];
+    if (!read_text(gid, sizeof gid, "%s/%s/%u", port_path, "gids", index) || inet_pton(AF_INET6, gid, bytes) != 1 || is_zero(bytes)) {
+        snprintf(text, capacity, "unused");
+        return;
+    }
+    read_text(type, sizeof type, "%s/%s/%u", port_path, "gid_attrs/types", index);
+    snprintf(text, capacity, "%s %s", inet_ntop(AF_INET6, bytes, shown, sizeof shown), type);
+}
+
 static void look_at(struct search *search, const char *port_path, const char *device, uint8_t port, unsigned index)
 {
     char text[64], type[32] = "", netdev[sizeof search->other.netdev] = "";
@@ -63,17 +74,14 @@ static void look_at(struct search *search, const char *port_path, const char *de
     if (search->told < TABLE_BYTES)
         search->told += (size_t)snprintf(search->table + search->told, TABLE_BYTES - search->told, "%s%s/%u index %u %s %s",
                                          search->told > 0 ? ", " : "", device, port, index, shown, type);
-    uint8_t version = version_of(type);
+    gid.version = version_of(type);
     int32_t asked = search->settings->gid_index;
     bool same = memcmp(gid.bytes, search->wanted, sizeof gid.bytes) == 0;
-    if ((int32_t)index == asked)
-        snprintf(search->at_index, sizeof search->at_index, "%s (%s)", shown, type);
-    if (same && version == search->settings->roce_version && (asked < 0 || asked == (int32_t)index) && !search->good) {
+    if (same && gid.version == search->settings->roce_version && (asked < 0 || asked == (int32_t)index) && !search->good) {
         *search->found = gid;
         search->good = true;
-    } else if (same && version != 0 && search->other_version != search->settings->roce_version) { /* the right version says more */
+    } else if (same && gid.version != 0 && search->other.version != search->settings->roce_version) { /* the right version says more */
         search->other = gid;
-        search->other_version = version;
     }
 }
 
@@ -107,6 +115,21 @@ static void visit_device(struct search *search, const char *unused, const char *
     each(path, visit_port, search, device);
 }
 
+bool verbs_gid_is_at(const char *sysfs, const struct verbs_gid *gid, unsigned index)
+{
+    char path[PATH_BYTES], text[64], type[32];
+    uint8_t bytes[16];
+    snprintf(path, sizeof path, "%s/%s/ports/%u", sysfs, gid->device, gid->port);
+    return read_text(text, sizeof text, "%s/%s/%u", path, "gids", index) && inet_pton(AF_INET6, text, bytes) == 1 &&
+           memcmp(bytes, gid->bytes, sizeof bytes) == 0 && read_text(type, sizeof type, "%s/%s/%u", path, "gid_attrs/types", index) &&
+           version_of(type) == gid->version;
+}
+
+const char *verbs_section(const char *key)
+{
+    return strncmp(key, "rdma.", 5) == 0 ? "rdma" : "verbs";
+}
+
 bool verbs_find_gid(const char *sysfs, const char *key, struct in_addr address, const struct verbs_settings *settings,
                     struct verbs_gid *found, struct failure *failure)
 {
@@ -123,19 +146,23 @@ bool verbs_find_gid(const char *sysfs, const char *key, struct in_addr address, 
                            "%s %s: there is no RDMA device with a GID here (`rdma link show`); load the network card's driver, or for "
                            "Soft-RoCE: rdma link add rxe0 type rxe netdev IF",
                            key, shown);
-    if (search.other_version == 0)
+    const struct verbs_gid *other = &search.other;
+    const char *section = verbs_section(key);
+    if (other->version == 0)
         return failure_set(failure, ENODEV,
                            "%s %s: no RDMA device has its GID; there are: %s; give the device's network interface that address, or "
                            "correct %s",
                            key, shown, search.table, key);
-    if (search.other_version != settings->roce_version)
+    if (other->version != settings->roce_version)
         return failure_set(failure, ENODEV,
-                           "verbs.roce_version %u: %s has the GID of %s %s as RoCE v%u only (index %u); correct verbs.roce_version, or "
-                           "the device's RoCE mode",
-                           settings->roce_version, search.other.device, key, shown, search.other_version, search.other.index);
+                           "%s.roce_version %u: %s has the GID of %s %s as RoCE v%u only (index %u); correct %s.roce_version, or the "
+                           "device's RoCE mode",
+                           section, settings->roce_version, other->device, key, shown, other->version, other->index, section);
+    char port_path[PATH_BYTES], entry[96];
+    snprintf(port_path, sizeof port_path, "%s/%s/ports/%u", sysfs, other->device, other->port);
+    tell_entry(entry, sizeof entry, port_path, (unsigned)settings->gid_index);
     return failure_set(failure, ENODEV,
-                       "verbs.gid_index %d is %s, not the GID of %s %s: that is index %u of %s; correct verbs.gid_index, or leave it "
+                       "%s.gid_index %d of %s is %s, not the RoCE v%u GID of %s %s: that is index %u; correct %s.gid_index, or leave it "
                        "out",
-                       settings->gid_index, search.at_index[0] != '\0' ? search.at_index : "unused", key, shown, search.other.index,
-                       search.other.device);
+                       section, settings->gid_index, other->device, entry, settings->roce_version, key, shown, other->index, section);
 }

@@ -93,14 +93,14 @@ bool verbs_link_hello(const struct verbs_device *device, const void *hello, uint
                        device->gid.device, device->gid.netdev, theirs);
 }
 
-bool verbs_link_established(struct verbs_link *link, const struct verbs_device *device, struct failure *failure)
+bool verbs_link_established(struct verbs_link *link, const struct verbs_device *device, int tos, struct failure *failure)
 {
     struct ibv_qp_attr attributes = {.min_rnr_timer = LINK_MIN_RNR_TIMER};
     int error = link->library->modify_qp(link->id->qp, &attributes, IBV_QP_MIN_RNR_TIMER);
     if (error != 0)
         return failure_set(failure, error, "%s: RNR timer of queue pair %u: %s", device->gid.device, link->id->qp->qp_num,
                            strerror(error));
-    return verbs_device_check(device, link->id->qp, failure);
+    return verbs_device_check(device, link->id->qp, tos, failure);
 }
 
 void verbs_link_close(struct verbs_link *link)

@@ -61,8 +61,8 @@ struct rdma_conn_param verbs_link_parameters(const struct verbs_device *device, 
 /* Whether the other end's hello fits: EPROTO, or EMSGSIZE when its MTU is another. */
 bool verbs_link_hello(const struct verbs_device *device, const void *hello, uint32_t length, struct failure *failure);
 
-/* After the connection is established. */
-bool verbs_link_established(struct verbs_link *link, const struct verbs_device *device, struct failure *failure);
+/* After the connection is established; `tos` as verbs_device_check has it. */
+bool verbs_link_established(struct verbs_link *link, const struct verbs_device *device, int tos, struct failure *failure);
 
 /* Disconnect and give everything back, the id too. */
 void verbs_link_close(struct verbs_link *link);

@@ -111,7 +111,8 @@ static bool resolve(struct attempt *attempt, struct rdma_cm_id *id)
         library->set_option(id, RDMA_OPTION_ID, RDMA_OPTION_ID_ACK_TIMEOUT, &timeout, sizeof timeout) != 0)
         return refuse(attempt, errno, "type of service and time-out: %s", strerror(errno));
     if (library->resolve_addr(id, (struct sockaddr *)&from, (struct sockaddr *)&to, VERBS_CONNECT_MS) != 0)
-        return refuse(attempt, errno, "address: %s; see `rdma link show`", strerror(errno));
+        return refuse(attempt, errno == ENODEV || errno == EADDRNOTAVAIL ? EHOSTUNREACH : errno, /* gone with its link; it may come back */
+                      "address: %s; is orders.interface's still there? See `ip -br address` and `rdma link show`", strerror(errno));
     if (!await(attempt, "address", RDMA_CM_EVENT_ADDR_RESOLVED, false))
         return false;
     if (id->verbs != device->context)
@@ -136,7 +137,8 @@ static bool make(struct attempt *attempt, struct verbs_link *link, uint8_t *memo
         return false;
     if (library->connect(id, &parameters) != 0)
         return refuse(attempt, errno, "connect: %s", strerror(errno));
-    return await(attempt, "connect", RDMA_CM_EVENT_ESTABLISHED, true) && verbs_link_established(link, device, attempt->failure);
+    return await(attempt, "connect", RDMA_CM_EVENT_ESTABLISHED, true) &&
+           verbs_link_established(link, device, attempt->settings->tos, attempt->failure);
 }
 
 static void end_link(struct verbs_orders *self, int n)
@@ -172,6 +174,8 @@ bool verbs_orders_connect(struct verbs_orders *self, const struct orders_setting
                               .stop = stop,
                               .deadline_ns = clock_now() + VERBS_CONNECT_MS * NS_PER_MS,
                               .failure = failure};
+    if (atomic_load(&self->removed))
+        return refuse(&attempt, ENODEV, "RDMA device %s was removed; see `rdma link show`", self->device->gid.device);
     int n = claim(self, wake, stop, attempt.deadline_ns);
     if (n < 0)
         return refuse(&attempt, ETIMEDOUT, "the connection before has not ended yet");

@@ -33,6 +33,7 @@ struct verbs_orders {
     int current;            /* the engine's link; -1: none */
     _Atomic int next;       /* offered; -1: none */
     _Atomic uint32_t made;  /* as in struct connection */
+    _Atomic bool removed;   /* the device: no connection can be made any more */
     uint32_t sent_bytes;    /* modulo 2^32: the key of stamps */
     uint32_t stamped;       /* stamps waiting to be collected */
     struct {

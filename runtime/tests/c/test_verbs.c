@@ -5,7 +5,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <linux/mman.h>
 #include <pthread.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "clock.h"
 #include "line.h"
@@ -55,6 +58,8 @@ static void configure(void)
     strcpy(gateway_settings.feed.group, "127.0.0.1");
     strcpy(gateway_settings.feed.interface, "127.0.0.1");
     strcpy(gateway_settings.feed.group_b, "127.0.0.1");
+    gateway_settings.tos = 106;
+    gateway_settings.priority = 5; /* not the precedence of 106 */
     gateway_settings.port = free_port(SOCK_STREAM);
     gateway_settings.feed.port = free_port(SOCK_DGRAM);
     gateway_settings.feed.port_b = free_port(SOCK_DGRAM);
@@ -132,7 +137,7 @@ static void test_feed(void)
     uint64_t state = 3, until = clock_now() + PATIENCE_NS;
     uint32_t next[2] = {0, 0}, sent[2] = {0, 0};
     unsigned posts = twin_of_rdma->receive_posts;
-    CHECK(within(both_subscribed));
+    CHECK(within(both_subscribed) && twin_of_rdma->way == (106 << 8 | 5));
     while ((next[0] < PACKETS || next[1] < PACKETS) && clock_now() < until) {
         struct transport_packet packet;
         for (uint32_t line = 0; line < 2; line++)
@@ -299,6 +304,11 @@ static void test_refusals(void)
     CHECK(strstr(failure.text, "the gateway refuses: MTU mismatch") != NULL);
     verbs_close(&verbs);
 
+    settings.verbs.mtu = 1024;
+    CHECK(!verbs_open(&verbs, &settings, &places, request_buffer, &failure) && failure.code == EMSGSIZE);
+    CHECK(strstr(failure.text, "the RDMA MTU of double0 port 1 is 4096, verbs.mtu wants 1024") != NULL);
+    settings.verbs.mtu = 0;
+
     twin_of_rdma->memory_errno = ENOMEM;
     CHECK(!verbs_open(&verbs, &settings, &places, request_buffer, &failure) && failure.code == EPERM);
     CHECK(strstr(failure.text, "of memory cannot be registered") != NULL);
@@ -321,6 +331,78 @@ static void test_refusals(void)
     strcpy(settings.feed.group, "127.0.0.1");
     strcpy(settings.feed.group_b, "127.0.0.1");
     strcpy(settings.feed.gateway, "127.0.0.1");
+}
+
+/* Connections whose packets are in another lane, or of another RoCE version, are refused as soon as they are made, and for good. */
+static void test_the_lane(void)
+{
+    open_engine();
+    CHECK(strstr(verbs.text, "double0 port 1, GID index 1 (RoCE v2), MTU 4096; ") == verbs.text);
+    twin_of_rdma->traffic_class = 0;
+    CHECK(!verbs_connect(&verbs, &settings.orders, -1, &failure) && failure.code == EPROTONOSUPPORT);
+    CHECK(strstr(failure.text, "with traffic class 0, orders.tos is 104") != NULL);
+    close(accept(server, NULL, NULL));
+    twin_of_rdma->traffic_class = -1;
+    close(connect_orders()); /* with what was asked for */
+    verbs_close(&verbs);
+}
+
+/* A link that is down may take its address with it: that heals. A device that was removed does not, even between connections. */
+static void test_an_address_that_is_away(void)
+{
+    open_engine();
+    twin_of_rdma->no_device = 1;
+    CHECK(!verbs_connect(&verbs, &settings.orders, -1, &failure) && failure.code == EHOSTUNREACH);
+    CHECK(strstr(failure.text, "is orders.interface's still there? See `ip -br address`") != NULL);
+    twin_of_rdma->no_device = 0;
+    close(connect_orders());
+    orders.drop(orders.self);
+    verbs_close(&verbs);
+}
+
+/* Packets that would not be datagrams are refused at start. */
+static void test_long_packets(void)
+{
+    struct gateway_settings long_settings = gateway_settings;
+    struct gateway other;
+    long_settings.port = free_port(SOCK_STREAM);
+    long_settings.messages_per_packet = 20;
+    long_settings.priority = -1;
+    gateway_init(&other);
+    twin_of_rdma->mtu[0] = IBV_MTU_1024;
+    CHECK(!gateway_open(&other, &long_settings, &places, &failure) && failure.code == EMSGSIZE);
+    CHECK(strstr(failure.text, "feed.messages_per_packet 20: packets of up to 1060 bytes are longer than the RDMA MTU 1024 of double0") != NULL);
+    CHECK(strstr(failure.text, "set it to 19, or raise the MTU of dbl0") != NULL);
+    long_settings.messages_per_packet = 19;
+    twin_of_rdma->mtu[0] = IBV_MTU_1024;
+    CHECK(gateway_open(&other, &long_settings, &places, &failure));
+    gateway_release(&other);
+    long_settings.messages_per_packet = 64; /* 1472 bytes: more do not go into a packet of the feed */
+    CHECK(gateway_open(&other, &long_settings, &places, &failure));
+    gateway_release(&other);
+}
+
+/* All that are free are ours, and transparent ones are off: there is no hugepage to be had. */
+static void test_no_hugepages(void)
+{
+    enum { MOST = 4096, SIZE = 2 << 20 };
+    static void *taken_pages[MOST];
+    int count = 0;
+    while (count < MOST && (taken_pages[count] = mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB,
+                                                      -1, 0)) != MAP_FAILED)
+        count++;
+    CHECK(count < MOST && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0);
+    settings.verbs.hugepages = true;
+    CHECK(!verbs_open(&verbs, &settings, &places, request_buffer, &failure) && failure.code == EPERM);
+    CHECK(strstr(failure.text, "RDMA memory: 9 hugepages of 2 MB needed, 0 reserved ones are free") != NULL);
+    CHECK(strstr(failure.text, "reserve more (roce_host_hugepages, vm.nr_hugepages), or set verbs.hugepages = false") != NULL);
+    settings.verbs.hugepages = false;
+    open_engine();
+    CHECK(verbs.short_pages && strstr(verbs.text, "; 18 MB on ordinary pages") != NULL);
+    verbs_close(&verbs);
+    CHECK(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0) == 0);
+    while (count-- > 0)
+        munmap(taken_pages[count], SIZE);
 }
 
 /* The gateway hears the same device, and an event is heard by one of the two: said until the engine has heard it. */
@@ -350,6 +432,9 @@ static void test_the_port_and_the_device(void)
     CHECK(within(feed_failed) && strstr(feed.why(feed.self), "RDMA device double0 was removed") != NULL);
     CHECK(feed.receive(feed.self, &packet) == -ENODEV);
     CHECK(within(broken) && orders.receive(orders.self, &byte, 1) < 0);
+    orders.drop(orders.self);
+    CHECK(!verbs_connect(&verbs, &settings.orders, -1, &failure) && failure.code == ENODEV);
+    CHECK(strstr(failure.text, "RDMA device double0 was removed") != NULL);
     CHECK(pthread_join(gateway_thread, NULL) == 0 && !gateway_good && gateway_failure.code == ENODEV);
     close(fd);
     verbs_close(&verbs);
@@ -371,6 +456,10 @@ int main(int argc, char **argv)
     test_the_gateway_goes_away();
     test_closing_while_connecting();
     test_refusals();
+    test_the_lane();
+    test_an_address_that_is_away();
+    test_long_packets();
+    test_no_hugepages();
     test_the_port_and_the_device();
     CHECK(twin_of_rdma->objects <= 1); /* this program keeps the double loaded, and so its one device open */
     close(server);

@@ -3,6 +3,7 @@
  * The GID an interface stands for, by tables as sysfs has them, and what the libraries and devices that are not there are told with. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <sys/resource.h>
 
 #include "transport/verbs_device.h"
 #include "verbs_site.h"
@@ -36,8 +37,11 @@ static void test_refused(void)
 {
     struct verbs_gid gid;
     CHECK(!find("127.0.0.2", 2, -1, &gid) && says(ENODEV, "no RDMA device has its GID; there are: double0/1 index 0 fe80::1 RoCE v2"));
-    CHECK(!find("127.0.0.1", 2, 0, &gid) && says(ENODEV, "verbs.gid_index 0 is fe80::1 (RoCE v2)"));
-    CHECK(!find("127.0.0.1", 2, 3, &gid) && says(ENODEV, "verbs.gid_index 3 is unused"));
+    CHECK(!find("127.0.0.1", 2, 0, &gid) && says(ENODEV, "verbs.gid_index 0 of double0 is fe80::1 RoCE v2"));
+    CHECK(!find("127.0.0.1", 2, 3, &gid) && says(ENODEV, "verbs.gid_index 3 of double0 is unused"));
+    CHECK(!find("127.0.0.1", 2, 200, &gid) && says(ENODEV, "verbs.gid_index 200 of double0 is unused"));
+    CHECK(!find("127.0.0.1", 2, 2, &gid) && says(ENODEV, "verbs.gid_index 2 of double0 is ::ffff:127.0.0.1 IB/RoCE v1, not the RoCE v2 GID"));
+    CHECK(says(ENODEV, "that is index 1; correct verbs.gid_index, or leave it out"));
     site_gid("2", "0000:0000:0000:0000:0000:0000:0000:0000\n", "");
     CHECK(!find("127.0.0.1", 1, -1, &gid) && says(ENODEV, "verbs.roce_version 1: double0 has the GID") && says(ENODEV, "as RoCE v2 only"));
     char before = site_sysfs[5];
@@ -59,12 +63,26 @@ static void test_libraries(void)
     CHECK(!verbs_library_open(&library, &nowhere, &failure) && says(ENOSYS, "libc.so.6 has no ibv_"));
 }
 
+/* The index of a device is judged by that device's table, whatever others have there. */
+static void test_two_devices(void)
+{
+    struct verbs_gid gid;
+    site_write("double1/ports/1/gids", "0", "0000:0000:0000:0000:0000:ffff:0a00:0001\n");
+    site_write("double1/ports/1/gid_attrs/types", "0", "RoCE v2\n");
+    CHECK(find("127.0.0.1", 2, -1, &gid) && strcmp(gid.device, "double0") == 0);
+    CHECK(find("10.0.0.1", 2, 0, &gid) && strcmp(gid.device, "double1") == 0 && gid.version == 2);
+    CHECK(!find("127.0.0.1", 2, 0, &gid) && says(ENODEV, "verbs.gid_index 0 of double0 is fe80::1 RoCE v2"));
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s/double1", site_sysfs);
+    CHECK(system(command) == 0);
+}
+
+static struct verbs_settings wanted = {.roce_version = 2, .gid_index = -1};
+
 static bool open_device(struct verbs_device *device, struct verbs_library *library, struct rdma_event_channel *channel)
 {
     static uint8_t memory[4096];
-    struct verbs_settings settings = {.roce_version = 2, .gid_index = -1};
-    return verbs_device_open(device, library, site_sysfs, channel, "feed.interface", "127.0.0.1", &settings, memory, sizeof memory,
-                             &failure);
+    return verbs_device_open(device, library, site_sysfs, channel, "feed.interface", "127.0.0.1", &wanted, memory, sizeof memory, &failure);
 }
 
 static void test_devices(void)
@@ -82,9 +100,24 @@ static void test_devices(void)
     twin_of_rdma->port_down = 0;
     twin_of_rdma->memory_errno = ENOMEM;
     CHECK(!open_device(&device, &library, channel) && says(EPERM, "4 kB of memory cannot be registered"));
+    struct rlimit before, limit;
+    CHECK(getrlimit(RLIMIT_MEMLOCK, &before) == 0);
+    limit = before;
+    limit.rlim_cur = 2048;
+    CHECK(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+    CHECK(!open_device(&device, &library, channel) && says(EPERM, "RLIMIT_MEMLOCK is 2 kB: raise it to 4 kB or more"));
+    CHECK(says(EPERM, "roce_host_limits.memlock, LimitMEMLOCK= of the unit"));
+    CHECK(setrlimit(RLIMIT_MEMLOCK, &before) == 0);
     twin_of_rdma->memory_errno = 0;
     CHECK(open_device(&device, &library, channel) && device.mtu == 4096);
     verbs_device_close(&device);
+    wanted.mtu = 4096;
+    CHECK(open_device(&device, &library, channel));
+    verbs_device_close(&device);
+    wanted.mtu = 2048; /* above or below: the other end has the intent's */
+    CHECK(!open_device(&device, &library, channel) && says(EMSGSIZE, "the RDMA MTU of double0 port 1 is 4096, verbs.mtu wants 2048"));
+    CHECK(says(EMSGSIZE, "see `ip link show dbl0`: its MTU has to be the intent's (fabric.mtu.host)"));
+    wanted.mtu = 0;
     library.destroy_event_channel(channel);
     CHECK(twin_of_rdma->objects == 1);
     verbs_library_close(&library);
@@ -96,6 +129,7 @@ int main(int argc, char **argv)
     site_open(argv[0]);
     test_found();
     test_refused();
+    test_two_devices();
     test_libraries();
     test_devices();
     site_close();

@@ -54,7 +54,7 @@ static void connect_both(void)
     CHECK(library.accept(request->id, &parameters) == 0);
     library.ack_cm_event(request);
     CHECK(take_id(RDMA_CM_EVENT_ESTABLISHED) == b.id && take_id(RDMA_CM_EVENT_ESTABLISHED) == id);
-    CHECK(verbs_link_established(&a, &device, &failure) && verbs_link_established(&b, &device, &failure));
+    CHECK(verbs_link_established(&a, &device, -1, &failure) && verbs_link_established(&b, &device, -1, &failure));
     library.destroy_id(listener);
 }
 
@@ -202,9 +202,33 @@ static void test_hello(void)
 static void test_another_gid_index(void)
 {
     twin_of_rdma->sgid_index = 2;
-    CHECK(!verbs_link_established(&a, &device, &failure) && failure.code == EPROTONOSUPPORT);
+    CHECK(!verbs_link_established(&a, &device, -1, &failure) && failure.code == EPROTONOSUPPORT);
     CHECK(strstr(failure.text, "uses GID index 2, the intent wants index 1") != NULL);
+    twin_of_rdma->untold = 1;
+    CHECK(verbs_link_established(&a, &device, 104, &failure));
+    twin_of_rdma->untold = 0;
+    /* The address was away for a moment, and its GID came back elsewhere. */
+    site_gid("2", "0000:0000:0000:0000:0000:ffff:7f00:0001\n", "RoCE v2\n");
+    CHECK(verbs_link_established(&a, &device, 0, &failure));
+    device.fixed_index = true;
+    CHECK(!verbs_link_established(&a, &device, 0, &failure) && strstr(failure.text, "wants index 1") != NULL);
+    device.fixed_index = false;
+    site_gid("2", "0000:0000:0000:0000:0000:ffff:7f00:0002\n", "RoCE v2\n");
+    CHECK(!verbs_link_established(&a, &device, 0, &failure));
+    site_gid("2", "0000:0000:0000:0000:0000:ffff:7f00:0001\n", "IB/RoCE v1\n");
+    CHECK(!verbs_link_established(&a, &device, 0, &failure));
     twin_of_rdma->sgid_index = 1;
+}
+
+static void test_another_lane(void)
+{
+    twin_of_rdma->traffic_class = 106;
+    CHECK(verbs_link_established(&a, &device, 106, &failure) && verbs_link_established(&a, &device, -1, &failure));
+    CHECK(verbs_link_established(&a, &device, 104, &failure)); /* the same DSCP */
+    twin_of_rdma->traffic_class = 0;
+    CHECK(!verbs_link_established(&a, &device, 104, &failure) && failure.code == EPROTONOSUPPORT);
+    CHECK(strstr(failure.text, "go with traffic class 0, orders.tos is 104: another lane than the intent's") != NULL);
+    twin_of_rdma->traffic_class = -1;
 }
 
 int main(int argc, char **argv)
@@ -223,6 +247,7 @@ int main(int argc, char **argv)
     test_its_ends();
     again();
     test_another_gid_index();
+    test_another_lane();
     twin_of_rdma->max_inline = 100; /* a device with less room: nothing goes inline, all is copied */
     again();
     CHECK(a.max_inline == 0);

@@ -18,7 +18,7 @@
 static void remove_device(void);
 static void port_event(int up);
 EXPORT struct verbs_double verbs_double = {
-    .mtu = {0, IBV_MTU_4096}, .max_inline = 256, .remove_device = remove_device, .port_event = port_event};
+    .traffic_class = -1, .mtu = {0, IBV_MTU_4096}, .max_inline = 256, .remove_device = remove_device, .port_event = port_event};
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 struct cq {
@@ -45,6 +45,7 @@ struct qp {
     struct { struct ibv_wc wc; } held[DEPTH]; /* completions not given yet */
     unsigned held_count;
     unsigned max_inline;
+    uint8_t tos;
     bool error;
 };
 
@@ -52,6 +53,7 @@ struct id {
     struct rdma_cm_id id;
     struct id *next, *peer;
     uint16_t port;
+    uint8_t tos;
     bool listening;
     unsigned events; /* not acknowledged */
 };
@@ -363,7 +365,7 @@ EXPORT void ibv_ack_cq_events(struct ibv_cq *cq, unsigned count)
 EXPORT struct ibv_ah *ibv_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attributes)
 {
     struct ibv_ah *ah = make(sizeof *ah);
-    (void)attributes;
+    verbs_double.way = attributes->grh.traffic_class << 8 | attributes->sl;
     ah->pd = pd;
     return ah;
 }
@@ -389,10 +391,14 @@ EXPORT int ibv_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attributes, int 
 
 EXPORT int ibv_query_qp(struct ibv_qp *qp, struct ibv_qp_attr *attributes, int mask, struct ibv_qp_init_attr *initial)
 {
-    (void)qp;
     (void)mask;
     (void)initial;
+    if (verbs_double.untold)
+        return 0;
+    int forced = verbs_double.traffic_class;
+    attributes->ah_attr.is_global = 1;
     attributes->ah_attr.grh.sgid_index = (uint8_t)verbs_double.sgid_index;
+    attributes->ah_attr.grh.traffic_class = forced >= 0 ? (uint8_t)forced : ((struct qp *)qp)->tos;
     return 0;
 }
 
@@ -556,6 +562,7 @@ EXPORT int rdma_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_q
     qp->sends = (struct cq *)attributes->send_cq;
     qp->receives = (struct cq *)attributes->recv_cq;
     qp->max_inline = attributes->cap.max_inline_data;
+    qp->tos = ((struct id *)id)->tos;
     pthread_mutex_lock(&lock);
     qp->qp.qp_num = next_number++;
     qp->next = qps;
@@ -675,10 +682,9 @@ EXPORT int rdma_ack_cm_event(struct rdma_cm_event *event)
 
 EXPORT int rdma_set_option(struct rdma_cm_id *id, int level, int name, void *value, size_t length)
 {
-    (void)id;
-    (void)name;
-    (void)value;
     (void)length;
+    if (level == RDMA_OPTION_ID && name == RDMA_OPTION_ID_TOS)
+        ((struct id *)id)->tos = *(uint8_t *)value;
     return level == RDMA_OPTION_ID ? 0 : -1;
 }
 

@@ -50,6 +50,9 @@ class Gateway:
             multicast=rdma["multicast"],
             roce_version=rdma["roce_version"],
             gid_index=rdma["gid_index"],
+            mtu=rdma["mtu"],
+            priority=rdma["priority"],
+            messages_per_packet=feed["messages_per_packet"],
         )
 
     def start(self) -> None:

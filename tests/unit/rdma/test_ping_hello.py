@@ -13,6 +13,7 @@ HELLO = {
     "host": "exch1",
     "device": "rxe0",
     "transport": "rc",
+    "roce_version": 2,
     "qpn": 17,
     "psn": 5,
     "gid": "0000:0000:0000:0000:0000:ffff:0a6e:0001",
@@ -56,10 +57,10 @@ def test_messages_that_come_together_and_in_pieces(ends):
     ("line", "text"),
     [
         (b"GET / HTTP/1.1\n", "is no JSON"),
-        (b"[1]\n", "protocol version is None, here it is 2"),
+        (b"[1]\n", "protocol version is None, here it is 3"),
         (b"{}\n", "protocol version is None"),
-        (b'{"tickwire_rdma_ping": 1, "kind": "hello"}\n', "protocol version is 1, here it is 2"),
-        (b'{"tickwire_rdma_ping": 2, "kind": "ready"}\n', "sent 'ready' where 'hello' was due"),
+        (b'{"tickwire_rdma_ping": 1, "kind": "hello"}\n', "protocol version is 1, here it is 3"),
+        (b'{"tickwire_rdma_ping": 3, "kind": "ready"}\n', "sent 'ready' where 'hello' was due"),
         (b"x" * (hello.LINE_LIMIT + 5000), "a line longer than"),
     ],
 )
@@ -119,7 +120,7 @@ def test_both_ends_have_to_want_the_same_transport():
         hello.check_hello(HELLO, dict(HELLO, transport="ud"))
 
 
-@pytest.mark.parametrize("name", ["iterations", "warmup", "size_bytes"])
+@pytest.mark.parametrize("name", ["roce_version", "iterations", "warmup", "size_bytes"])
 def test_both_ends_have_to_want_the_same(name):
     with pytest.raises(ValueError, match="%s is %s here and 99 there" % (name, HELLO[name])):
         hello.check_hello(HELLO, dict(HELLO, **{name: 99}))

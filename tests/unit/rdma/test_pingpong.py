@@ -33,6 +33,7 @@ class FakeEndpoint:
             "psn": 7,
             "gid": "gid-%d" % self.qpn,
             "gid_index": 1,
+            "roce_version": 2,
             "mtu": 1024 * self.qpn,
             "emulated": True,
         }
