@@ -50,9 +50,8 @@ void ticks_refresh(struct ticks_clock *clock, const struct ticks_moment *moment)
     bool possible = ticks > 0 && off <= TICKS_PPM * 1e-6 && off >= -TICKS_PPM * 1e-6;
     uint64_t expected = ticks_wall_ns(line, moment->ticks);
     int64_t late_ns = (int64_t)(moment->wall_ns - expected);
-    bool near = late_ns <= (int64_t)TICKS_STEP_NS && late_ns >= -(int64_t)TICKS_STEP_NS;
     line->ns_per_tick = possible ? rate : nominal(line->khz);
-    if (possible && near && clock->steady) {
+    if (possible && clock->steady) {
         line->wall_ns = expected;
         line->ns_per_tick += (double)late_ns / ((double)TICKS_SPREAD_NS / nominal(line->khz));
     } else {

@@ -34,8 +34,7 @@
 #define TICKS_REFRESH_NS NS_PER_S
 #define TICKS_SPREAD_NS (2 * NS_PER_S) /* over which an error is taken away */
 #define TICKS_WINDOW_NS (100 * NS_PER_US)
-#define TICKS_STEP_NS NS_PER_MS /* further off: one of the clocks was set */
-#define TICKS_PPM 600           /* NTP slews by 500 at most, and a crystal is off by less than 100 */
+#define TICKS_PPM 600 /* NTP slews by 500 at most, and a crystal is off by less than 100; further off, and a clock was set */
 #define TICKS_LEAST_WRAP_NS (8 * NS_PER_S) /* a stamp is at most some seconds from the last moment; half of this has to be more */
 
 /* Both clocks at once. */

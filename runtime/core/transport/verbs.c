@@ -105,7 +105,7 @@ static bool choose_stamps(struct verbs *self, enum stamping_wish wish, struct fa
     self->stamps = self->stamped ? STAMP_COMPLETION : STAMP_APPLICATION;
     self->a.stamped = self->b.stamped = self->o.stamped = self->stamped;
     if (!self->stamped)
-        snprintf(self->why, sizeof self->why, "over verbs the engine reads the clock itself, without the way through the card: %s",
+        snprintf(self->why, sizeof self->why, "over verbs the engine reads the clock itself, without the way through the card: %.280s",
                  why.text);
     return true;
 }
