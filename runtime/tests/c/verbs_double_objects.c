@@ -207,10 +207,10 @@ EXPORT int ibv_query_port(struct ibv_context *of, uint8_t port, struct _compat_i
 
 EXPORT int ibv_get_async_event(struct ibv_context *of, struct ibv_async_event *event)
 {
-    char byte;
-    if (read(of->async_fd, &byte, 1) != 1)
+    uint8_t what;
+    if (read(of->async_fd, &what, 1) != 1)
         return -1;
-    event->event_type = device_of(of)->async_event;
+    event->event_type = (enum ibv_event_type)what;
     event->element.port_num = 1;
     return 0;
 }
@@ -229,8 +229,8 @@ EXPORT const char *ibv_wc_status_str(enum ibv_wc_status status)
 
 void double_say(unsigned device, enum ibv_event_type what)
 {
-    double_devices[device].async_event = what;
-    if (write(double_devices[device].async_write, "", 1) < 0)
+    uint8_t byte = (uint8_t)what;
+    if (write(double_devices[device].async_write, &byte, 1) < 0)
         abort();
 }
 

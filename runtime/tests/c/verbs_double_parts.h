@@ -32,7 +32,6 @@ struct double_device {
     struct ibv_device device;
     struct verbs_context *context; /* NULL: not open */
     int async_write;
-    enum ibv_event_type async_event;
 };
 extern struct double_device double_devices[VERBS_DOUBLE_DEVICES];
 
