@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""C tests under the thread sanitizer, which cannot be in one program with the address sanitizer that the others have."""
+"""C tests under the thread sanitizer, which cannot share a program with the address sanitizer of all others."""
 
 from __future__ import annotations
 
