@@ -49,6 +49,7 @@ static inline uint16_t free_port(int type)
 
 static inline void configure(void)
 {
+    site_second_device();
     server = bound(SOCK_STREAM, &gateway_settings.orders_port);
     CHECK(listen(server, 4) == 0);
     wake = dup(server);

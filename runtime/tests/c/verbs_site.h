@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the tests of the verbs transport share: the double of the libraries beside the test program, and a directory as sysfs has one,
- * in which the device "double0" has the GIDs of 127.0.0.1 (index 1, RoCE v2; index 2, RoCE v1) and a link-local one (index 0), and
- * "double1" that of 127.0.0.2 (index 1, RoCE v2). */
+ * in which the device "double0" has the GIDs of 127.0.0.1 (index 1, RoCE v2; index 2, RoCE v1) and a link-local one (index 0), and,
+ * for who wants a second device, "double1" that of 127.0.0.2 (index 1, RoCE v2). */
 #ifndef TICKWIRE_TESTS_VERBS_SITE_H
 #define TICKWIRE_TESTS_VERBS_SITE_H
 
@@ -37,7 +37,7 @@ static void site_gid(const char *index, const char *gid, const char *type)
     site_write("double0/ports/1/gid_attrs/ndevs", index, "dbl0\n");
 }
 
-static void site_second_device(void)
+static inline void site_second_device(void)
 {
     site_write("double1/ports/1/gids", "1", "0000:0000:0000:0000:0000:ffff:7f00:0002\n");
     site_write("double1/ports/1/gid_attrs/types", "1", "RoCE v2\n");
@@ -52,7 +52,6 @@ static void site_open(const char *program)
     site_gid("1", "0000:0000:0000:0000:0000:ffff:7f00:0001\n", "RoCE v2\n");
     site_gid("2", "0000:0000:0000:0000:0000:ffff:7f00:0001\n", "IB/RoCE v1\n");
     site_gid("3", "0000:0000:0000:0000:0000:0000:0000:0000\n", "");
-    site_second_device();
     snprintf(itself, sizeof itself, "%s", program);
     snprintf(site_library, sizeof site_library, "%s/verbs_double.so", dirname(itself));
     places = (struct verbs_places){site_library, site_library, site_sysfs};
