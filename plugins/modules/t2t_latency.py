@@ -82,8 +82,10 @@ by_kernel:
   type: int
 timestamp_source:
   description:
-    - Whose clock both stamps of an order are of. V(software) is the kernel, V(hardware) the network card, V(device) the
-      RDMA device, V(application) the engine.
+    - Whose clock both stamps of an order are of. V(software) is the kernel, V(hardware) the network card,
+      V(application) the engine.
+    - With V(completion) the figures are from tick to acknowledgement, by the RDMA device's completions of the packet's
+      receive and of the order's send; they have the way to the exchange's device and back in them.
   returned: success
   type: str
   sample: software
@@ -98,8 +100,8 @@ other_clocks:
   type: dict
 software:
   description:
-    - Figures of the same orders by the kernel's stamps, where both stamped; C(samples), C(min_ns), C(mean_ns),
-      C(median_ns), C(p99_ns), C(p99_9_ns), C(max_ns), C(stddev_ns). Null otherwise.
+    - Figures of the same orders by the kernel's stamps, or with V(completion) by the engine's own, where both stamped;
+      C(samples), C(min_ns), C(mean_ns), C(median_ns), C(p99_ns), C(p99_9_ns), C(max_ns), C(stddev_ns). Null otherwise.
   returned: success
   type: dict
 min_ns:

@@ -62,7 +62,7 @@ struct block_position {
 
 struct block_sample {
     uint64_t receive_ns, transmit_ns; /* of the packet that triggered the order, and of the order; both of `clock` */
-    uint64_t receive_software_ns, transmit_software_ns; /* of the kernel beside them, where `clock` is another; 0: none */
+    uint64_t receive_software_ns, transmit_software_ns; /* beside a card's the kernel's, beside completions the engine's; 0: none */
     uint32_t clock; /* enum stamp_clock */
     uint32_t reserved;
 };

@@ -24,7 +24,7 @@ static bool sample_by_kernel(const struct stamps *stamps, const struct stamps_en
 {
     struct block_sample sample = {.transmit_ns = order->transmit_software_ns, .clock = STAMP_SOFTWARE};
     sample.receive_ns = order->receive_clock == STAMP_SOFTWARE ? order->receive_ns : order->receive_software_ns;
-    if (!stamps->or_kernel || sample.receive_ns == 0 || sample.transmit_ns == 0)
+    if (!stamps->or_kernel || order->receive_clock > STAMP_HARDWARE || sample.receive_ns == 0 || sample.transmit_ns == 0)
         return false;
     block_add_sample(stamps->block, &sample);
     BLOCK_COUNT(stamps->block, by_kernel, 1);
@@ -72,10 +72,19 @@ void stamps_sent(struct stamps *stamps, uint32_t last_byte, const struct transpo
                                                            .receive_clock = packet->receive_clock};
 }
 
+/* The transmit stamp of an order; `line`: it and its packet's are ticks. */
+struct arrival {
+    uint64_t transmit;
+    enum stamp_clock clock;
+    const struct ticks_line *line;
+};
+
 /* The two stamps of an order. */
-static void finish(struct stamps *stamps, struct stamps_entry *order, uint64_t transmit_ns, enum stamp_clock clock)
+static void finish(struct stamps *stamps, struct stamps_entry *order, const struct arrival *arrival)
 {
     struct block *block = stamps->block;
+    enum stamp_clock clock = arrival->clock;
+    uint64_t transmit_ns = arrival->transmit;
     struct block_sample sample = {.receive_ns = order->receive_ns, .transmit_ns = transmit_ns, .clock = (uint32_t)clock};
     if (clock == STAMP_SOFTWARE) /* it may stand beside another clock's of the packet */
         order->transmit_software_ns = transmit_ns;
@@ -90,6 +99,10 @@ static void finish(struct stamps *stamps, struct stamps_entry *order, uint64_t t
         }
         return;
     }
+    if (arrival->line != NULL) {
+        sample.receive_ns = ticks_wall_ns(arrival->line, order->receive_ns);
+        sample.transmit_ns = sample.receive_ns + (uint64_t)ticks_span_ns(arrival->line, order->receive_ns, arrival->transmit);
+    }
     if (order->receive_software_ns != 0 && order->transmit_software_ns != 0) {
         sample.receive_software_ns = order->receive_software_ns;
         sample.transmit_software_ns = order->transmit_software_ns;
@@ -97,7 +110,7 @@ static void finish(struct stamps *stamps, struct stamps_entry *order, uint64_t t
     block_add_sample(block, &sample);
 }
 
-void stamps_transmitted(struct stamps *stamps, uint32_t last_byte, uint64_t transmit_ns, enum stamp_clock clock)
+static void arrived(struct stamps *stamps, uint32_t last_byte, const struct arrival *arrival)
 {
     while (stamps->head != stamps->tail) {
         struct stamps_entry *first = entry(stamps, stamps->head);
@@ -106,11 +119,21 @@ void stamps_transmitted(struct stamps *stamps, uint32_t last_byte, uint64_t tran
             return; /* of something sent before: a login, a heartbeat, a retransmission */
         stamps->head++;
         if (ahead == 0) {
-            finish(stamps, first, transmit_ns, clock);
+            finish(stamps, first, arrival);
             return;
         }
         give_up(stamps, first); /* overtaken: its stamp was lost */
     }
+}
+
+void stamps_transmitted(struct stamps *stamps, uint32_t last_byte, uint64_t transmit_ns, enum stamp_clock clock)
+{
+    arrived(stamps, last_byte, &(struct arrival){.transmit = transmit_ns, .clock = clock});
+}
+
+void stamps_completed(struct stamps *stamps, uint32_t last_byte, uint64_t ticks, const struct ticks_line *line)
+{
+    arrived(stamps, last_byte, &(struct arrival){.transmit = ticks, .clock = STAMP_COMPLETION, .line = line});
 }
 
 void stamps_beside(struct stamps *stamps, uint32_t last_byte, uint64_t transmit_ns)

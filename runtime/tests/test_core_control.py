@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import core_tsan
 import pytest
 from front_trader import Trader
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +17,6 @@ from hypothesis import strategies as st
 
 from tickwire import _core
 
-CORE = Path(__file__).resolve().parents[1] / "core"
 U32 = 2**32 - 1
 
 
@@ -157,23 +155,5 @@ def test_other_files_are_refused(path: str, offset: int, content: bytes, text: s
 
 
 def test_readers_beside_a_writer_under_the_thread_sanitizer(tmp_path: Path) -> None:
-    program = tmp_path / "tsan_control"
-    sources = [
-        CORE.parent / "tests" / "c" / "test_control.c",
-        *(CORE / f"{name}.c" for name in ("control", "mapped", "risk", "arena", "populate", "clock")),
-    ]
-    build = subprocess.run(
-        ["gcc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-fsanitize=thread", "-pthread", f"-I{CORE}"]
-        + [f"-I{CORE.parent / 'tests' / 'c'}", *map(str, sources), "-o", str(program)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if build.returncode != 0 and "libtsan" in build.stderr:
-        pytest.skip("no thread sanitizer for this compiler")
-    assert build.returncode == 0, build.stderr
-    fixed = [shutil.which("setarch") or "env", *(["-R"] if shutil.which("setarch") else [])]
-    done = subprocess.run([*fixed, str(program)], capture_output=True, text=True, timeout=120, check=False)
-    if "unexpected memory mapping" in done.stderr:
-        pytest.skip("the thread sanitizer does not run on this kernel")
-    assert done.returncode == 0 and done.stdout.startswith("ok"), done.stdout + done.stderr
+    program = core_tsan.build(tmp_path, "test_control", "control", "mapped", "risk", "arena", "populate", "clock")
+    core_tsan.run(program)

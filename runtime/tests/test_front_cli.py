@@ -193,6 +193,8 @@ def test_warnings_say_what_the_figures_hide():
         "feed": {"lost": 0},
     }
     assert t2t.warnings(fine) == []
+    (said,) = t2t.warnings(fine | {"timestamp_source": "completion"})
+    assert "not when the order departed: they are no tick-to-trade" in said
 
 
 def test_bench_waits_for_an_engine_and_an_exchange_that_were_just_started(monkeypatch):

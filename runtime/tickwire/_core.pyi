@@ -454,7 +454,8 @@ def block_samples(path: str) -> bytes:
 
 def stamp_clocks() -> tuple[str, ...]:
     """The names of the clocks stamps are of, by their numbers in samples: "none", "software" (the kernel), "hardware"
-    (the network card), "device" (the RDMA device), "application" (the engine)."""
+    (the network card), "completion" (the RDMA device, of completions: tick to acknowledgement), "application" (the
+    engine)."""
 
 @final
 class Control:

@@ -28,7 +28,7 @@ _HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
 _BOLD, _RED, _GREEN, _PLAIN = "\x1b[1m", "\x1b[1;31m", "\x1b[32m", "\x1b[0m"
 _BAD = re.compile(r"\b(HANGS|KILLED|FULL|STALE(?: FEED)?|SILENT|STRATEGY FAILED|HALTED|not running)\b")
 _GOOD = re.compile(r"(?<=  )(live|trading|ok)\b")
-_TITLE = re.compile(r"\b(FEED|ORDERS|TICK TO TRADE|BOOKS)\b")
+_TITLE = re.compile(r"\b(FEED|ORDERS|TICK TO (?:TRADE|ACKNOWLEDGEMENT)|BOOKS)\b")
 
 
 def paint(line: str) -> str:

@@ -218,7 +218,8 @@ def _latency(state: Mapping[str, Any], latency: Mapping[str, Any] | None) -> lis
     names = "".join(f"{name.replace('_', '.'):>10}" for name in PERCENTILES)
     values = "".join(f"{_microseconds(latency[name]) if latency else '-':>10}" for name in PERCENTILES)
     said = f"{state['samples']:,}, {source}"
-    lines = [f"{'TICK TO TRADE, us':<30}{names}", f"{said:<30}{values}"]
+    title = "TICK TO ACKNOWLEDGEMENT, us" if clock == "completion" else "TICK TO TRADE, us"
+    lines = [f"{title:<30}{names}", f"{said:<30}{values}"]
     missing = [f"{state[name]:,} {name.replace('_', ' ')}" for name in ("unstamped", "samples_dropped") if state[name]]
     if state["by_kernel"]:
         missing.append(f"by the kernel, as the card gave no stamps: {state['by_kernel']:,}")

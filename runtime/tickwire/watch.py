@@ -30,7 +30,7 @@ _FILTER = (
 _UNSTAMPED = {
     "unstamped_receive": "without a receive stamp of its packet: does the kernel stamp at all (engine.timestamps)?",
     "unstamped_transmit": "whose transmit stamp did not come back: a card that stamps one packet at a time leaves out "
-    "those of a burst",
+    "those of a burst; over verbs the connection ended before the exchange's device had acknowledged the order",
     "unstamped_clocks": f"that was stamped by another clock than its packet: {_FILTER}",
     "by_kernel": "without the card's stamps, so that its sample is by the kernel's: a card that stamps one packet at a "
     f"time leaves out those of a burst; {_FILTER}",

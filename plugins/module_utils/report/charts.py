@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.report.document import duration
+from ansible_collections.tickwire.fabric.plugins.module_utils.report.measurements import t2t_name
 
 INK, MUTED, GRID, BAR = "#1f2733", "#5d6b7e", "#e3e8ef", "#3b6ea8"
 MARKS = (("median", "#14713d"), ("p99", "#b26a00"), ("p99.9", "#b3261e"))
@@ -117,7 +118,7 @@ def of_bench(host: str, bench: dict[str, Any]) -> str:
     if not bench.get("histogram"):
         return ""
     marks = [bench.get(name) for name in ("median_ns", "p99_ns", "p99_9_ns")]
-    return histogram_svg("t2t-" + host, bench["histogram"], marks, "tick-to-trade on %s" % host)
+    return histogram_svg("t2t-" + host, bench["histogram"], marks, "%s on %s" % (t2t_name(bench), host))
 
 
 def of_ping(host: str, ping: dict[str, Any]) -> str:

@@ -13,12 +13,14 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.report import mesh
 from ansible_collections.tickwire.fabric.plugins.module_utils.report.measurements import (
     host_measurements,
     risen_by_host,
+    t2t_beside,
+    t2t_name,
 )
 
 SCHEMA = 1
 MESH_LINES = 20
-# Beside the kernel's, which has a note of its own.
-CLOCKS = ("hardware", "device", "application")
+# Beside those that have a note of their own.
+CLOCKS = ("hardware", "application")
 
 
 def build(
@@ -98,6 +100,12 @@ def notes(document: Mapping[str, Any]) -> list[str]:
                 "%s: tick-to-trade is stamped in software by the kernel, not on the wire: the time in the NIC and its "
                 "driver is not in it." % name
             )
+        elif source == "completion":
+            found.append(
+                "%s: the figures are from tick to acknowledgement, by completions of the RDMA device: the way to the "
+                "exchange's device and back is in them, so they are no tick-to-trade. Gates judge them all the same."
+                % name
+            )
         elif source not in CLOCKS:
             found.append("%s: the tick-to-trade figures have no known timestamp source (%s)." % (name, source))
         if bench.get("by_kernel"):
@@ -166,13 +174,14 @@ def _figures(host: Mapping[str, Any]) -> list[str]:
     if bench.get("median_ns") is not None:
         jitter = (bench.get("jitter") or {}).get("p99_minus_min_over_mean")
         lines.append(
-            "tick-to-trade median %s, p99 %s, p99.9 %s, max %s, jitter (p99-min)/mean %s (%d samples, %s stamps)%s"
+            "%s median %s, p99 %s, p99.9 %s, max %s, jitter (p99-min)/mean %s (%d samples, %s stamps)%s"
             % (
+                t2t_name(bench),
                 *(duration(bench[name]) for name in ("median_ns", "p99_ns", "p99_9_ns", "max_ns")),
                 "none" if jitter is None else "%.0f %%" % (100 * jitter),
                 bench["samples"],
                 bench["timestamp_source"],
-                _beside(bench.get("software")),
+                _beside(bench),
             )
         )
     if "half_round_trip" in ping:
@@ -212,12 +221,12 @@ def _figures(host: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _beside(software: Mapping[str, Any] | None) -> str:
+def _beside(bench: Mapping[str, Any]) -> str:
+    software = bench.get("software")
     if not software:
         return ""
-    return "; by the kernel's stamps median %s, p99 %s" % tuple(
-        duration(software[name]) for name in ("median_ns", "p99_ns")
-    )
+    figures = (duration(software[name]) for name in ("median_ns", "p99_ns"))
+    return "; by the %s's stamps median %s, p99 %s" % (t2t_beside(bench), *figures)
 
 
 def _mesh(found: Mapping[str, Any]) -> list[str]:

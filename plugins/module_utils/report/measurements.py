@@ -26,6 +26,17 @@ def measurement(result: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
+def t2t_name(bench: Mapping[str, Any]) -> str:
+    """Return what the figures of a ``t2t_latency`` result are. By the completions of an RDMA device they end with the
+    acknowledgement of the order, not with its departure."""
+    return "tick to acknowledgement" if bench.get("timestamp_source") == "completion" else "tick-to-trade"
+
+
+def t2t_beside(bench: Mapping[str, Any]) -> str:
+    """Return whose stamps a ``t2t_latency`` result has of the same orders in ``software``."""
+    return "engine" if bench.get("timestamp_source") == "completion" else "kernel"
+
+
 def _one_line(text: Any) -> str:
     return " ".join(str(text).split())
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.report import charts, gates, mesh_page
 from ansible_collections.tickwire.fabric.plugins.module_utils.report.document import duration
+from ansible_collections.tickwire.fabric.plugins.module_utils.report.measurements import t2t_beside, t2t_name
 from ansible_collections.tickwire.fabric.plugins.module_utils.report.template import PAGE
 
 
@@ -22,6 +23,8 @@ def render(document: dict[str, Any]) -> str:
     environment.filters["percent"] = lambda value: (
         "none" if value is None else "%.*f %%" % (1 if value < 1 else 0, 100 * value)
     )
+    environment.filters["t2t_name"] = t2t_name
+    environment.filters["t2t_beside"] = t2t_beside
     environment.globals["gate_value"] = gate_value
     environment.globals["use_percent"] = use_percent
     drawings = {

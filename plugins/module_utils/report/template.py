@@ -73,9 +73,9 @@ PAGE = (
 
 <div class="cards">
 {% for name, host in hosts.items() if host.t2t is defined and host.t2t.median_ns | default(none) is not none %}
-  <div class="card"><b>{{ host.t2t.median_ns | duration }}</b><span>tick-to-trade median, {{ name }}
+  <div class="card"><b>{{ host.t2t.median_ns | duration }}</b><span>{{ host.t2t | t2t_name }} median, {{ name }}
     ({{ host.t2t.timestamp_source }} stamps)</span></div>
-  <div class="card"><b>{{ host.t2t.p99_ns | duration }}</b><span>tick-to-trade p99, {{ name }}</span></div>
+  <div class="card"><b>{{ host.t2t.p99_ns | duration }}</b><span>{{ host.t2t | t2t_name }} p99, {{ name }}</span></div>
 {% endfor %}
 {% for name, host in hosts.items() if host.rdma_ping is defined and host.rdma_ping.half_round_trip is defined %}
   <div class="card"><b>{{ host.rdma_ping.half_round_trip.median_us | us }}</b>
@@ -114,7 +114,7 @@ A value that could not be measured is a failed gate.</p>
 <section>
 <h2>Tick-to-trade</h2>
 {% for name, host in hosts.items() if host.t2t is defined %}
-<h3>{{ name }}</h3>
+<h3>{{ name }}{{ ", " + (host.t2t | t2t_name) if host.t2t.timestamp_source | default("") == "completion" else "" }}</h3>
 {% if host.t2t.error is defined %}
 <p class="reason">{{ host.t2t.error }}</p>
 {% else %}
@@ -131,7 +131,7 @@ A value that could not be measured is a failed gate.</p>
 <tr>{% for field in ['min_ns', 'mean_ns', 'median_ns', 'p99_ns', 'p99_9_ns', 'max_ns', 'stddev_ns'] %}
   <td class="number">{{ host.t2t.software[field] | duration }}</td>{% endfor %}
   <td class="number">{{ host.t2t.software.samples }}</td><td class="number"></td>
-  <td>software, the same orders</td></tr>
+  <td>{{ "software" if host.t2t | t2t_beside == "kernel" else "application" }}, the same orders</td></tr>
 {% endif %}
 </table></div>
 <p class="small">Jitter: {% for figure, value in (host.t2t.jitter or {}).items() %}

@@ -113,10 +113,11 @@ bool stamping_open(struct stamping *self, const struct engine_settings *settings
     stamping_init(self);
     self->or_kernel = wish == STAMPING_AUTO;
     bool feed = settings->feed.transport == TRANSPORT_VERBS, orders = settings->orders.transport == TRANSPORT_VERBS;
-    if ((feed || orders) && (wish == STAMPING_HARDWARE || wish == STAMPING_SOFTWARE))
+    if (feed != orders && (wish == STAMPING_HARDWARE || wish == STAMPING_SOFTWARE))
         return failure_set(failure, EOPNOTSUPP,
-                           "engine.timestamps: over verbs the engine reads the clock itself; use \"auto\" or \"none\"");
-    if (wish == STAMPING_NONE || wish == STAMPING_SOFTWARE) {
+                           "engine.timestamps: one of feed.transport and orders.transport is \"verbs\" and the other is not: they have "
+                           "no clock in common; use verbs for both, or \"auto\" or \"none\"");
+    if (wish == STAMPING_NONE || (wish == STAMPING_SOFTWARE && !feed)) {
         self->clock = wish == STAMPING_NONE ? STAMP_NONE : STAMP_SOFTWARE;
         snprintf(self->why, sizeof self->why, "as engine.timestamps says");
     } else if (feed != orders) {
@@ -124,8 +125,7 @@ bool stamping_open(struct stamping *self, const struct engine_settings *settings
         snprintf(self->why, sizeof self->why,
                  "one of feed.transport and orders.transport is \"verbs\" and the other is not: they have no clock in common");
     } else if (feed) {
-        self->clock = STAMP_APPLICATION;
-        snprintf(self->why, sizeof self->why, "over verbs the engine reads the clock itself, without the way through the card");
+        self->clock = STAMP_APPLICATION; /* or what the device has: verbs_open */
     } else if (take_cards(self, settings, &why)) {
         self->clock = STAMP_HARDWARE;
         tell_cards(self);

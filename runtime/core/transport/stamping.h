@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which clock stamps the packets of the kernel sockets: decided once, before they are opened.
+ * Which clock stamps the packets of the kernel sockets: decided once, before they are opened. Over verbs the transport decides
+ * (verbs.c), as it has to open the device to know.
  *
  * The card's, when the cards of all lines and of the order connection stamp by one and the same PTP hardware clock: stamps of two
  * clocks cannot be subtracted, however well they are disciplined. The cards are found by address: feed.interface and
@@ -17,7 +18,7 @@
 #define STAMPING_CARDS 3u /* line A, line B, order connection */
 
 struct stamping {
-    enum stamp_clock clock; /* STAMP_NONE, STAMP_SOFTWARE or STAMP_HARDWARE */
+    enum stamp_clock clock; /* over verbs what verbs_open has chosen, else STAMP_NONE, STAMP_SOFTWARE or STAMP_HARDWARE */
     bool or_kernel;         /* where the card's stamps do not come the kernel's will do */
     bool works;             /* a packet stamped by the kernel has come back over loopback */
     uint32_t count;

@@ -29,8 +29,8 @@ struct transport_packet {
     uint32_t length;
     uint8_t line; /* transport_line it came on */
     uint8_t receive_clock; /* stamp_clock of receive_ns; STAMP_NONE: the packet came without a stamp */
-    uint64_t receive_ns; /* since the epoch of that clock */
-    uint64_t receive_software_ns; /* the kernel's stamp where receive_clock is another; 0: none */
+    uint64_t receive_ns; /* since the epoch of that clock; ticks of the device with STAMP_COMPLETION */
+    uint64_t receive_software_ns; /* beside it: the kernel's where receive_clock is a card's, the engine's where it is a device's; 0: none */
 };
 
 /* The sockets, rings or queues market data comes on. */

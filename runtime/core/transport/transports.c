@@ -129,7 +129,7 @@ static void wait_for_any(void *opaque, int timeout_ms)
 static bool switch_on_stamps(struct transports *self, enum stamping_wish wish, struct failure *failure)
 {
     struct stamping *stamping = &self->stamping;
-    if (stamping->clock == STAMP_NONE || stamping->clock == STAMP_APPLICATION)
+    if (stamping->clock == STAMP_NONE || stamping->clock == STAMP_APPLICATION) /* the latter: over verbs */
         return true;
     if (lines_stamp(sockets_of_feed(self), stamping->clock)) {
         stamping_wait(stamping);
@@ -154,6 +154,7 @@ static bool stamped(void *opaque)
     switch (self->stamping.clock) {
     case STAMP_NONE:
     case STAMP_APPLICATION:
+    case STAMP_COMPLETION:
         return true;
     case STAMP_HARDWARE:
         return self->stamping.works && (lines->stamped || (self->stamping.or_kernel && lines->unstamped)) &&
@@ -184,6 +185,10 @@ static bool open_verbs(struct transports *self, const struct engine_settings *se
         self->chosen.feed = verbs_feed_interface(&self->verbs.feed);
     if (orders)
         self->chosen.orders = verbs_orders_interface(&self->verbs.orders);
+    if (self->stamping.clock == STAMP_APPLICATION) {
+        self->stamping.clock = self->verbs.stamps;
+        memcpy(self->stamping.why, self->verbs.why, sizeof self->stamping.why);
+    }
     return true;
 }
 

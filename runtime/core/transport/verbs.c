@@ -3,11 +3,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "../clock.h"
+#include "verbs_keeper.h"
 
 void verbs_init(struct verbs *self)
 {
@@ -16,126 +15,6 @@ void verbs_init(struct verbs *self)
     self->stop = -1;
     pthread_mutex_init(&self->connecting, NULL);
     pthread_mutex_init(&self->telling, NULL);
-}
-
-/* --- the keeper --- */
-
-static void tell(struct verbs *self, const char *problem)
-{
-    pthread_mutex_lock(&self->telling);
-    snprintf(self->problem, sizeof self->problem, "%s", problem);
-    pthread_mutex_unlock(&self->telling);
-}
-
-void verbs_problem(struct verbs *self, char *text, size_t capacity)
-{
-    pthread_mutex_lock(&self->telling);
-    snprintf(text, capacity, "%s", self->problem);
-    pthread_mutex_unlock(&self->telling);
-}
-
-static void lose_device(struct verbs *self, const struct verbs_device *device)
-{
-    char why[160];
-    snprintf(why, sizeof why, "RDMA device %s was removed; see `rdma link show`, bring it back and start again", device->gid.device);
-    if (self->has_feed && device != &self->o)
-        verbs_feed_break(&self->feed, ENODEV, why);
-    if (!self->has_orders || self->orders.device != device)
-        return;
-    atomic_store(&self->orders.removed, true);
-    for (int n = 0; n < VERBS_LINKS; n++)
-        atomic_store(&self->orders.links[n].link.lost, ENODEV);
-}
-
-/* Events of the connection manager for devices and lines. */
-static void hear_channel(struct verbs *self)
-{
-    struct verbs_device *devices[] = {&self->a, &self->b, &self->o};
-    struct rdma_cm_event *event;
-    while (self->library.get_cm_event(self->channel, &event) == 0) {
-        enum rdma_cm_event_type what = event->event;
-        const struct rdma_cm_id *id = event->id;
-        self->library.ack_cm_event(event);
-        for (size_t i = 0; what == RDMA_CM_EVENT_DEVICE_REMOVAL && i < 3; i++)
-            if (devices[i]->context != NULL && id->verbs == devices[i]->context)
-                lose_device(self, devices[i]);
-        if (what == RDMA_CM_EVENT_MULTICAST_ERROR)
-            verbs_feed_break(&self->feed, ENETDOWN, "the multicast group was lost");
-    }
-}
-
-/* Events of the devices. The connection manager may hear of a removal later, or wait for us to hear of this. */
-static void hear_devices(struct verbs *self, bool *down)
-{
-    struct verbs_device *devices[] = {&self->a, &self->b, &self->o};
-    struct ibv_async_event event;
-    for (size_t i = 0; i < 3; i++) {
-        struct verbs_device *device = devices[i];
-        if (device->context == NULL)
-            continue;
-        struct pollfd now = {.fd = device->context->async_fd, .events = POLLIN};
-        while (poll(&now, 1, 0) > 0 && (now.revents & POLLIN) && self->library.get_async_event(device->context, &event) == 0) {
-            enum ibv_event_type what = event.event_type;
-            self->library.ack_async_event(&event);
-            if (what == IBV_EVENT_DEVICE_FATAL)
-                lose_device(self, device);
-            else if (what == IBV_EVENT_PORT_ERR)
-                *down = true;
-            else if (what == IBV_EVENT_PORT_ACTIVE)
-                *down = false;
-        }
-        if (now.revents & (POLLERR | POLLHUP | POLLNVAL))
-            lose_device(self, device);
-    }
-}
-
-/* What is wrong now, into `text`; a refusal by the gateway ends the feed. */
-static void look_at_lines(struct verbs *self, bool down, char *text, size_t capacity)
-{
-    text[0] = '\0';
-    if (down)
-        snprintf(text, capacity, "the RDMA port is down; look at `ip link show %s`",
-                 self->has_feed ? self->a.gid.netdev : self->orders.device->gid.netdev);
-    for (uint32_t n = 0; self->has_feed && n < FEED_LINES; n++) {
-        struct verbs_feed_line *line = &self->feed.lines[n];
-        if (!line->subscribed)
-            continue;
-        subscription_step(&line->subscription, clock_now());
-        if (line->subscription.problem[0] != '\0' && text[0] == '\0')
-            snprintf(text, capacity, "%s", line->subscription.problem);
-        if (line->subscription.state == SUBSCRIPTION_REFUSED)
-            verbs_feed_break(&self->feed, EPROTO, line->subscription.problem);
-    }
-}
-
-static void *keep(void *opaque)
-{
-    struct verbs *self = opaque;
-    bool down = false;
-    char problem[sizeof self->problem];
-    while (!atomic_load(&self->closing)) {
-        struct pollfd on[5 + VERBS_LINKS + FEED_LINES] = {{.fd = self->stop, .events = POLLIN}, {.fd = self->channel->fd, .events = POLLIN}};
-        const struct verbs_device *devices[] = {&self->a, &self->b, &self->o};
-        uint32_t count = 2;
-        int fds[VERBS_LINKS];
-        for (size_t i = 0; i < 3; i++)
-            if (devices[i]->context != NULL)
-                on[count++] = (struct pollfd){.fd = devices[i]->context->async_fd, .events = POLLIN};
-        for (uint32_t n = 0; self->has_feed && n < FEED_LINES; n++)
-            if (self->feed.lines[n].subscribed)
-                on[count++] = (struct pollfd){.fd = self->feed.lines[n].subscription.fd,
-                                              .events = subscription_events(&self->feed.lines[n].subscription)};
-        for (uint32_t n = 0, links = self->has_orders ? verbs_orders_fds(&self->orders, fds) : 0; n < links; n++)
-            on[count++] = (struct pollfd){.fd = fds[n], .events = POLLIN};
-        poll(on, count, VERBS_KEEP_MS);
-        hear_channel(self);
-        hear_devices(self, &down);
-        look_at_lines(self, down, problem, sizeof problem);
-        tell(self, problem);
-        if (self->has_orders)
-            verbs_orders_keep(&self->orders);
-    }
-    return NULL;
 }
 
 /* --- opening --- */
@@ -195,47 +74,87 @@ static bool open_device(struct verbs *self, struct verbs_device *device, const s
                              self->arena.base, self->arena.capacity, failure);
 }
 
-static bool open_feed(struct verbs *self, const struct engine_settings *settings, const struct verbs_places *places,
-                      uint8_t *request_buffer, struct failure *failure)
+/* The devices of what is chosen; the orders' may be line A's. */
+static bool open_devices(struct verbs *self, const struct engine_settings *settings, const struct verbs_places *places,
+                         struct failure *failure)
 {
     const struct feed_settings *feed = &settings->feed;
-    bool other = feed->group_b[0] != '\0' && feed->interface_b[0] != '\0' && strcmp(feed->interface_b, feed->interface) != 0;
-    self->has_feed = true;
-    return open_device(self, &self->a, places, "feed.interface", feed->interface, settings, failure) &&
-           (!other || open_device(self, &self->b, places, "feed.interface_b", feed->interface_b, settings, failure)) &&
-           verbs_feed_open(&self->feed, feed, &self->a, other ? &self->b : &self->a, self->channel, self->arena.base, request_buffer,
-                           failure);
+    const char *orders = settings->orders.interface[0] != '\0' ? settings->orders.interface : feed->interface;
+    self->b_is_a = feed->group_b[0] == '\0' || feed->interface_b[0] == '\0' || strcmp(feed->interface_b, feed->interface) == 0;
+    self->o_is_a = self->has_feed && strcmp(orders, feed->interface) == 0;
+    return (!self->has_feed || open_device(self, &self->a, places, "feed.interface", feed->interface, settings, failure)) &&
+           (!self->has_feed || self->b_is_a ||
+            open_device(self, &self->b, places, "feed.interface_b", feed->interface_b, settings, failure)) &&
+           (!self->has_orders || self->o_is_a || open_device(self, &self->o, places, "orders.interface", orders, settings, failure));
 }
 
-static bool open_orders(struct verbs *self, const struct engine_settings *settings, const struct verbs_places *places, uint8_t *memory,
-                        struct failure *failure)
+/* --- stamps --- */
+
+/* Whether the completions of all queues are stamped by one counter. */
+static bool try_stamps(struct verbs *self, struct failure *failure)
 {
-    const char *interface = settings->orders.interface[0] != '\0' ? settings->orders.interface : settings->feed.interface;
-    bool shared = self->has_feed && strcmp(interface, settings->feed.interface) == 0;
-    if (!shared && !open_device(self, &self->o, places, "orders.interface", interface, settings, failure))
+    struct ticks_moment first;
+    uint64_t mask, khz;
+    const struct verbs_device *others[] = {self->b_is_a ? NULL : &self->b, self->o_is_a ? NULL : &self->o};
+    for (size_t i = 0; i < 2; i++)
+        if (others[i] != NULL && others[i]->context != self->a.context)
+            return failure_set(failure, ENOTSUP, "%s and %s are two RDMA devices, each with a clock of its own", self->a.gid.device,
+                               others[i]->gid.device);
+    if (!verbs_queue_offers(&self->a, &mask, &khz, failure))
         return false;
-    verbs_orders_init(&self->orders, shared ? &self->a : &self->o, memory);
-    self->has_orders = true;
+    if (!verbs_queue_moment(self->a.context, &first))
+        return failure_set(failure, ENOTSUP, "the clock of %s cannot be read", self->a.gid.device);
+    ticks_begin(&self->clock, mask, khz, &first);
+    self->clock.due_ns = clock_now() + TICKS_REFRESH_NS;
+    snprintf(self->why, sizeof self->why,
+             "completions on %s, clock of %llu kHz: from tick to acknowledgement, not to departure", self->a.gid.device,
+             (unsigned long long)khz);
+    return true;
+}
+
+/* The best stamps the settings allow; with one side over something else there are none. */
+static bool choose_stamps(struct verbs *self, enum stamping_wish wish, struct failure *failure)
+{
+    struct failure why = {.text = "engine.timestamps is \"software\""};
+    self->stamps = STAMP_NONE;
+    if (wish == STAMPING_NONE || !self->has_feed || !self->has_orders)
+        return true;
+    self->stamped = wish != STAMPING_SOFTWARE && try_stamps(self, &why);
+    if (!self->stamped && wish == STAMPING_HARDWARE)
+        return failure_set(failure, why.code,
+                           "engine.timestamps \"hardware\" over verbs: %s; use an RDMA device that stamps completions (ibv_devinfo -v: "
+                           "completion_timestamp_mask), or \"auto\" or \"software\"",
+                           why.text);
+    self->stamps = self->stamped ? STAMP_COMPLETION : STAMP_APPLICATION;
+    self->a.stamped = self->b.stamped = self->o.stamped = self->stamped;
+    if (!self->stamped)
+        snprintf(self->why, sizeof self->why, "over verbs the engine reads the clock itself, without the way through the card: %.280s",
+                 why.text);
     return true;
 }
 
 static bool open_all(struct verbs *self, const struct engine_settings *settings, const struct verbs_places *places,
                      uint8_t *request_buffer, struct failure *failure)
 {
-    bool feed = settings->feed.transport == TRANSPORT_VERBS, orders = settings->orders.transport == TRANSPORT_VERBS;
-    size_t lines = !feed ? 0 : settings->feed.group_b[0] != '\0' ? 2 : 1;
+    const struct feed_settings *feed = &settings->feed;
+    self->has_feed = feed->transport == TRANSPORT_VERBS;
+    self->has_orders = settings->orders.transport == TRANSPORT_VERBS;
+    size_t lines = !self->has_feed ? 0 : feed->group_b[0] != '\0' ? 2 : 1;
     if (!verbs_library_open(&self->library, places, failure))
         return false;
-    if (!take_memory(self, settings, lines * VERBS_FEED_LINE_MEMORY + (orders ? VERBS_ORDERS_MEMORY : 0), failure))
+    if (!take_memory(self, settings, lines * VERBS_FEED_LINE_MEMORY + (self->has_orders ? VERBS_ORDERS_MEMORY : 0), failure))
         return false;
     self->channel = verbs_channel(&self->library, failure);
-    if (self->channel == NULL)
+    if (self->channel == NULL || !open_devices(self, settings, places, failure) ||
+        !choose_stamps(self, settings->timestamps, failure))
         return false;
-    if (feed && !open_feed(self, settings, places, request_buffer, failure))
+    verbs_orders_init(&self->orders, self->o_is_a ? &self->a : &self->o, self->arena.base + lines * VERBS_FEED_LINE_MEMORY,
+                      self->stamped ? &self->clock : NULL);
+    self->feed.clock = (uint8_t)self->stamps;
+    if (self->has_feed && !verbs_feed_open(&self->feed, feed, &self->a, self->b_is_a ? &self->a : &self->b, self->channel,
+                                           self->arena.base, request_buffer, failure))
         return false;
-    if (orders && !open_orders(self, settings, places, self->arena.base + lines * VERBS_FEED_LINE_MEMORY, failure))
-        return false;
-    int error = pthread_create(&self->keeper, NULL, keep, self);
+    int error = pthread_create(&self->keeper, NULL, verbs_keeper, self);
     self->keeping = error == 0;
     return self->keeping || failure_set(failure, error, "RDMA keeper thread: %s", strerror(error));
 }
@@ -249,7 +168,6 @@ bool verbs_open(struct verbs *self, const struct engine_settings *settings, cons
     if (self->stop < 0)
         return failure_set(failure, errno, "eventfd: %s", strerror(errno));
     if (open_all(self, settings, places, request_buffer, failure)) {
-        self->feed.clock = settings->timestamps == STAMPING_NONE ? STAMP_NONE : STAMP_APPLICATION;
         describe(self);
         return true;
     }
@@ -282,7 +200,7 @@ void verbs_close(struct verbs *self)
     if (self->has_orders)
         verbs_orders_close(&self->orders);
     verbs_feed_close(&self->feed);
-    self->has_feed = self->has_orders = false;
+    self->has_feed = self->has_orders = self->stamped = false;
     verbs_device_close(&self->o);
     verbs_device_close(&self->b);
     verbs_device_close(&self->a);

@@ -10,6 +10,8 @@
  *   verbs_subscription.h  how the gateway learns of a UD queue pair
  *   verbs_link.h          RC, as both ends use it
  *   verbs_orders.h        RC as the engine uses it: connections are replaced
+ *   verbs_queue.h         completion queues, with the device's stamps where it has them
+ *   verbs_keeper.h        the thread for what waits
  *
  * Memory is one arena, on hugepages, registered once at start. The engine's thread polls completions and nothing else; it arms no
  * event. What must be waited for (the connection manager, the device, the gateway) is waited for by a thread of its own, the keeper,
@@ -36,7 +38,11 @@ struct verbs {
     struct verbs_device a, b, o; /* of line A, line B and the orders; those that are not used are not open */
     struct verbs_feed feed;
     struct verbs_orders orders;
-    bool has_feed, has_orders;
+    bool has_feed, has_orders, b_is_a, o_is_a;
+    enum stamp_clock stamps;  /* of the samples: STAMP_COMPLETION, STAMP_APPLICATION or STAMP_NONE */
+    char why[BLOCK_STAMPING]; /* they are, for people */
+    bool stamped;             /* completions are, by line A's device; the keeper ends it with the device */
+    struct ticks_clock clock; /* of that device */
     pthread_t keeper;
     bool keeping;
     int stop; /* eventfd that ends keeper and attempts to connect; -1: not open */

@@ -19,6 +19,8 @@ struct verbs_device {
     bool fixed_index; /* the configuration names it */
     struct sockaddr_in address; /* of the interface */
     uint32_t mtu;               /* bytes of the port's path MTU: the most a datagram holds */
+    bool stamped;               /* its completions are wanted with the device's stamps (verbs_queue.h) */
+    bool down;                  /* the keeper's: its port, by the last event of it */
 };
 
 /* Open the device of `interface` (the configuration's `key`) and register `bytes` from `memory`. Events of the device come on

@@ -37,12 +37,12 @@ static bool make_queue_pair(struct verbs_feed *feed, struct verbs_feed_line *lin
     line->id = id;
     if (library->bind_addr(id, (struct sockaddr *)&any_port) != 0 || id->verbs != device->context)
         return failure_set(failure, ENODEV, "feed.interface%s: %s cannot be bound", suffix, device->gid.device);
-    line->queue = library->create_cq(device->context, FEED_SLOTS + 1, NULL, NULL, 0);
-    struct ibv_qp_init_attr wanted = {.send_cq = line->queue,
-                                      .recv_cq = line->queue,
+    verbs_queue_open(&line->queue, device, FEED_SLOTS + 1);
+    struct ibv_qp_init_attr wanted = {.send_cq = line->queue.cq,
+                                      .recv_cq = line->queue.cq,
                                       .cap = {.max_send_wr = 1, .max_recv_wr = FEED_SLOTS, .max_send_sge = 1, .max_recv_sge = 1},
                                       .qp_type = IBV_QPT_UD};
-    if (line->queue == NULL || library->create_qp(id, device->pd, &wanted) != 0)
+    if (line->queue.cq == NULL || library->create_qp(id, device->pd, &wanted) != 0)
         return failure_set(failure, errno,
                            "feed%s: %s gives no queue pair with %u receives: %s; is RLIMIT_MEMLOCK high enough "
                            "(roce_host_limits.memlock)?",
@@ -136,8 +136,7 @@ void verbs_feed_close(struct verbs_feed *feed)
             subscription_close(&line->subscription);
         if (line->id != NULL && line->id->qp != NULL)
             feed->library->destroy_qp(line->id);
-        if (line->queue != NULL)
-            feed->library->destroy_cq(line->queue);
+        verbs_queue_close(&line->queue, feed->library);
         if (line->id != NULL)
             feed->library->destroy_id(line->id); /* leaves its group */
     }
@@ -175,8 +174,8 @@ static int take_request_answer(struct verbs_feed *feed, struct transport_packet 
     if (got < 0)
         return TRANSPORT_NOTHING; /* a re-request server that is away is a gap that times out */
     *packet = (struct transport_packet){
-        .bytes = feed->request_buffer, .length = (uint32_t)got, .line = TRANSPORT_LINE_REQUESTED, .receive_clock = feed->clock,
-        .receive_ns = clock_wall()};
+        .bytes = feed->request_buffer, .length = (uint32_t)got, .line = TRANSPORT_LINE_REQUESTED,
+        .receive_clock = feed->clock != STAMP_NONE ? STAMP_APPLICATION : STAMP_NONE, .receive_ns = clock_wall()};
     return TRANSPORT_PACKET;
 }
 
@@ -207,7 +206,7 @@ static int receive(void *opaque, struct transport_packet *packet)
         }
         for (uint32_t left = feed->open; left > 0 && feed->count == 0; left--) {
             feed->turn = feed->turn + 1 < feed->open ? feed->turn + 1 : 0;
-            int got = ibv_poll_cq(feed->lines[feed->turn].queue, FEED_POLL, feed->done);
+            int got = verbs_queue_poll(&feed->lines[feed->turn].queue, FEED_POLL, feed->done, feed->ticks);
             if (UNLIKELY(got < 0))
                 return got;
             feed->count = (uint32_t)got;
@@ -223,9 +222,9 @@ static int receive(void *opaque, struct transport_packet *packet)
     packet->bytes = feed->lines[feed->turn].memory + (size_t)done->wr_id * FEED_STRIDE + FEED_GRH;
     packet->length = LIKELY(done->byte_len >= FEED_GRH) ? done->byte_len - FEED_GRH : 0;
     packet->line = feed->turn == 0 ? TRANSPORT_LINE_A : TRANSPORT_LINE_B;
-    packet->receive_ns = feed->receive_ns;
-    packet->receive_software_ns = 0;
     packet->receive_clock = feed->clock;
+    packet->receive_ns = feed->clock == STAMP_COMPLETION ? feed->ticks[feed->at] : feed->receive_ns;
+    packet->receive_software_ns = feed->clock == STAMP_COMPLETION ? feed->receive_ns : 0;
     return TRANSPORT_PACKET;
 }
 

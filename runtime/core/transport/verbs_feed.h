@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 
 #include "../engine.h"
-#include "verbs_device.h"
+#include "verbs_queue.h"
 #include "verbs_subscription.h"
 
 #define FEED_LINES 2u
@@ -30,7 +30,7 @@
 
 struct verbs_feed_line {
     struct rdma_cm_id *id; /* NULL: there is no such line */
-    struct ibv_cq *queue;
+    struct verbs_queue queue;
     uint8_t *memory;
     uint32_t key;
     uint32_t next_refill, freed;
@@ -43,9 +43,10 @@ struct verbs_feed {
     struct verbs_feed_line lines[FEED_LINES];
     uint32_t open, turn;
     struct ibv_wc done[FEED_POLL]; /* of line `turn` */
+    uint64_t ticks[FEED_POLL];     /* their stamps, with STAMP_COMPLETION */
     uint32_t count, at;
-    uint64_t receive_ns;
-    uint8_t clock; /* STAMP_APPLICATION, or STAMP_NONE where no stamps are wanted */
+    uint64_t receive_ns; /* when they were polled */
+    uint8_t clock; /* STAMP_COMPLETION, STAMP_APPLICATION, or STAMP_NONE where no stamps are wanted */
     int request_fd; /* -1: none */
     uint32_t await, rounds;
     uint8_t *request_buffer; /* MOLD_PACKET_MAX bytes */

@@ -8,6 +8,8 @@
 
 #define REAP 16
 
+_Static_assert((LINK_SIGNAL & (LINK_SIGNAL - 1)) == 0 && (LINK_SENDS & (LINK_SENDS - 1)) == 0, "numbers wrap by mask");
+
 /* --- opening and closing --- */
 
 static int post_receives(struct verbs_link *link, uint32_t first, uint32_t count)
@@ -27,12 +29,13 @@ static bool make_queues(struct verbs_link *link, const struct verbs_device *devi
                         struct failure *failure)
 {
     const struct verbs_library *library = link->library;
-    link->sends = library->create_cq(device->context, LINK_SENDS + 1, NULL, NULL, 0);
-    link->receives = link->sends != NULL ? library->create_cq(device->context, LINK_RECEIVES + 1, NULL, channel, 0) : NULL;
+    bool there = verbs_queue_open(&link->sends, device, LINK_SENDS + 1);
+    link->signal_mask = link->sends.stamped != NULL ? 0 : LINK_SIGNAL - 1;
+    link->receives = there ? library->create_cq(device->context, LINK_RECEIVES + 1, NULL, channel, 0) : NULL;
     if (link->receives == NULL)
         return failure_set(failure, errno, "%s: completion queues: %s; is RLIMIT_MEMLOCK high enough (roce_host_limits.memlock)?",
                            device->gid.device, strerror(errno));
-    struct ibv_qp_init_attr wanted = {.send_cq = link->sends,
+    struct ibv_qp_init_attr wanted = {.send_cq = link->sends.cq,
                                       .recv_cq = link->receives,
                                       .cap = {.max_send_wr = LINK_SENDS,
                                               .max_recv_wr = LINK_RECEIVES,
@@ -114,11 +117,10 @@ void verbs_link_close(struct verbs_link *link)
     }
     if (link->receives != NULL)
         library->destroy_cq(link->receives);
-    if (link->sends != NULL)
-        library->destroy_cq(link->sends);
+    verbs_queue_close(&link->sends, library);
     library->destroy_id(link->id);
     link->id = NULL;
-    link->sends = link->receives = NULL;
+    link->receives = NULL;
 }
 
 /* --- running --- */
@@ -134,17 +136,20 @@ static void note(struct verbs_link *link, const struct ibv_wc *completion, const
              completion->status == IBV_WC_RETRY_EXC_ERR ? ": the other end or the link to it is gone" : "");
 }
 
-static void reap(struct verbs_link *link)
+void verbs_link_reap(struct verbs_link *link)
 {
     struct ibv_wc done[REAP];
+    uint64_t ticks[REAP] = {0};
     int count;
     do {
-        count = ibv_poll_cq(link->sends, REAP, done);
+        count = verbs_queue_poll(&link->sends, REAP, done, ticks);
         for (int i = 0; i < count; i++) {
-            if (done[i].status == IBV_WC_SUCCESS)
+            if (done[i].status == IBV_WC_SUCCESS) {
                 link->completed = (uint32_t)done[i].wr_id;
-            else if (done[i].status != IBV_WC_WR_FLUSH_ERR)
+                link->ticks[link->completed % LINK_SENDS] = ticks[i];
+            } else if (done[i].status != IBV_WC_WR_FLUSH_ERR) {
                 note(link, &done[i], "send");
+            }
         }
     } while (count == REAP);
 }
@@ -154,7 +159,7 @@ __attribute__((noinline)) static int end(struct verbs_link *link, const struct i
 {
     int lost = atomic_load(&link->lost);
     if (completion == NULL || completion->status == IBV_WC_WR_FLUSH_ERR)
-        reap(link); /* receives are only flushed when a send failed */
+        verbs_link_reap(link); /* receives are only flushed when a send failed */
     if (completion != NULL && completion->status != IBV_WC_WR_FLUSH_ERR)
         note(link, completion, "receive");
     if (!link->ended)
@@ -168,7 +173,7 @@ __attribute__((noinline)) static int end(struct verbs_link *link, const struct i
 
 uint32_t verbs_link_room(struct verbs_link *link)
 {
-    reap(link);
+    verbs_link_reap(link);
     return LINK_SENDS - (link->posted - link->completed);
 }
 
@@ -188,7 +193,7 @@ int verbs_link_send(struct verbs_link *link, const uint8_t *bytes, uint32_t leng
         memcpy(copy, bytes, length);
         part.addr = (uintptr_t)copy;
     }
-    if (request.wr_id % LINK_SIGNAL == 0)
+    if ((request.wr_id & link->signal_mask) == 0)
         request.send_flags |= IBV_SEND_SIGNALED;
     int error = ibv_post_send(link->id->qp, &request, &bad);
     if (UNLIKELY(error != 0))

@@ -9,6 +9,11 @@
  * so that the device need not fetch it; what does not is copied into registered memory. Only every LINK_SIGNAL-th send asks for a
  * completion: it tells of all sends before it, and completions are looked at only when the send queue is full.
  *
+ * Where the device stamps completions (device->stamped) every send asks for one, so that every order has its stamp: which sends ask
+ * is one mask, chosen when the link is opened, so the send runs the same instructions either way. The price is the device's, a
+ * completion to write for each order; they are read beside the path, when stamps are collected, and their ticks kept by the number of
+ * the send until then. A send whose completion never comes, or comes with an error, has none.
+ *
  * A connection ends by a work completion in error (the link is down, the other end is gone) or by an event of the connection manager
  * (the other end closed, the device was removed), which comes on another thread and is left in `lost`. */
 #ifndef TICKWIRE_TRANSPORT_VERBS_LINK_H
@@ -16,7 +21,7 @@
 
 #include <stdatomic.h>
 
-#include "verbs_device.h"
+#include "verbs_queue.h"
 
 #define LINK_MESSAGE 1024u
 #define LINK_RECEIVES 256u
@@ -37,11 +42,14 @@
 struct verbs_link {
     const struct verbs_library *library;
     struct rdma_cm_id *id; /* NULL: not open */
-    struct ibv_cq *sends, *receives;
+    struct verbs_queue sends;
+    struct ibv_cq *receives;
     uint8_t *memory; /* LINK_RECEIVES slots to receive into, then LINK_SENDS to send from */
     uint32_t key;
     uint32_t max_inline;
+    uint32_t signal_mask; /* a send asks for a completion when its number has none of these bits */
     uint32_t posted, completed; /* sends; modulo 2^32 */
+    uint64_t ticks[LINK_SENDS]; /* of completed sends, by number modulo LINK_SENDS; with stamps only */
     uint32_t next_refill, freed; /* receive slots that are not posted, and the first of them */
     uint32_t held_slot, held_at, held; /* bytes received and not yet given out */
     _Atomic int lost; /* errno by which the connection manager says that it is over */
@@ -71,7 +79,10 @@ void verbs_link_close(struct verbs_link *link);
 int verbs_link_send(struct verbs_link *link, const uint8_t *bytes, uint32_t length);
 int verbs_link_receive(struct verbs_link *link, uint8_t *bytes, uint32_t capacity);
 
-/* Sends that the queue has room for, after looking at completions. */
+/* Look at completions of sends. */
+void verbs_link_reap(struct verbs_link *link);
+
+/* Sends that the queue has room for, after that. */
 uint32_t verbs_link_room(struct verbs_link *link);
 
 #endif

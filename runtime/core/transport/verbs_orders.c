@@ -10,11 +10,14 @@
 
 #define WAIT_FREE_MS 10
 
-void verbs_orders_init(struct verbs_orders *self, const struct verbs_device *device, uint8_t *memory)
+void verbs_orders_init(struct verbs_orders *self, const struct verbs_device *device, uint8_t *memory, struct ticks_clock *clock)
 {
     memset(self, 0, sizeof *self);
     self->device = device;
     self->memory = memory;
+    self->clock = clock;
+    if (clock != NULL)
+        self->line = clock->line;
     self->current = -1;
     atomic_store(&self->next, -1);
 }
@@ -254,10 +257,9 @@ static int send_order(void *opaque, const uint8_t *bytes, uint32_t length, uint3
         return result;
     self->sent_bytes += length;
     *last_byte = self->sent_bytes - 1;
-    if (LIKELY(self->stamped < VERBS_STAMPS)) {
-        self->stamps[self->stamped].transmit_ns = clock_wall();
-        self->stamps[self->stamped++].last_byte = *last_byte;
-    }
+    uint32_t at = ++self->posted % LINK_SENDS;
+    self->sent[at].posted_ns = clock_wall();
+    self->sent[at].last_byte = *last_byte;
     return 0;
 }
 
@@ -267,12 +269,33 @@ static int receive_answers(void *opaque, uint8_t *bytes, uint32_t capacity)
     return LIKELY(self->current >= 0) ? verbs_link_receive(&self->links[self->current].link, bytes, capacity) : -ENOTCONN;
 }
 
+static void collect_completed(struct verbs_orders *self, struct stamps *stamps)
+{
+    if (self->current < 0)
+        return; /* the queue is no longer ours to read */
+    struct verbs_link *link = &self->links[self->current].link;
+    verbs_link_reap(link);
+    ticks_take(self->clock, &self->line);
+    while ((int32_t)(link->completed - self->collected) > 0) {
+        uint32_t at = ++self->collected % LINK_SENDS;
+        stamps_beside(stamps, self->sent[at].last_byte, self->sent[at].posted_ns);
+        stamps_completed(stamps, self->sent[at].last_byte, link->ticks[at], &self->line);
+    }
+}
+
 static void collect_stamps(void *opaque, struct stamps *stamps)
 {
     struct verbs_orders *self = opaque;
-    for (uint32_t i = 0; i < self->stamped; i++)
-        stamps_transmitted(stamps, self->stamps[i].last_byte, self->stamps[i].transmit_ns, STAMP_APPLICATION);
-    self->stamped = 0;
+    if (self->posted - self->collected > LINK_SENDS) /* their places have been used again: overtaken, and counted so */
+        self->collected = self->posted - LINK_SENDS;
+    if (self->clock != NULL) {
+        collect_completed(self, stamps);
+        return;
+    }
+    while (self->collected != self->posted) {
+        uint32_t at = ++self->collected % LINK_SENDS;
+        stamps_transmitted(stamps, self->sent[at].last_byte, self->sent[at].posted_ns, STAMP_APPLICATION);
+    }
 }
 
 static void drop(void *opaque)
@@ -291,7 +314,7 @@ static bool take(void *opaque)
     drop(self);
     self->current = atomic_exchange(&self->next, -1);
     atomic_store(&self->links[self->current].state, VERBS_TAKEN);
-    self->sent_bytes = self->stamped = 0;
+    self->sent_bytes = self->posted = self->collected = 0;
     return true;
 }
 

@@ -267,6 +267,28 @@ static void what_keeps_both_sides_from_the_card(void)
     falls_back("feed.transport and orders.transport are not both \"socket\"");
 }
 
+/* Over verbs the card is left alone whatever is wished: the transport has the device's completions, or reads the clock itself. */
+static void over_verbs(void)
+{
+    struct stamping stamping;
+    stamping_init(&stamping);
+    three_cards(1, 1, 1);
+    settings.feed.transport = TRANSPORT_VERBS;
+    for (enum stamping_wish wish = STAMPING_AUTO; wish <= STAMPING_NONE; wish++) {
+        settings.timestamps = wish;
+        settings.orders.transport = TRANSPORT_VERBS;
+        CHECK(stamping_open(&stamping, &settings, &failure) && untouched());
+        CHECK(stamping.clock == (wish == STAMPING_NONE ? STAMP_NONE : STAMP_APPLICATION));
+        settings.orders.transport = TRANSPORT_SOCKET;
+        if (wish == STAMPING_AUTO || wish == STAMPING_NONE) {
+            CHECK(stamping_open(&stamping, &settings, &failure) && stamping.clock == STAMP_NONE && untouched());
+        } else {
+            CHECK(!stamping_open(&stamping, &settings, &failure) && failure.code == EOPNOTSUPP && untouched());
+            CHECK(strstr(failure.text, "they have no clock in common; use verbs for both") != NULL);
+        }
+    }
+}
+
 /* A connection whose address is not on the card that was switched on has the kernel's stamps. */
 static void a_connection_by_another_card(void)
 {
@@ -306,6 +328,7 @@ int main(void)
     a_driver_that_grants_less();
     one_clock_on_both_sides();
     what_keeps_both_sides_from_the_card();
+    over_verbs();
     a_connection_by_another_card();
     return DONE();
 }

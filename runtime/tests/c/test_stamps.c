@@ -125,6 +125,44 @@ static void the_kernels_in_place_of_the_cards(void)
     block_unmap(block);
 }
 
+/* An order in answer to a packet whose receive was completed at `ticks`, and polled at `polled_ns`. */
+static void sent_by_completion(uint32_t last_byte, uint64_t ticks, uint64_t polled_ns)
+{
+    struct transport_packet packet = {
+        .receive_ns = ticks, .receive_clock = STAMP_COMPLETION, .receive_software_ns = polled_ns};
+    stamps_sent(&stamps, last_byte, &packet);
+}
+
+/* Ticks become a duration by the nominal rate and a time by the line; a completion that does not come is replaced by nothing. */
+static void ticks_of_a_device(void)
+{
+    struct block_sample got[16];
+    struct block *block = block_create("", "t", 16, &failure);
+    /* A rate that differs from the nominal one: it is in the time, and not in the duration. */
+    const struct ticks_line line = {.mask = 0xFFFFFFFFF, .khz = 500000, .ticks = 100, .wall_ns = 1000000, .ns_per_tick = 2.5};
+    stamps_init(&stamps, block, true);
+    sent_by_completion(100, 200, 5000);
+    sent_by_completion(200, 0xFFFFFFFF0, 6000); /* the counter wraps before the send is completed */
+    sent_by_completion(300, 700, 7000);
+    sent_by_completion(400, 800, 8000);
+    stamps_completed(&stamps, 50, 1, &line); /* the login */
+    stamps_beside(&stamps, 100, 5400);
+    stamps_completed(&stamps, 100, 1200, &line);
+    stamps_completed(&stamps, 200, 34, &line);
+    stamps_completed(&stamps, 400, 900, &line); /* that of 300 is lost, although the engine's own stamps would be there */
+    CHECK(samples_of(block, got) == 3 && stamps_waiting(&stamps) == 0);
+    CHECK(got[0].clock == STAMP_COMPLETION && got[0].receive_ns == 1000250 && got[0].transmit_ns == got[0].receive_ns + 2000);
+    CHECK(got[0].receive_software_ns == 5000 && got[0].transmit_software_ns == 5400);
+    CHECK(got[1].receive_ns == 1000000 - 290 && got[1].transmit_ns == got[1].receive_ns + 100 && got[1].receive_software_ns == 0);
+    CHECK(got[2].transmit_ns == got[2].receive_ns + 200);
+    CHECK(BLOCK_GET(block, unstamped) == 1 && BLOCK_GET(block, unstamped_transmit) == 1 && BLOCK_GET(block, by_kernel) == 0);
+    sent_by_completion(500, 1000, 9000);
+    stamps_beside(&stamps, 500, 9400);
+    stamps_flush(&stamps); /* the connection has ended */
+    CHECK(BLOCK_GET(block, unstamped_transmit) == 2 && BLOCK_GET(block, by_kernel) == 0);
+    block_unmap(block);
+}
+
 /* Two stamps of different clocks are no sample, whatever the clocks; where the kernel's will do, those beside them are. */
 static void only_stamps_of_one_clock_are_subtracted(bool or_kernel)
 {
@@ -139,7 +177,7 @@ static void only_stamps_of_one_clock_are_subtracted(bool or_kernel)
                 struct transport_packet packet = {.receive_ns = receive != STAMP_NONE ? 10 : 0,
                                                   .receive_clock = (uint8_t)receive,
                                                   .receive_software_ns = receive > STAMP_SOFTWARE ? beside * 20 : 0};
-                bool kernel = or_kernel && transmit == STAMP_SOFTWARE && receive > STAMP_SOFTWARE && beside != 0;
+                bool kernel = or_kernel && transmit == STAMP_SOFTWARE && receive == STAMP_HARDWARE && beside != 0;
                 stamps_sent(&stamps, ++last_byte, &packet);
                 stamps_transmitted(&stamps, last_byte, 30, (enum stamp_clock)transmit);
                 without += receive == STAMP_NONE;
@@ -187,13 +225,13 @@ static void a_block_is_read_as_it_was_written(void)
     const struct block *seen = block_map(path, &failure);
     CHECK(block != NULL && seen != NULL);
     block_begin_session(block, (const uint8_t *)"SESSION 01");
-    block_add_sample(block, &(struct block_sample){.receive_ns = 1, .transmit_ns = 2, .clock = STAMP_DEVICE});
+    block_add_sample(block, &(struct block_sample){.receive_ns = 1, .transmit_ns = 2, .clock = STAMP_COMPLETION});
     block_put_tops(block, &top, 1);
     BLOCK_COUNT(block, packets, 3);
     block_snapshot(seen, &copy);
     CHECK(memcmp(copy.feed_session, "SESSION 01", 10) == 0 && BLOCK_GET(&copy, packets) == 3);
     CHECK(copy.top_count == 1 && copy.top[0].bid == 5 && strlen(copy.name) == BLOCK_NAME - 1);
-    CHECK(block_copy_samples(seen, got, 16) == 1 && got[0].transmit_ns == 2 && got[0].clock == STAMP_DEVICE);
+    CHECK(block_copy_samples(seen, got, 16) == 1 && got[0].transmit_ns == 2 && got[0].clock == STAMP_COMPLETION);
     uint64_t spreads[4], bytes = block->bytes;
     block_add_legs(block, 700);
     block_add_legs(block, 300);
@@ -220,6 +258,7 @@ int main(void)
     each_stamp_finds_its_order();
     two_stamps_of_an_order();
     the_kernels_in_place_of_the_cards();
+    ticks_of_a_device();
     only_stamps_of_one_clock_are_subtracted(false);
     only_stamps_of_one_clock_are_subtracted(true);
     offsets_wrap_as_the_kernel_counts();

@@ -2,133 +2,15 @@
  *
  * The verbs transport as the engine opens it, against the exchange's gateway, both over the double of the RDMA libraries: packets of two
  * lines, orders through the bridge, connections that end and are made again, and what each bad day is told with. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <poll.h>
+#include "verbs_pair.h"
+
 #include <linux/mman.h>
-#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
-#include "clock.h"
-#include "line.h"
-#include "transport/gateway.h"
-#include "transport/verbs.h"
-#include "verbs_site.h"
-
-#define PATIENCE_NS (20 * NS_PER_S)
 #define PACKETS (3 * FEED_SLOTS / 2) /* round the ring */
 
-static struct gateway gateway;
-static struct gateway_settings gateway_settings;
-static struct engine_settings settings;
-static struct verbs verbs;
-static struct feed_transport feed;
-static struct order_transport orders;
-static struct failure failure, gateway_failure;
-static pthread_t gateway_thread;
-static bool gateway_good;
-static int server = -1, wake = -1;
-static uint8_t request_buffer[MOLD_PACKET_MAX];
-
-static int bound(int type, uint16_t *port)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof at;
-    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
-    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&at, size) == 0 && getsockname(fd, (struct sockaddr *)&at, &size) == 0);
-    *port = ntohs(at.sin_port);
-    return fd;
-}
-
-static uint16_t free_port(int type)
-{
-    uint16_t port;
-    close(bound(type, &port));
-    return port;
-}
-
-static void configure(void)
-{
-    server = bound(SOCK_STREAM, &gateway_settings.orders_port);
-    CHECK(listen(server, 4) == 0);
-    wake = dup(server);
-    strcpy(gateway_settings.interface, "127.0.0.1");
-    strcpy(gateway_settings.orders_host, "127.0.0.1");
-    strcpy(gateway_settings.feed.group, "127.0.0.1");
-    strcpy(gateway_settings.feed.interface, "127.0.0.1");
-    strcpy(gateway_settings.feed.group_b, "127.0.0.1");
-    gateway_settings.tos = 106;
-    gateway_settings.priority = 5; /* not the precedence of 106 */
-    gateway_settings.port = free_port(SOCK_STREAM);
-    gateway_settings.feed.port = free_port(SOCK_DGRAM);
-    gateway_settings.feed.port_b = free_port(SOCK_DGRAM);
-    gateway_settings.verbs = settings.verbs = (struct verbs_settings){.roce_version = 2, .gid_index = -1};
-    settings.cpu = -1;
-    settings.feed = gateway_settings.feed;
-    settings.feed.transport = settings.orders.transport = TRANSPORT_VERBS;
-    strcpy(settings.feed.gateway, "127.0.0.1");
-    settings.feed.gateway_port = settings.orders.port = gateway_settings.port;
-    strcpy(settings.orders.host, "127.0.0.1");
-    settings.orders.tos = 104;
-}
-
-static void *serve(void *unused)
-{
-    (void)unused;
-    gateway_good = gateway_run(&gateway, &gateway_failure);
-    gateway_close(&gateway);
-    return NULL;
-}
-
-static void start_gateway(void)
-{
-    CHECK(gateway_open(&gateway, &gateway_settings, &places, &failure));
-    CHECK(pthread_create(&gateway_thread, NULL, serve, NULL) == 0);
-}
-
-static void stop_gateway(void)
-{
-    gateway_stop(&gateway);
-    CHECK(pthread_join(gateway_thread, NULL) == 0);
-    gateway_release(&gateway);
-}
-
-static void open_engine(void)
-{
-    CHECK(verbs_open(&verbs, &settings, &places, request_buffer, &failure));
-    feed = verbs_feed_interface(&verbs.feed);
-    orders = verbs_orders_interface(&verbs.orders);
-}
-
-static bool within(bool (*there)(void))
-{
-    for (uint64_t until = clock_now() + PATIENCE_NS; clock_now() < until; poll(NULL, 0, 1))
-        if (there())
-            return true;
-    return false;
-}
-
-static bool both_subscribed(void)
-{
-    return atomic_load(&gateway.counts.subscribers) == 2;
-}
-
-static bool nobody_subscribed(void)
-{
-    return atomic_load(&gateway.counts.subscribers) == 0;
-}
-
 /* --- market data --- */
-
-static void say(int fd, uint16_t port, uint32_t number, uint32_t length)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    uint8_t bytes[LINE_PACKET_MAX];
-    memset(bytes, (int)number, sizeof bytes);
-    put32(bytes, number);
-    CHECK(sendto(fd, bytes, length, 0, (struct sockaddr *)&to, sizeof to) == (ssize_t)length);
-}
 
 static void test_feed(void)
 {
@@ -160,20 +42,6 @@ static void test_feed(void)
 }
 
 /* --- orders --- */
-
-static bool taken(void)
-{
-    return orders.take(orders.self);
-}
-
-/* The bridge's connection at the order server. */
-static int connect_orders(void)
-{
-    CHECK(verbs_connect(&verbs, &settings.orders, -1, &failure) && within(taken));
-    int fd = accept(server, NULL, NULL);
-    CHECK(fd >= 0);
-    return fd;
-}
 
 static bool broken(void)
 {
@@ -406,20 +274,56 @@ static void test_no_hugepages(void)
 }
 
 /* The gateway hears the same device, and an event is heard by one of the two: said until the engine has heard it. */
-static bool port_is_down(void)
+static bool port_says(unsigned device, int up, const char *said)
 {
     char problem[256];
-    twin_of_rdma->port_event(0);
+    twin_of_rdma->port_event(device, up);
     verbs_problem(&verbs, problem, sizeof problem);
-    return strcmp(problem, "the RDMA port is down; look at `ip link show dbl0`") == 0;
+    return strcmp(problem, said) == 0;
+}
+
+static bool port_is_down(void)
+{
+    return port_says(0, 0, "the RDMA port is down; look at `ip link show dbl0`");
 }
 
 static bool port_is_up(void)
 {
-    char problem[256];
-    twin_of_rdma->port_event(1);
-    verbs_problem(&verbs, problem, sizeof problem);
-    return problem[0] == '\0';
+    return port_says(0, 1, "");
+}
+
+static bool second_port_is_down(void)
+{
+    return port_says(1, 0, "the RDMA port is down; look at `ip link show dbl1`");
+}
+
+static bool second_port_is_up(void)
+{
+    return port_says(1, 1, "");
+}
+
+/* Line B on a device of its own: the port that is down is named, and one that comes up says nothing of the other. */
+static bool both_down(void)
+{
+    port_is_down();
+    return second_port_is_down() || port_is_down();
+}
+
+static bool first_port_alone_is_down(void)
+{
+    twin_of_rdma->port_event(1, 1);
+    return port_is_down();
+}
+
+static void test_the_ports_of_two_devices(void)
+{
+    strcpy(settings.feed.interface_b, "127.0.0.2");
+    open_engine();
+    CHECK(within(both_subscribed) && within(second_port_is_down) && within(second_port_is_up));
+    CHECK(within(both_down) && within(first_port_alone_is_down) && within(port_is_up));
+    verbs_close(&verbs);
+    settings.feed.interface_b[0] = '\0';
+    CHECK(within(nobody_subscribed));
 }
 
 static void test_the_port_and_the_device(void)
@@ -428,7 +332,7 @@ static void test_the_port_and_the_device(void)
     open_engine();
     int fd = connect_orders();
     CHECK(within(both_subscribed) && within(port_is_down) && within(port_is_up));
-    twin_of_rdma->remove_device();
+    twin_of_rdma->remove_device(0);
     CHECK(within(feed_failed) && strstr(feed.why(feed.self), "RDMA device double0 was removed") != NULL);
     CHECK(feed.receive(feed.self, &packet) == -ENODEV);
     CHECK(within(broken) && orders.receive(orders.self, &byte, 1) < 0);
@@ -460,8 +364,9 @@ int main(int argc, char **argv)
     test_an_address_that_is_away();
     test_long_packets();
     test_no_hugepages();
+    test_the_ports_of_two_devices();
     test_the_port_and_the_device();
-    CHECK(twin_of_rdma->objects <= 1); /* this program keeps the double loaded, and so its one device open */
+    CHECK(twin_of_rdma->objects <= 2); /* this program keeps the double loaded, and so its devices open */
     close(server);
     close(wake);
     site_close();

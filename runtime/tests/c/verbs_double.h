@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A double of libibverbs and librdmacm in memory, for tests: one device "double0", on which queue pairs of this process reach one
- * another. What a test may want to go wrong is in `verbs_double`, found by dlsym. */
+ * A double of libibverbs and librdmacm in memory, for tests: two devices, "double0" at 127.0.0.1 and "double1" at any other address,
+ * and queue pairs of this process that reach one another. What a test may want to go wrong is in `verbs_double`, found by dlsym. */
 #ifndef TICKWIRE_TESTS_VERBS_DOUBLE_H
 #define TICKWIRE_TESTS_VERBS_DOUBLE_H
 
 #include <infiniband/verbs.h>
 #include <stdatomic.h>
+
+#define VERBS_DOUBLE_DEVICES 2u
 
 struct verbs_double {
     /* set by the test */
@@ -21,12 +23,21 @@ struct verbs_double {
     _Atomic int hold_completions; /* sends are not acknowledged */
     _Atomic int fail_status;      /* enum ibv_wc_status the next send ends in, once */
     _Atomic int mute;             /* nothing is answered to a connection request */
+    /* the devices' counter; none as it comes */
+    _Atomic uint64_t clock_mask, clock_khz;
+    _Atomic uint64_t clock_ticks;    /* where it is, or was when the host's clock began */
+    _Atomic uint64_t clock_step;     /* and goes with each completion */
+    _Atomic int clock_runs;          /* with the host's clock */
+    _Atomic int clock_ppm;           /* faster than clock_khz */
+    _Atomic int clock_errno;         /* of reading it */
+    _Atomic int stamped_queue_errno; /* of making a queue with stamps, and a queue pair with such a queue */
+    _Atomic int stamped_pair_errno;
     /* told to the test */
     _Atomic int way;     /* of the last address handle: traffic class << 8 | service level */
     _Atomic unsigned sends, inlined, signaled, receive_posts, receives, dropped;
     _Atomic int objects; /* not destroyed yet */
-    void (*remove_device)(void);
-    void (*port_event)(int up);
+    void (*remove_device)(unsigned device);
+    void (*port_event)(unsigned device, int up);
 };
 
 #endif

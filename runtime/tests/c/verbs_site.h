@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the tests of the verbs transport share: the double of the libraries beside the test program, and a directory as sysfs has one,
- * in which the device "double0" has the GIDs of 127.0.0.1 (index 1, RoCE v2; index 2, RoCE v1) and a link-local one (index 0). */
+ * in which the device "double0" has the GIDs of 127.0.0.1 (index 1, RoCE v2; index 2, RoCE v1) and a link-local one (index 0), and,
+ * for who wants a second device, "double1" that of 127.0.0.2 (index 1, RoCE v2). */
 #ifndef TICKWIRE_TESTS_VERBS_SITE_H
 #define TICKWIRE_TESTS_VERBS_SITE_H
 
@@ -15,7 +16,7 @@
 #include "transport/verbs_library.h"
 #include "verbs_double.h"
 
-static char site_sysfs[64], site_library[PATH_MAX];
+static char site_sysfs[] = "/tmp/tickwire-verbs-XXXXXX", site_library[PATH_MAX];
 static struct verbs_places places;
 static struct verbs_double *twin_of_rdma;
 
@@ -36,10 +37,16 @@ static void site_gid(const char *index, const char *gid, const char *type)
     site_write("double0/ports/1/gid_attrs/ndevs", index, "dbl0\n");
 }
 
+static inline void site_second_device(void)
+{
+    site_write("double1/ports/1/gids", "1", "0000:0000:0000:0000:0000:ffff:7f00:0002\n");
+    site_write("double1/ports/1/gid_attrs/types", "1", "RoCE v2\n");
+    site_write("double1/ports/1/gid_attrs/ndevs", "1", "dbl1\n");
+}
+
 static void site_open(const char *program)
 {
     char itself[PATH_MAX];
-    strcpy(site_sysfs, "/tmp/tickwire-verbs-XXXXXX");
     CHECK(mkdtemp(site_sysfs) != NULL);
     site_gid("0", "fe80:0000:0000:0000:0000:0000:0000:0001\n", "RoCE v2\n");
     site_gid("1", "0000:0000:0000:0000:0000:ffff:7f00:0001\n", "RoCE v2\n");

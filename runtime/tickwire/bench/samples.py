@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The samples of a shared block: of each order the two stamps, both of one clock, and the kernel's beside a card's."""
+"""The samples of a shared block: of each order the two stamps, both of one clock, and those beside a device's."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _BESIDE = ("samples", "min_ns", "mean_ns", "median_ns", "p99_ns", "p99_9_ns", "m
 
 @dataclass
 class Samples:
-    """Tick-to-trade in ns, transmit minus receive, in the order of sending.
+    """Tick-to-trade in ns, transmit minus receive, in the order of sending; of "completion" tick to acknowledgement.
 
     `latencies` are those of `clock`, the one most samples are of ("none" without any); `software` are of the same
-    orders by the kernel's stamps, where `clock` is another and both came. `others` counts the samples of each other
-    clock, which are in no figure: latencies of two clocks are not one distribution. `negative`: samples whose clock was
-    set between the two stamps, left out.
+    orders by the stamps beside, the kernel's or, of completions, the engine's, where both came. `others` counts the
+    samples of each other clock, which are in no figure: latencies of two clocks are not one distribution. `negative`:
+    samples whose clock was set between the two stamps, left out.
     """
 
     clock: str = "none"
@@ -54,7 +54,7 @@ def read(raw: bytes) -> Samples:
 
 
 def beside(samples: Samples) -> dict[str, Any] | None:
-    """Figures of the kernel's stamps beside another clock's; None without any."""
+    """Figures of the stamps beside another clock's; None without any."""
     if not samples.software:
         return None
     figures = stats.summary(samples.software)

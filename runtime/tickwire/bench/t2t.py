@@ -5,7 +5,8 @@ The exchange is asked over its control port to replay its file; the engine, alre
 keeps the stamps of each in its shared block. When the block says that the session has ended, they are read and
 summarized. Tick-to-trade is the transmit stamp of an order minus the receive stamp of the
 packet that caused it, both of the same clock; `timestamp_source` says whose, and `software` has the kernel's figures
-beside those of a card. The feed is paced by due time (open loop),
+beside those of a card. By completions of an RDMA device ("completion") the figures are from tick to acknowledgement,
+and `software` has the engine's own. The feed is paced by due time (open loop),
 so a stall of the engine shows in all the packets that waited for it.
 """
 
@@ -280,6 +281,11 @@ def warnings(result: dict[str, Any]) -> list[str]:
     found = []
     if result["timestamp_source"] == "none":
         found.append(f"no time stamps are taken at all: {result['timestamp_reason']}")
+    if result["timestamp_source"] == "completion":
+        found.append(
+            "the figures end when the exchange's device has acknowledged the order, not when the order departed: they "
+            "are no tick-to-trade; see docs/timestamps.md"
+        )
     if result["unstamped"]:
         why = ", ".join(f"without {what} {count}" for what, count in result["unstamped_by"].items())
         found.append(f"{result['unstamped']} orders are missing in the figures ({why}); see docs/timestamps.md")
@@ -301,16 +307,18 @@ def warnings(result: dict[str, Any]) -> list[str]:
 
 def table(result: dict[str, Any]) -> str:
     """The result for people."""
+    completed = result["timestamp_source"] == "completion"
     lines = [
-        f"tick-to-trade, {result['timestamp_source']} time stamps, session {result['feed']['session']}: "
-        f"{result['samples']} samples"
+        f"{'tick to acknowledgement' if completed else 'tick-to-trade'}, {result['timestamp_source']} time stamps, "
+        f"session {result['feed']['session']}: {result['samples']} samples"
     ]
     if result["samples"]:
         rows = ("min", "mean", "median", "p99", "p99_9", "max", "stddev")
         lines += [f"  {row.replace('_', '.'):<8}{result[f'{row}_ns'] / 1000:>14.3f} us" for row in rows]
         if beside := result["software"]:
             figures = ", ".join(f"{row.replace('_', '.')} {beside[f'{row}_ns'] / 1000:.3f}" for row in rows)
-            lines.append(f"  the same orders by the kernel's stamps, us: {figures} ({beside['samples']} samples)")
+            whose = "engine" if completed else "kernel"
+            lines.append(f"  the same orders by the {whose}'s stamps, us: {figures} ({beside['samples']} samples)")
         for name, value in result["jitter"].items():
             lines.append(f"  {name.replace('_', ' '):<32}{100 * value:>8.1f} %")
     feed, orders = result["feed"], result["orders"]

@@ -86,6 +86,18 @@ def test_soft_roce_is_told_first():
     assert [line for line in made["summary"] if line.startswith("Note: Soft-RoCE")]
 
 
+def test_completions_are_no_tick_to_trade():
+    raw = results()
+    raw["trade1"]["t2t"]["timestamp_source"] = "completion"
+    made = build(raw)
+    text = "\n".join(made["summary"])
+    assert "tick to acknowledgement median 3.20 us, p99 4.00 us" in text and "tick-to-trade median" not in text
+    assert "completion stamps); by the engine's stamps median 2.50 us" in text
+    (note,) = made["notes"]
+    assert note.startswith("trade1: the figures are from tick to acknowledgement")
+    assert "they are no tick-to-trade" in note
+
+
 def test_an_unknown_timestamp_source_is_told():
     raw = results()
     raw["trade1"]["t2t"]["timestamp_source"] = "none"

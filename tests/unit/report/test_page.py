@@ -114,6 +114,14 @@ def test_both_clocks_stand_below_each_other():
     assert "software, the same orders" not in read(raw)[0]
 
 
+def test_completions_are_no_tick_to_trade():
+    raw = results()
+    raw["trade1"]["t2t"]["timestamp_source"] = "completion"
+    html = read(raw)[0]
+    assert "tick to acknowledgement median, trade1" in html and "tick to acknowledgement p99, trade1" in html
+    assert "application, the same orders" in html and "tick-to-trade median" not in html
+
+
 def test_ptp_without_an_answer_makes_a_page():
     raw = results()
     raw["trade1"]["ptp"] = {"running": False, "locked": False, "reason": "ptp4l did not answer", "offsets_ns": []}
