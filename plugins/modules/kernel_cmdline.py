@@ -97,8 +97,8 @@ options:
   state:
     description:
       - V(present) makes the next boot carry exactly the wanted parameters beside those which other files set.
-        With no parameter wanted it is the same as V(absent).
-      - V(absent) takes all parameters away that this module has set.
+        With no parameter wanted it takes all away that this module has set.
+      - V(absent) does the same, and takes away a boot on trial as well, one that is still to come or runs unconfirmed.
       - V(armed) makes the next boot, with what V(present) or V(absent) has set, one on trial. A kernel or an initramfs
         that fails then reboots by itself, and a timer on the host reboots it when nobody confirms the boot in time. The
         timer does not while something trades on the host, says so in the journal, and comes again after the same
@@ -222,11 +222,12 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import
 
 def _set(system: System, params: dict[str, Any], check: bool) -> CmdlineResult:
     """The tokens of the next boot."""
-    wanted = []
-    if params["state"] == "present":
-        named = {f"kernel_cmdline_{name}": params[name] for name in ("latency", "dangerous")}
-        wanted = boot.tokens(system, {**params, "kernel_cmdline_extra": params["tokens"], **named})
-    return trial.apply(system, wanted, check)
+    if params["state"] == "absent":
+        return trial.take_away(system, check)
+    named = {f"kernel_cmdline_{name}": params[name] for name in ("latency", "dangerous")}
+    return trial.apply(
+        system, boot.tokens(system, {**params, "kernel_cmdline_extra": params["tokens"], **named}), check
+    )
 
 
 def main() -> None:
