@@ -52,18 +52,20 @@ options:
         this collection has threads on housekeeping CPUs as well.
     type: bool
     default: false
-  protected_units:
+  protection:
     description:
-      - Units that trade. While one of them runs in a slice that would lose CPUs, the slices and the partition stay as
-        they are, since the kernel would move at once what the unit has pinned there. A warning says so.
-    type: list
-    elements: str
-    default: []
+      - When slices may lose CPUs that a unit which trades runs on, by the variables C(maintenance_window),
+        C(workload_protection) and C(workload_units) of role P(tickwire.fabric.roce_host#role) without their prefix
+        C(roce_host_).
+      - While they may not, the slices and the partition stay as they are, since the kernel would move at once what the
+        unit has pinned there. A warning says so.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description:
       - Can run in check mode and return changed status prediction without modifying the target. Nothing at all is
-        written and no program is run.
+        written, and no program is run but C(systemctl show) where a unit that may trade would lose CPUs.
     support: full
   diff_mode:
     description: Returns the files and the CPUs of slices, partition, workqueues and kernel threads, before and after.
@@ -132,12 +134,13 @@ def main() -> None:
             "split_siblings": {"type": "bool", "default": False},
             "isolation": {"type": "str", "choices": ["auto", "partition", "boot"], "default": "auto"},
             "whole_processes": {"type": "bool", "default": False},
-            "protected_units": {"type": "list", "elements": "str", "default": []},
+            "protection": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
+    wanted = {**module.params["protection"], **module.params}
     try:
-        result = isolate.apply(System(Path("/"), run_program), module.params, module.check_mode)
+        result = isolate.apply(System(Path("/"), run_program), wanted, module.check_mode)
     except (ValueError, OSError) as error:
         module.fail_json(msg=str(error))
     if result.held_back:
