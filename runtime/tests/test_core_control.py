@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 import subprocess
 import sys
 import threading
@@ -169,11 +168,8 @@ def test_readers_beside_a_writer_under_the_thread_sanitizer(tmp_path: Path) -> N
         text=True,
         check=False,
     )
-    if build.returncode != 0 and "libtsan" in build.stderr:
-        pytest.skip("no thread sanitizer for this compiler")
     assert build.returncode == 0, build.stderr
-    fixed = [shutil.which("setarch") or "env", *(["-R"] if shutil.which("setarch") else [])]
-    done = subprocess.run([*fixed, str(program)], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(["setarch", "-R", str(program)], capture_output=True, text=True, timeout=120, check=False)
     if "unexpected memory mapping" in done.stderr:
         pytest.skip("the thread sanitizer does not run on this kernel")
     assert done.returncode == 0 and done.stdout.startswith("ok"), done.stdout + done.stderr
