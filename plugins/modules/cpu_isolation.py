@@ -18,49 +18,14 @@ description:
   - What shall use isolated CPUs has to run in C(tickwire.slice), also a tool that is called by hand, as in
     C(systemd-run --slice=tickwire.slice --scope cyclictest). The unit of role C(t2t_runtime) does.
   - The boot parameters that belong to it are set by M(tickwire.fabric.kernel_cmdline) with the same options.
+  - While a unit that may trade runs in a slice that would lose CPUs, and O(protection) does not let the host be
+    disturbed, the slices and the partition stay as they are, since the kernel would move at once what the unit has
+    pinned there. A warning says so.
   - With no isolated CPUs everything goes back to what it was before this module changed it.
-options:
-  isolated_cpus:
-    description:
-      - CPUs to isolate, as a kernel CPU list. Empty isolates none.
-      - CPU 0 stays a housekeeping CPU and is refused, and so are CPUs that the host has not.
-    type: str
-    default: ""
-  housekeeping_per_node:
-    description:
-      - Isolate all online CPUs but this many cores of each NUMA node, the first ones, with all their SMT siblings. The
-        core of CPU 0 stays a housekeeping core in any case.
-      - An alternative to O(isolated_cpus). V(0) leaves it out.
-    type: int
-    default: 0
-  split_siblings:
-    description:
-      - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
-    type: bool
-    default: false
-  isolation:
-    description:
-      - How the scheduler is kept off the isolated CPUs. V(boot) does it by C(isolcpus=domain), V(partition) by an
-        isolated partition of the cpuset controller, which needs no reboot.
-      - V(auto) takes the partition where the kernel has them and O(whole_processes) is set, else V(boot).
-    type: str
-    choices: [auto, partition, boot]
-    default: auto
-  whole_processes:
-    description:
-      - What uses isolated CPUs runs there with all its threads. A partition holds whole processes only. The engine of
-        this collection has threads on housekeeping CPUs as well.
-    type: bool
-    default: false
-  protection:
-    description:
-      - When slices may lose CPUs that a unit which trades runs on, by the variables C(maintenance_window),
-        C(workload_protection) and C(workload_units) of role P(tickwire.fabric.roce_host#role) without their prefix
-        C(roce_host_).
-      - While they may not, the slices and the partition stay as they are, since the kernel would move at once what the
-        unit has pinned there. A warning says so.
-    type: dict
-    default: {}
+extends_documentation_fragment:
+  - tickwire.fabric.isolated_cpus
+  - tickwire.fabric.isolated_cpus.way
+  - tickwire.fabric.protection
 attributes:
   check_mode:
     description:
@@ -120,6 +85,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import isolate
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.arguments import ISOLATION, PROTECTION
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpulist import format_cpu_list
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
@@ -129,12 +95,8 @@ def main() -> None:
     """Arguments, one call, result."""
     module = AnsibleModule(
         argument_spec={
-            "isolated_cpus": {"type": "str", "default": ""},
-            "housekeeping_per_node": {"type": "int", "default": 0},
-            "split_siblings": {"type": "bool", "default": False},
-            "isolation": {"type": "str", "choices": ["auto", "partition", "boot"], "default": "auto"},
-            "whole_processes": {"type": "bool", "default": False},
-            "protection": {"type": "dict", "default": {}},
+            **ISOLATION,
+            **PROTECTION,
         },
         supports_check_mode=True,
     )
