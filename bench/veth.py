@@ -188,8 +188,6 @@ class Rig:
             "[risk]\nmax_open_orders = 1048576\nmax_position = 1000000000\nmax_orders_per_s = 1000000\n",
             encoding="utf-8",
         )
-        for stale in self.directory.glob("engine*.journal"):
-            stale.unlink()
         process = self.namespaces.start(1, [*TICKWIRE, "run", str(config)], log)
         try:
             argv = [

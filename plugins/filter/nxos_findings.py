@@ -19,15 +19,9 @@ version_added: 0.1.0
 author: Tickwire (@tickwire)
 description:
   - Reads the running configuration and the working state of a switch and compares both with the intent, field by field.
+extends_documentation_fragment:
+  - tickwire.fabric.intent.filter
 options:
-  _input:
-    description: The C(fabric) intent.
-    type: dict
-    required: true
-  device:
-    description: The name of the switch in the intent.
-    type: str
-    required: true
   state:
     description:
       - Command to what the switch answered, the text of C(show running-config) and the JSON of

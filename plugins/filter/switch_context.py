@@ -23,15 +23,8 @@ description:
     and ECN thresholds by speed and cable.
   - For the systems that are configured by lines of text, EOS and NX-OS.
   - An intent that is wrong, or asks for what the system cannot do, is refused with the path.
-options:
-  _input:
-    description: The C(fabric) intent.
-    type: dict
-    required: true
-  device:
-    description: The name of the switch in the intent.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - tickwire.fabric.intent.filter
 """
 
 EXAMPLES = r"""

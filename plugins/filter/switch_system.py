@@ -18,15 +18,8 @@ author: Tickwire (@tickwire)
 description:
   - Reads the whole intent, on the controller, so that a wrong one is refused before a device is contacted.
   - An intent that is wrong, a device that it does not have, and one that is no switch are refused with the path.
-options:
-  _input:
-    description: The C(fabric) intent.
-    type: dict
-    required: true
-  device:
-    description: The name of the switch in the intent.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - tickwire.fabric.intent.filter
 """
 
 EXAMPLES = r"""

@@ -19,13 +19,8 @@ description:
     load is real. Do not run it in a fabric that trades.
 author:
   - Tickwire (@tickwire)
-attributes:
-  check_mode:
-    description: Measures in check mode too, as it changes nothing.
-    support: full
-  diff_mode:
-    description: Has no diff, as it changes nothing.
-    support: none
+extends_documentation_fragment:
+  - tickwire.fabric.attributes.changes_nothing
 options:
   mode:
     description: Which end this is.

@@ -18,52 +18,19 @@ description:
   - What shall use isolated CPUs has to run in C(tickwire.slice), also a tool that is called by hand, as in
     C(systemd-run --slice=tickwire.slice --scope cyclictest). The unit of role C(t2t_runtime) does.
   - The boot parameters that belong to it are set by M(tickwire.fabric.kernel_cmdline) with the same options.
+  - While a unit that may trade runs in a slice that would lose CPUs, and O(protection) does not let the host be
+    disturbed, the slices and the partition stay as they are, since the kernel would move at once what the unit has
+    pinned there. A warning says so.
   - With no isolated CPUs everything goes back to what it was before this module changed it.
-options:
-  isolated_cpus:
-    description:
-      - CPUs to isolate, as a kernel CPU list. Empty isolates none.
-      - CPU 0 stays a housekeeping CPU and is refused, and so are CPUs that the host has not.
-    type: str
-    default: ""
-  housekeeping_per_node:
-    description:
-      - Isolate all online CPUs but this many cores of each NUMA node, the first ones, with all their SMT siblings. The
-        core of CPU 0 stays a housekeeping core in any case.
-      - An alternative to O(isolated_cpus). V(0) leaves it out.
-    type: int
-    default: 0
-  split_siblings:
-    description:
-      - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
-    type: bool
-    default: false
-  isolation:
-    description:
-      - How the scheduler is kept off the isolated CPUs. V(boot) does it by C(isolcpus=domain), V(partition) by an
-        isolated partition of the cpuset controller, which needs no reboot.
-      - V(auto) takes the partition where the kernel has them and O(whole_processes) is set, else V(boot).
-    type: str
-    choices: [auto, partition, boot]
-    default: auto
-  whole_processes:
-    description:
-      - What uses isolated CPUs runs there with all its threads. A partition holds whole processes only. The engine of
-        this collection has threads on housekeeping CPUs as well.
-    type: bool
-    default: false
-  protected_units:
-    description:
-      - Units that trade. While one of them runs in a slice that would lose CPUs, the slices and the partition stay as
-        they are, since the kernel would move at once what the unit has pinned there. A warning says so.
-    type: list
-    elements: str
-    default: []
+extends_documentation_fragment:
+  - tickwire.fabric.isolated_cpus
+  - tickwire.fabric.isolated_cpus.way
+  - tickwire.fabric.protection
 attributes:
   check_mode:
     description:
       - Can run in check mode and return changed status prediction without modifying the target. Nothing at all is
-        written and no program is run.
+        written, and no program is run but C(systemctl show) where a unit that may trade would lose CPUs.
     support: full
   diff_mode:
     description: Returns the files and the CPUs of slices, partition, workqueues and kernel threads, before and after.
@@ -118,6 +85,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import isolate
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.arguments import ISOLATION, PROTECTION
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpulist import format_cpu_list
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
@@ -127,17 +95,14 @@ def main() -> None:
     """Arguments, one call, result."""
     module = AnsibleModule(
         argument_spec={
-            "isolated_cpus": {"type": "str", "default": ""},
-            "housekeeping_per_node": {"type": "int", "default": 0},
-            "split_siblings": {"type": "bool", "default": False},
-            "isolation": {"type": "str", "choices": ["auto", "partition", "boot"], "default": "auto"},
-            "whole_processes": {"type": "bool", "default": False},
-            "protected_units": {"type": "list", "elements": "str", "default": []},
+            **ISOLATION,
+            **PROTECTION,
         },
         supports_check_mode=True,
     )
+    wanted = {**module.params["protection"], **module.params}
     try:
-        result = isolate.apply(System(Path("/"), run_program), module.params, module.check_mode)
+        result = isolate.apply(System(Path("/"), run_program), wanted, module.check_mode)
     except (ValueError, OSError) as error:
         module.fail_json(msg=str(error))
     if result.held_back:

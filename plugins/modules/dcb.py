@@ -20,6 +20,9 @@ description:
   - DCB is lost with a reboot and some link events. The units of role C(roce_host) set it again.
   - Agents that would compete are reported with what to do, such as lldpad, LLDP in the NIC's firmware, DCBX sent by
     lldpd, and global pause.
+extends_documentation_fragment:
+  - tickwire.fabric.attributes
+  - tickwire.fabric.protection
 options:
   interfaces:
     description:
@@ -43,28 +46,19 @@ options:
   bounce_allowed:
     description:
       - Allow what takes a link that is up, or its queues, down for a moment, which pauses, scheduling and buffers do on
-        many NICs. Otherwise such a change is refused.
+        many NICs. Otherwise such a change is refused, and so it is while O(protection) keeps the host from being
+        disturbed.
     type: bool
     default: false
-  protection:
-    description:
-      - When a link may go down at all, by the variables C(maintenance_window), C(workload_protection) and
-        C(workload_units) of role P(tickwire.fabric.roce_host#role) without their prefix C(roce_host_). The host is
-        asked at this moment, and while something trades on it neither O(bounce_allowed) nor
-        O(stop_firmware_agents) counts.
-    type: dict
-    default: {}
   stop_firmware_agents:
     description:
       - Switch the LLDP agent in the NIC's firmware off by its private flag, which is C(fw-lldp-agent) of ice and
-        C(disable-fw-lldp) of i40e. Traffic of the interface stops for a moment then.
+        C(disable-fw-lldp) of i40e. Traffic of the interface stops for a moment then, so this is left undone while
+        O(protection) keeps the host from being disturbed.
       - It is started again when the interface is no longer named, where O(bounce_allowed=true).
     type: bool
     default: false
 attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying the target.
-    support: full
   diff_mode:
     description: Returns every field that changes, before and after.
     support: full
@@ -114,6 +108,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.arguments import PROTECTION
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb import agents
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb.apply import apply_dcb, check_interfaces
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.dcb.wanted import NEEDED
@@ -130,7 +125,7 @@ def main() -> None:
             "interfaces": {"type": "dict", "default": {}},
             "required": {"type": "bool", "default": False},
             "bounce_allowed": {"type": "bool", "default": False},
-            "protection": {"type": "dict", "default": {}},
+            **PROTECTION,
             "stop_firmware_agents": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

@@ -23,6 +23,8 @@ author:
   - Tickwire (@tickwire)
 requirements:
   - the collections C(arista.eos) and C(ansible.netcommon) for the connection, C(httpapi) or C(network_cli)
+extends_documentation_fragment:
+  - tickwire.fabric.intent
 attributes:
   check_mode:
     description: Can run in check mode; the session is aborted after the switch has told the difference.
@@ -31,16 +33,6 @@ attributes:
     description: Shows the difference that the switch itself tells.
     support: full
 options:
-  fabric:
-    description:
-      - The fabric intent, the whole of it.
-    type: dict
-    required: true
-  device:
-    description:
-      - The name of this switch in the intent.
-    type: str
-    required: true
   state:
     description:
       - V(committed) commits O(config) with a timer, V(confirmed) makes the commit of O(session) stay, V(rolled_back)
@@ -121,6 +113,7 @@ from contextlib import suppress
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.connection import Connection, ConnectionError
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.arguments import INTENT
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.eos.lines import scope_of
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.eos.session import (
     SESSION_PREFIX,
@@ -179,8 +172,7 @@ def main() -> None:
     """Arguments, call, result."""
     module = AnsibleModule(
         argument_spec={
-            "fabric": {"type": "dict", "required": True},
-            "device": {"type": "str", "required": True},
+            **INTENT,
             "config": {"type": "str"},
             "state": {"type": "str", "choices": ["committed", "confirmed", "rolled_back"], "default": "committed"},
             "session": {"type": "str"},

@@ -18,24 +18,9 @@ author:
   - Tickwire (@tickwire)
 requirements:
   - the collections C(arista.eos) and C(ansible.netcommon) for the connection, C(httpapi) or C(network_cli)
-attributes:
-  check_mode:
-    description: Changes nothing, in check mode or not.
-    support: full
-  diff_mode:
-    description: There is no difference to show, nothing is changed.
-    support: none
-options:
-  fabric:
-    description:
-      - The fabric intent, the whole of it.
-    type: dict
-    required: true
-  device:
-    description:
-      - The name of this switch in the intent.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - tickwire.fabric.attributes.changes_nothing
+  - tickwire.fabric.intent
 """
 
 EXAMPLES = r"""
@@ -67,6 +52,7 @@ import json
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.connection import Connection, ConnectionError
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.arguments import INTENT
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.eos.verify import COMMANDS, RUNNING, drift
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.findings import plain, worst_first
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import IntentError, parse_intent
@@ -85,10 +71,7 @@ def read(connection):
 def main() -> None:
     """Arguments, call, result."""
     module = AnsibleModule(
-        argument_spec={
-            "fabric": {"type": "dict", "required": True},
-            "device": {"type": "str", "required": True},
-        },
+        argument_spec=INTENT,
         supports_check_mode=True,
     )
     try:

@@ -20,6 +20,8 @@ description:
   - A timer looks for drift, tells it in the journal, and writes metrics for node_exporter's textfile collector where a
     directory is given.
   - Where nothing is wanted of the host, all of it is taken away.
+extends_documentation_fragment:
+  - tickwire.fabric.attributes
 options:
   wanted:
     description:
@@ -48,11 +50,6 @@ options:
     type: path
     default: /usr/bin/python3
 attributes:
-  check_mode:
-    description:
-      - Can run in check mode and return changed status prediction without modifying the target. Nothing at all is
-        written.
-    support: full
   diff_mode:
     description:
       - Returns which sources of the code and which keys of the document differ, the units as text, and the units

@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: Tickwire (@tickwire)
 description:
   - Measures for some seconds how late a thread on an isolated CPU is, and names the threads, interrupts and
-    softirqs that ran there meanwhile.
+    softirqs that ran there meanwhile. Without an isolated CPU nothing is measured; those that are offline are left out.
   - C(rtla timerlat) measures where the running kernel has the tracer timerlat and rtla is installed. C(cyclictest) of
     rt-tests does otherwise. Both are the latency of a thread that a timer wakes. C(rtla osnoise) is how long a
     thread that always runs is kept from it each time.
@@ -19,25 +19,9 @@ description:
     interrupts, softirqs and threads before and after do. A thread counts there on the CPU that it ran on last.
   - The measuring thread has real-time priority, so it takes the CPUs from whatever runs there. Do not measure where a
     runtime trades.
+extends_documentation_fragment:
+  - tickwire.fabric.isolated_cpus
 options:
-  isolated_cpus:
-    description:
-      - CPUs to measure on, as a kernel CPU list. Nothing is measured when no CPU is isolated. Those that are offline
-        are left out.
-    type: str
-    default: ""
-  housekeeping_per_node:
-    description:
-      - Isolate all online CPUs but this many cores of each NUMA node, the first ones, with all their SMT siblings. The
-        core of CPU 0 stays a housekeeping core in any case.
-      - An alternative to O(isolated_cpus). V(0) leaves it out.
-    type: int
-    default: 0
-  split_siblings:
-    description:
-      - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
-    type: bool
-    default: false
   tool:
     description: What measures. V(auto) takes timerlat where this host has it, and cyclictest otherwise.
     type: str
@@ -186,6 +170,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import jitter
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.arguments import ISOLATED_CPUS
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpulist import format_cpu_list
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpus import online_cpus
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
@@ -198,9 +183,7 @@ def main() -> None:
     """Arguments, one measurement, result."""
     module = AnsibleModule(
         argument_spec={
-            "isolated_cpus": {"type": "str", "default": ""},
-            "housekeeping_per_node": {"type": "int", "default": 0},
-            "split_siblings": {"type": "bool", "default": False},
+            **ISOLATED_CPUS,
             "tool": {"type": "str", "choices": ["auto", "timerlat", "osnoise", "cyclictest"], "default": "auto"},
             "duration_s": {"type": "int", "default": 10},
             "interval_us": {"type": "int", "default": 1000},

@@ -20,6 +20,8 @@ description:
   - What is not given stays as it is. What was given before and is not any more goes back to what it was before the
     first change, which is kept in C(/var/lib/tickwire/host-before.json).
   - When something fails, what was changed before is put back.
+extends_documentation_fragment:
+  - tickwire.fabric.attributes.nothing_run
 options:
   memory:
     description: How the kernel treats memory.
@@ -67,11 +69,6 @@ options:
         description: The highest real-time priority that the user may take, from 0 to 99.
         type: int
 attributes:
-  check_mode:
-    description:
-      - Can run in check mode and return changed status prediction without modifying the target. Nothing at all is
-        written and no program is run.
-    support: full
   diff_mode:
     description: Returns every value and file that is different, before and after.
     support: full

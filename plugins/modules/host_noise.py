@@ -18,6 +18,9 @@ description:
   - What is not given stays as it is. What was given before and is not any more goes back to what it was before the
     first change, which is kept in C(/var/lib/tickwire/host-before.json).
   - When something fails, what was changed before is put back.
+extends_documentation_fragment:
+  - tickwire.fabric.attributes.nothing_run
+  - tickwire.fabric.isolated_cpus
 options:
   noise:
     description: What is wanted. Nothing has a default.
@@ -79,28 +82,7 @@ options:
             which takes all CPUs away for a while (SMI). Units that the host has not are reported.
         type: list
         elements: str
-  isolated_cpus:
-    description: The isolated CPUs, as a kernel CPU list.
-    type: str
-    default: ""
-  housekeeping_per_node:
-    description:
-      - Isolate all online CPUs but this many cores of each NUMA node, the first ones, with all their SMT siblings. The
-        core of CPU 0 stays a housekeeping core in any case.
-      - An alternative to O(isolated_cpus). V(0) leaves it out.
-    type: int
-    default: 0
-  split_siblings:
-    description:
-      - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
-    type: bool
-    default: false
 attributes:
-  check_mode:
-    description:
-      - Can run in check mode and return changed status prediction without modifying the target. Nothing at all is
-        written and no program is run.
-    support: full
   diff_mode:
     description: Returns every value, file and unit that is different, before and after.
     support: full
@@ -137,6 +119,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import noise
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.arguments import ISOLATED_CPUS
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.isolation import isolated_cpus
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import System
@@ -165,9 +148,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "noise": {"type": "dict", "default": {}, "options": NOISE},
-            "isolated_cpus": {"type": "str", "default": ""},
-            "housekeeping_per_node": {"type": "int", "default": 0},
-            "split_siblings": {"type": "bool", "default": False},
+            **ISOLATED_CPUS,
         },
         supports_check_mode=True,
     )

@@ -19,6 +19,8 @@ description:
     O(boot_reservation) those that cannot be had now are left to M(tickwire.fabric.kernel_cmdline), which reserves them
     at boot when it gets the same list. RV(at_boot) says which these are.
   - Mounts hugetlbfs by a mount unit of its own per path, and reads the options back from C(/proc/self/mountinfo).
+extends_documentation_fragment:
+  - tickwire.fabric.attributes
 options:
   pages:
     description:
@@ -82,11 +84,6 @@ options:
     type: int
     default: 60
 attributes:
-  check_mode:
-    description:
-      - Can run in check mode and return changed status prediction without modifying the target. Nothing at all is
-        written.
-    support: full
   diff_mode:
     description: Returns the number of pages per node and size, running and kept, before and after.
     support: full

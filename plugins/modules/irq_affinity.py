@@ -24,23 +24,10 @@ description:
   - The default for new interrupts comes back at boot by C(irqaffinity=), see M(tickwire.fabric.kernel_cmdline). The
     kernel resets an affinity whenever the driver requests the interrupt anew, when the interface comes up and when
     its rings or channels change. Run the module again after that.
+extends_documentation_fragment:
+  - tickwire.fabric.attributes.nothing_run
+  - tickwire.fabric.isolated_cpus
 options:
-  isolated_cpus:
-    description: CPUs that no interrupt shall fire on, as a kernel CPU list. Empty means none.
-    type: str
-    default: ""
-  housekeeping_per_node:
-    description:
-      - Isolate all online CPUs but this many cores of each NUMA node, the first ones, with all their SMT siblings. The
-        core of CPU 0 stays a housekeeping core in any case.
-      - An alternative to O(isolated_cpus). V(0) leaves it out.
-    type: int
-    default: 0
-  split_siblings:
-    description:
-      - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
-    type: bool
-    default: false
   nics:
     description:
       - NICs whose interrupts have CPUs of their own. Of each item C(name) is the interface. C(irq_cpus), a CPU list,
@@ -61,11 +48,6 @@ options:
     choices: [banned, stopped, leave]
     default: banned
 attributes:
-  check_mode:
-    description:
-      - Can run in check mode and return changed status prediction without modifying the target. Nothing at all is
-        written and nothing is run.
-    support: full
   diff_mode:
     description: Returns each set of CPUs that changes, before and after, and what is done with irqbalance.
     support: full
@@ -150,6 +132,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.arguments import ISOLATED_CPUS
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cpulist import format_cpu_list
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.irq_affinity import apply_irq_affinity
@@ -162,9 +145,7 @@ def main() -> None:
     """Arguments, two calls, result."""
     module = AnsibleModule(
         argument_spec={
-            "isolated_cpus": {"type": "str", "default": ""},
-            "housekeeping_per_node": {"type": "int", "default": 0},
-            "split_siblings": {"type": "bool", "default": False},
+            **ISOLATED_CPUS,
             "nics": {"type": "list", "elements": "dict", "default": []},
             "irqbalance": {"type": "str", "choices": ["banned", "stopped", "leave"], "default": "banned"},
         },

@@ -24,39 +24,12 @@ description:
   - With O(state=armed) only the next boot gets the new command line, and every later one what runs now, until
     O(state=confirmed) keeps it. A command line that failed so is remembered in
     C(/var/lib/tickwire/kernel-cmdline-failed.json) and refused until other parameters are wanted.
+extends_documentation_fragment:
+  - tickwire.fabric.attributes
+  - tickwire.fabric.isolated_cpus
+  - tickwire.fabric.isolated_cpus.way
+  - tickwire.fabric.protection
 options:
-  isolated_cpus:
-    description:
-      - CPUs to isolate, as a kernel CPU list. Empty isolates none.
-      - CPU 0 stays a housekeeping CPU and is refused, and so are CPUs that the host has not.
-    type: str
-    default: ""
-  housekeeping_per_node:
-    description:
-      - Isolate all online CPUs but this many cores of each NUMA node, the first ones, with all their SMT siblings. The
-        core of CPU 0 stays a housekeeping core in any case.
-      - An alternative to O(isolated_cpus). V(0) leaves it out.
-    type: int
-    default: 0
-  split_siblings:
-    description:
-      - Allow O(isolated_cpus) to isolate one CPU of a core and not its SMT siblings, which disturb it.
-    type: bool
-    default: false
-  isolation:
-    description:
-      - How the scheduler is kept off the isolated CPUs. V(boot) does it by C(isolcpus=domain), V(partition) by an
-        isolated partition of the cpuset controller, which needs no reboot.
-      - V(auto) takes the partition where the kernel has them and O(whole_processes) is set, else V(boot).
-    type: str
-    choices: [auto, partition, boot]
-    default: auto
-  whole_processes:
-    description:
-      - What uses isolated CPUs runs there with all its threads. A partition holds whole processes only. The engine of
-        this collection has threads on housekeeping CPUs as well.
-    type: bool
-    default: false
   tokens:
     description:
       - More boot parameters, one per item, kept in this order. A value with a blank is quoted by the module.
@@ -97,13 +70,13 @@ options:
   state:
     description:
       - V(present) makes the next boot carry exactly the wanted parameters beside those which other files set.
-        With no parameter wanted it is the same as V(absent).
-      - V(absent) takes all parameters away that this module has set.
+        With no parameter wanted it takes all away that this module has set.
+      - V(absent) does the same, and takes away a boot on trial as well, one that is still to come or runs unconfirmed.
       - V(armed) makes the next boot, with what V(present) or V(absent) has set, one on trial. A kernel or an initramfs
         that fails then reboots by itself, and a timer on the host reboots it when nobody confirms the boot in time. The
-        timer does not while something trades on the host, says so in the journal, and comes again after the same
-        time. All later boots take the command line that runs now. Refused where GRUB cannot boot an entry once, which
-        is where C(/boot) is on LVM, RAID, btrfs or ZFS.
+        timer does not while something trades on the host (O(protection)), says so in the journal, and comes again
+        after the same time. All later boots take the command line that runs now. Refused where GRUB cannot boot an
+        entry once, which is where C(/boot) is on LVM, RAID, btrfs or ZFS.
       - V(confirmed) keeps the command line of a boot on trial, and changes nothing where there is none. When the host
         is back on what ran before it puts the former parameters back and fails with the reason.
       - V(disarmed) takes a trial away whose boot is still to come. The next boot keeps the command line that was set
@@ -115,19 +88,7 @@ options:
     description: How long after its start a boot on trial may stay without being confirmed, in seconds.
     type: int
     default: 600
-  protection:
-    description:
-      - When the timer of O(state=armed) may reboot the host, by the variables C(maintenance_window),
-        C(workload_protection) and C(workload_units) of role P(tickwire.fabric.roce_host#role) without their prefix
-        C(roce_host_).
-    type: dict
-    default: {}
 attributes:
-  check_mode:
-    description:
-      - Can run in check mode and return changed status prediction without modifying the target. Nothing at all is
-        written.
-    support: full
   diff_mode:
     description: Returns the parameters that this module has set before and after, one per line.
     support: full
@@ -211,6 +172,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import guard
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.arguments import ISOLATION, PROTECTION
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot import loader, record, trial, tuning
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.boot.menu import CmdlineResult
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.cmdline import format_cmdline
@@ -222,22 +184,19 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import
 
 def _set(system: System, params: dict[str, Any], check: bool) -> CmdlineResult:
     """The tokens of the next boot."""
-    wanted = []
-    if params["state"] == "present":
-        named = {f"kernel_cmdline_{name}": params[name] for name in ("latency", "dangerous")}
-        wanted = boot.tokens(system, {**params, "kernel_cmdline_extra": params["tokens"], **named})
-    return trial.apply(system, wanted, check)
+    if params["state"] == "absent":
+        return trial.take_away(system, check)
+    named = {f"kernel_cmdline_{name}": params[name] for name in ("latency", "dangerous")}
+    return trial.apply(
+        system, boot.tokens(system, {**params, "kernel_cmdline_extra": params["tokens"], **named}), check
+    )
 
 
 def main() -> None:
     """Arguments, one call, result."""
     module = AnsibleModule(
         argument_spec={
-            "isolated_cpus": {"type": "str", "default": ""},
-            "housekeeping_per_node": {"type": "int", "default": 0},
-            "split_siblings": {"type": "bool", "default": False},
-            "isolation": {"type": "str", "choices": ["auto", "partition", "boot"], "default": "auto"},
-            "whole_processes": {"type": "bool", "default": False},
+            **ISOLATION,
             "hugepages": {"type": "list", "elements": "dict", "default": []},
             "tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "latency": {"type": "list", "elements": "str", "choices": list(tuning.LATENCY), "default": []},
@@ -248,7 +207,7 @@ def main() -> None:
                 "default": "present",
             },
             "trial_timeout_s": {"type": "int", "default": 600},
-            "protection": {"type": "dict", "default": {}},
+            **PROTECTION,
         },
         supports_check_mode=True,
     )

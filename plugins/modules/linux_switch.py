@@ -25,6 +25,8 @@ requirements:
   - iproute2 6.1 or newer on the switch
   - a kernel with C(bridge), C(sch_ets), C(sch_red) and C(cls_flower); C(sch_tbf), C(sch_ingress),
     C(act_police) and C(act_skbedit) for rates, broadcast limits and trusted PCP
+extends_documentation_fragment:
+  - tickwire.fabric.intent
 attributes:
   check_mode:
     description: Can run in check mode and says what would be changed.
@@ -33,16 +35,6 @@ attributes:
     description: Shows state and boot files before and after.
     support: full
 options:
-  fabric:
-    description:
-      - The fabric intent, the whole of it.
-    type: dict
-    required: true
-  device:
-    description:
-      - The name of this switch in the intent's links.
-    type: str
-    required: true
   bridge:
     description:
       - The name of the bridge.
@@ -157,6 +149,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.arguments import INTENT
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.findings import plain
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import IntentError, parse_intent
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.linux.desired import desired_switch
@@ -170,8 +163,7 @@ def main() -> None:
     """Arguments, call, result."""
     module = AnsibleModule(
         argument_spec={
-            "fabric": {"type": "dict", "required": True},
-            "device": {"type": "str", "required": True},
+            **INTENT,
             "bridge": {"type": "str", "default": "br0"},
             "rates_mbps": {"type": "dict", "default": {}},
             "persist": {"type": "bool", "default": True},

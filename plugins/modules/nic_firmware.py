@@ -22,6 +22,8 @@ description:
   - Two functions of a dual-port card have one firmware, which is asked and set once.
 requirements:
   - mstflint on the host (4.21 of Debian 12 and later)
+extends_documentation_fragment:
+  - tickwire.fabric.protection
 options:
   devices:
     description: The cards and what is wanted of them.
@@ -60,16 +62,9 @@ options:
   bounce_allowed:
     description:
       - Whether links may go down now. Only then images are burned, and what waits is loaded by a reset of the firmware
-        where the card can.
+        where the card can. It counts for nothing while O(protection) keeps the host from being disturbed.
     type: bool
     default: false
-  protection:
-    description:
-      - When a link may go down at all, by the variables C(maintenance_window), C(workload_protection) and
-        C(workload_units) of role P(tickwire.fabric.roce_host#role) without their prefix C(roce_host_). The host is
-        asked at this moment, and while something trades on it O(bounce_allowed) counts for nothing.
-    type: dict
-    default: {}
 attributes:
   check_mode:
     description:
@@ -162,6 +157,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.arguments import PROTECTION
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.firmware.apply import apply_firmware
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
@@ -182,7 +178,7 @@ def main() -> None:
         argument_spec={
             "devices": {"type": "list", "elements": "dict", "default": [], "options": DEVICE},
             "bounce_allowed": {"type": "bool", "default": False},
-            "protection": {"type": "dict", "default": {}},
+            **PROTECTION,
         },
         supports_check_mode=True,
     )

@@ -19,6 +19,8 @@ description:
   - A setting that is taken away goes back to its value of before the first run.
   - These settings are lost when the driver is loaded again or the host reboots, and some at every ifup. Role
     P(tickwire.fabric.roce_host#role) keeps them by a unit on the host.
+extends_documentation_fragment:
+  - tickwire.fabric.protection
 options:
   nics:
     description: The interfaces and what is wanted of each. What is not named is left alone.
@@ -170,15 +172,9 @@ options:
     description:
       - Whether a change may take the link down for a moment. Without it such a change is refused before anything is
         changed, unless the link is down. Which changes do so is known by driver.
+      - It counts for nothing while O(protection) keeps the host from being disturbed.
     type: bool
     default: false
-  protection:
-    description:
-      - When a link may go down at all, by the variables C(maintenance_window), C(workload_protection) and
-        C(workload_units) of role P(tickwire.fabric.roce_host#role) without their prefix C(roce_host_). The host is
-        asked at this moment, and while something trades on it O(bounce_allowed) counts for nothing.
-    type: dict
-    default: {}
 attributes:
   check_mode:
     description:
@@ -262,6 +258,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.arguments import PROTECTION
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.maintenance import may_disturb_now
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.nic.apply import apply_nics, summary
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.nic.wanted import READ_REQUEST_BYTES, parse_nics
@@ -314,7 +311,7 @@ def main() -> None:
         argument_spec={
             "nics": {"type": "list", "elements": "dict", "default": [], "options": NIC_OPTIONS},
             "bounce_allowed": {"type": "bool", "default": False},
-            "protection": {"type": "dict", "default": {}},
+            **PROTECTION,
         },
         supports_check_mode=True,
     )

@@ -21,6 +21,9 @@ author:
   - Tickwire (@tickwire)
 requirements:
   - Cumulus Linux 5.9 or newer
+extends_documentation_fragment:
+  - tickwire.fabric.intent
+  - tickwire.fabric.nvue
 attributes:
   check_mode:
     description: Can run in check mode and says what would be changed.
@@ -29,58 +32,11 @@ attributes:
     description: Shows what is set before and after.
     support: full
 options:
-  fabric:
-    description:
-      - The fabric intent, the whole of it.
-    type: dict
-    required: true
-  device:
-    description:
-      - The name of this switch in the intent's links.
-    type: str
-    required: true
   bridge:
     description:
       - The VLAN aware bridge that the ports belong to.
     type: str
     default: br_default
-  method:
-    description:
-      - C(cli) runs C(nv) on the switch, which then is the managed host.
-      - C(rest) talks to the REST interface of NVUE from wherever the module runs, mostly the controller.
-    type: str
-    choices: [cli, rest]
-    default: cli
-  url:
-    description:
-      - Where the REST interface is, such as V(https://leaf1:8765). Needed with O(method=rest).
-    type: str
-  username:
-    description:
-      - User of the REST interface.
-    type: str
-  password:
-    description:
-      - Password of O(username).
-    type: str
-  token:
-    description:
-      - A token of the REST interface, instead of O(username) and O(password).
-    type: str
-  validate_certs:
-    description:
-      - Whether the certificate of the switch has to be valid.
-    type: bool
-    default: true
-  ca_path:
-    description:
-      - File with the certificates that may have signed that of the switch.
-    type: path
-  timeout_s:
-    description:
-      - Seconds that applying a revision may take by REST. C(nv) ends by itself, and is not stopped in the middle.
-    type: int
-    default: 300
   disruptive_allowed:
     description:
       - Whether to make a change that disturbs the traffic of the switch, such as PTP on, which restarts C(switchd), or
@@ -154,6 +110,7 @@ previous:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.arguments import INTENT
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import IntentError, parse_intent
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nvue.connection import (
     ARGUMENTS,
@@ -169,8 +126,7 @@ def main() -> None:
     """Arguments, call, result."""
     module = AnsibleModule(
         argument_spec={
-            "fabric": {"type": "dict", "required": True},
-            "device": {"type": "str", "required": True},
+            **INTENT,
             "bridge": {"type": "str", "default": "br_default"},
             "disruptive_allowed": {"type": "bool", "default": False},
             "pending_allowed": {"type": "bool", "default": False},

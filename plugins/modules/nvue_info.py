@@ -16,66 +16,16 @@ author:
   - Tickwire (@tickwire)
 requirements:
   - Cumulus Linux 5.9 or newer
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
+extends_documentation_fragment:
+  - tickwire.fabric.attributes.changes_nothing
+  - tickwire.fabric.intent
+  - tickwire.fabric.nvue
 options:
-  fabric:
-    description:
-      - The fabric intent, the whole of it.
-    type: dict
-    required: true
-  device:
-    description:
-      - The name of this switch in the intent's links.
-    type: str
-    required: true
   bridge:
     description:
       - The VLAN aware bridge that the ports belong to.
     type: str
     default: br_default
-  method:
-    description:
-      - C(cli) runs C(nv) on the switch, which then is the managed host.
-      - C(rest) talks to the REST interface of NVUE from wherever the module runs, mostly the controller.
-    type: str
-    choices: [cli, rest]
-    default: cli
-  url:
-    description:
-      - Where the REST interface is, such as V(https://leaf1:8765). Needed with O(method=rest).
-    type: str
-  username:
-    description:
-      - User of the REST interface.
-    type: str
-  password:
-    description:
-      - Password of O(username).
-    type: str
-  token:
-    description:
-      - A token of the REST interface, instead of O(username) and O(password).
-    type: str
-  validate_certs:
-    description:
-      - Whether the certificate of the switch has to be valid.
-    type: bool
-    default: true
-  ca_path:
-    description:
-      - File with the certificates that may have signed that of the switch.
-    type: path
-  timeout_s:
-    description:
-      - Seconds that an answer by REST may take. C(nv) ends by itself.
-    type: int
-    default: 300
 """
 
 EXAMPLES = r"""
@@ -117,6 +67,7 @@ findings:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.arguments import INTENT
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.findings import plain, worst_first
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import IntentError, parse_intent
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nvue.connection import (
@@ -133,8 +84,7 @@ def main() -> None:
     """Arguments, call, result."""
     module = AnsibleModule(
         argument_spec={
-            "fabric": {"type": "dict", "required": True},
-            "device": {"type": "str", "required": True},
+            **INTENT,
             "bridge": {"type": "str", "default": "br_default"},
             **ARGUMENTS,
         },

@@ -11,7 +11,7 @@ short_description: Read a switch's pauses, watchdog events, queues and watermark
 version_added: 0.1.0
 description:
   - Reads the counters of priority flow control (PFC) of the ports that the C(fabric) intent names, and gives them in
-    one shape for Arista EOS, Cisco NX-OS, NVIDIA Cumulus, SONiC and Linux.
+    one shape for Arista EOS, Cisco NX-OS, NVIDIA Cumulus, SONiC and Linux. The intent says which of them it is.
   - With O(interval_s) they are read twice, and what happened in between is told as rates.
   - A storm of pauses, a watchdog that acted, packets of a lossless lane that were dropped, headroom in use and a rising
     share of paused time are findings.
@@ -20,24 +20,11 @@ author:
 requirements:
   - for EOS and NX-OS a connection by C(ansible.netcommon.httpapi) or C(ansible.netcommon.network_cli), and the
     collection C(arista.eos) or C(cisco.nxos)
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is no difference to show.
-    support: none
+extends_documentation_fragment:
+  - tickwire.fabric.attributes.changes_nothing
+  - tickwire.fabric.intent
+  - tickwire.fabric.nvue.nested
 options:
-  fabric:
-    description:
-      - The fabric intent, the whole of it. It also says which system the switch has.
-    type: dict
-    required: true
-  device:
-    description:
-      - The name of this switch in the intent.
-    type: str
-    required: true
   interval_s:
     description:
       - Seconds between two readings; 0 for one reading only, from which fewer findings can come.
@@ -49,48 +36,6 @@ options:
         with the one before it, so that a share of paused time that rises is told.
     type: int
     default: 1
-  nvue:
-    description:
-      - The way to a Cumulus switch. Without it C(nv) is run on the switch.
-    type: dict
-    suboptions:
-      method:
-        description:
-          - C(cli) runs C(nv) on the switch, which then is the managed host.
-          - C(rest) talks to the REST interface of NVUE from wherever the module runs, mostly the controller.
-        type: str
-        choices: [cli, rest]
-        default: cli
-      url:
-        description:
-          - Where the REST interface is, such as V(https://leaf1:8765). Needed with C(rest).
-        type: str
-      username:
-        description:
-          - User of the REST interface.
-        type: str
-      password:
-        description:
-          - Password of the user.
-        type: str
-      token:
-        description:
-          - A token of the REST interface, instead of user and password.
-        type: str
-      validate_certs:
-        description:
-          - Whether the certificate of the switch has to be valid.
-        type: bool
-        default: true
-      ca_path:
-        description:
-          - File with the certificates that may have signed that of the switch.
-        type: path
-      timeout_s:
-        description:
-          - Seconds that the switch may take.
-        type: int
-        default: 300
 notes:
   - Counters count from boot or from the last clearing, as the system does. What a system does not tell is null.
 """
@@ -170,6 +115,7 @@ from ansible.module_utils.connection import Connection, ConnectionError
 from ansible.module_utils.urls import open_url
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric import findings as findings_module
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.arguments import INTENT
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.counting import commands, counters, system_of
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import IntentError, parse_intent
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.nvue.connection import ARGUMENTS, revisions
@@ -287,8 +233,7 @@ def main() -> None:
     """Arguments, call, result."""
     module = AnsibleModule(
         argument_spec={
-            "fabric": {"type": "dict", "required": True},
-            "device": {"type": "str", "required": True},
+            **INTENT,
             "interval_s": {"type": "float", "default": 0},
             "intervals": {"type": "int", "default": 1},
             "nvue": {"type": "dict", "options": ARGUMENTS, "required_if": [("method", "rest", ["url"])]},

@@ -16,6 +16,8 @@ description:
     clock.
   - It changes nothing, and does not fail when C(ptp4l) is not running or not locked; RV(reason) then says why.
 author: Tickwire (@tickwire)
+extends_documentation_fragment:
+  - tickwire.fabric.attributes.changes_nothing
 options:
   role:
     description: What this clock is meant to be; decides what locked means.
@@ -65,13 +67,6 @@ options:
     default: [status]
 requirements:
   - linuxptp 3.1.1 or later
-attributes:
-  check_mode:
-    description: Can run in check mode, as it reads only.
-    support: full
-  diff_mode:
-    description: Has no diff, as it changes nothing.
-    support: none
 """
 
 EXAMPLES = r"""

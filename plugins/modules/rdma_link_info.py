@@ -14,6 +14,8 @@ description:
   - With O(wanted) it says as well how the port differs from what the intent wants of its link.
   - It changes nothing, and fails neither when there is no device nor when one differs.
 author: Tickwire (@tickwire)
+extends_documentation_fragment:
+  - tickwire.fabric.attributes.changes_nothing
 options:
   device:
     description: Name of the one device to read. Empty reads all.
@@ -47,13 +49,6 @@ options:
 notes:
   - The MTUs come from C(ibv_devinfo) (Debian's C(ibverbs-utils)), as sysfs does not have them; they are null without
     it.
-attributes:
-  check_mode:
-    description: Can run in check mode, as it reads only.
-    support: full
-  diff_mode:
-    description: Has no diff, as it changes nothing.
-    support: none
 """
 
 EXAMPLES = r"""

@@ -19,6 +19,8 @@ description:
   - The counters of both ports are read before and after, so that errors during the ping show, whoever made them.
   - It changes nothing on the hosts.
 author: Tickwire (@tickwire)
+extends_documentation_fragment:
+  - tickwire.fabric.attributes.changes_nothing
 options:
   mode:
     description: Which end this is.
@@ -86,13 +88,6 @@ notes:
     when it is so.
   - The loop is Python. Hardware is several times faster than what this shows; it is for proof and comparison with a
     budget.
-attributes:
-  check_mode:
-    description: Measures in check mode too, as it changes nothing.
-    support: full
-  diff_mode:
-    description: Has no diff, as it changes nothing.
-    support: none
 """
 
 EXAMPLES = r"""

@@ -16,19 +16,10 @@ description:
     nothing in between. Give RV(reboot_command) to M(ansible.builtin.reboot). Where the host may not be rebooted the
     command ends with the reason and the exit status 1, and with 2 where that cannot be told.
   - The program needs C(/usr/bin/python3), from 3.9 on, with its standard library only. It goes away with the reboot.
-options:
-  protection:
-    description:
-      - When the host may be rebooted, by the variables C(maintenance_window), C(workload_protection) and
-        C(workload_units) of role P(tickwire.fabric.roce_host#role) without their prefix C(roce_host_).
-    type: dict
-    default: {}
+extends_documentation_fragment:
+  - tickwire.fabric.attributes
+  - tickwire.fabric.protection
 attributes:
-  check_mode:
-    description:
-      - Can run in check mode and return changed status prediction without modifying the target. Nothing at all is
-        written.
-    support: full
   diff_mode:
     description: The program is no text, so there is nothing to show.
     support: none
@@ -80,6 +71,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.host import guard, maintenance
+from ansible_collections.tickwire.fabric.plugins.module_utils.host.arguments import PROTECTION
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.files import write_atomic
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.run import run_program
@@ -89,9 +81,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.host.system import
 def main() -> None:
     """Arguments, one call, result."""
     module = AnsibleModule(
-        argument_spec={
-            "protection": {"type": "dict", "default": {}},
-        },
+        argument_spec=PROTECTION,
         supports_check_mode=True,
     )
     system = System(Path("/"), run_program)

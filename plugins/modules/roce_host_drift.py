@@ -18,6 +18,8 @@ description:
     trades on it, unless a maintenance window is open. An engine of role P(tickwire.fabric.t2t_runtime#role) trades
     while it has a session at the exchange or open orders; the units of C(workload_units) trade while they are active.
   - Changes nothing.
+extends_documentation_fragment:
+  - tickwire.fabric.attributes.changes_nothing
 options:
   wanted:
     description:
@@ -33,15 +35,6 @@ options:
       - It fails then as well where the boot parameters of O(wanted) need a reboot, the host may be disturbed, and GRUB
         cannot boot an entry once. Pages of 1 GB that are wanted and not there yet need a reboot by this reckoning.
     type: int
-attributes:
-  check_mode:
-    description:
-      - Can run in check mode and return changed status prediction without modifying the target. It never modifies
-        anything.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed. There never is any.
-    support: none
 """
 
 EXAMPLES = r"""

@@ -24,6 +24,8 @@ author:
 requirements:
   - SONiC 202111 or newer on the switch, with one ASIC
   - to run as root
+extends_documentation_fragment:
+  - tickwire.fabric.intent
 attributes:
   check_mode:
     description: Can run in check mode and says what would be changed, and how.
@@ -32,16 +34,6 @@ attributes:
     description: Shows the rows of CONFIG_DB before and after.
     support: full
 options:
-  fabric:
-    description:
-      - The fabric intent, the whole of it.
-    type: dict
-    required: true
-  device:
-    description:
-      - The name of this switch in the intent's links.
-    type: str
-    required: true
   state:
     description:
       - V(present) makes the switch as the intent says.
@@ -152,6 +144,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.arguments import INTENT
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.intent import IntentError, parse_intent
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.sonic.commands import TOOLS, Switch
 from ansible_collections.tickwire.fabric.plugins.module_utils.fabric.sonic.session import Leave, Options, Session
@@ -162,8 +155,7 @@ def main() -> None:
     """Arguments, call, result."""
     module = AnsibleModule(
         argument_spec={
-            "fabric": {"type": "dict", "required": True},
-            "device": {"type": "str", "required": True},
+            **INTENT,
             "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
             "reload_allowed": {"type": "bool", "default": False},
             "unsaved_allowed": {"type": "bool", "default": False},

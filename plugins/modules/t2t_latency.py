@@ -16,6 +16,8 @@ description:
   - The engine goes on running; nothing is changed on the host.
   - B(Never run it against a real exchange or on a host that is trading.) The replay drives the engine to send orders.
 author: Tickwire (@tickwire)
+extends_documentation_fragment:
+  - tickwire.fabric.attributes.changes_nothing
 options:
   tickwire:
     description: The runtime's command.
@@ -41,13 +43,6 @@ options:
     description: How long the replay and the reading of the samples may take, in seconds.
     type: int
     default: 120
-attributes:
-  check_mode:
-    description: Measures in check mode too, as it changes nothing.
-    support: full
-  diff_mode:
-    description: Has no diff, as it changes nothing.
-    support: none
 """
 
 EXAMPLES = r"""

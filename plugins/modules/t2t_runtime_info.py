@@ -15,6 +15,8 @@ description:
   - Optionally waits until nothing differs, with a bound.
   - It changes nothing and does not fail when the component is absent or unhealthy; RV(drift) then says how.
 author: Tickwire (@tickwire)
+extends_documentation_fragment:
+  - tickwire.fabric.attributes.changes_nothing
 options:
   component:
     description: Which component of the runtime.
@@ -46,13 +48,6 @@ options:
     description: How many seconds to wait at most until nothing differs.
     type: int
     default: 0
-attributes:
-  check_mode:
-    description: Can run in check mode, as it reads only.
-    support: full
-  diff_mode:
-    description: Has no diff, as it changes nothing.
-    support: none
 """
 
 EXAMPLES = r"""

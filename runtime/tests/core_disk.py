@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from tickwire import _core
 
-_APART = [shutil.which("unshare") or "unshare", "-rm"]
+_APART = ["unshare", "-rm"]
 PLACE = "/mnt"
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,8 +16,6 @@ _FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-fsanitize=thread", "-pthre
 def _compile(target: Path, *arguments: str) -> None:
     command = ["gcc", *_FLAGS, *arguments, "-o", str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0 and "libtsan" in done.stderr:
-        pytest.skip("no thread sanitizer for this compiler")
     assert done.returncode == 0, done.stderr
 
 
@@ -37,8 +34,7 @@ def build_double(directory: Path) -> None:
 
 
 def run(program: Path) -> None:
-    fixed = [shutil.which("setarch") or "env", *(["-R"] if shutil.which("setarch") else [])]
-    done = subprocess.run([*fixed, str(program)], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(["setarch", "-R", str(program)], capture_output=True, text=True, timeout=300, check=False)
     if "unexpected memory mapping" in done.stderr:
         pytest.skip("the thread sanitizer does not run on this kernel")
     assert done.returncode == 0 and done.stdout.startswith("ok"), done.stdout + done.stderr

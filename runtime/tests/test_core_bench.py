@@ -5,12 +5,14 @@ hold back, lose or leave."""
 from __future__ import annotations
 
 import socket
-import threading
+import struct
 from array import array
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
+from front_site import TIME_LIMIT_S
 
 from tickwire import _core
 
@@ -38,6 +40,8 @@ class Ends:
                 sock.bind(("127.0.0.1", 0))
             self.here.connect(self.there.getsockname())
             self.there.connect(self.here.getsockname())
+        # Not settimeout(), which would make it non-blocking for the core as well.
+        self.there.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", TIME_LIMIT_S, 0))
 
     def end(self, size: int) -> _core.BenchSocket:
         return _core.BenchSocket(self.here.fileno(), self.stream, size)
@@ -45,7 +49,10 @@ class Ends:
     def read(self, size: int) -> bytes:
         """One message."""
         flags = socket.MSG_WAITALL if self.stream else 0
-        return self.there.recv(size, flags)
+        try:
+            return self.there.recv(size, flags)
+        except BlockingIOError:
+            raise TimeoutError(f"no message came within {TIME_LIMIT_S} s") from None
 
 
 @pytest.fixture(params=[False, True], ids=["udp", "tcp"])
@@ -54,14 +61,23 @@ def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
         yield Ends(request.param, stack)
 
 
-def run_beside(reflector, measure):
-    """What `measure` returns or raises, a thread with `reflector` running beside it."""
-    thread = threading.Thread(target=reflector)
-    thread.start()
-    try:
-        return measure()
-    finally:
-        thread.join()
+def run_beside(ends, reflector, measure):
+    """What `measure` returns or raises, a thread with `reflector` running beside it. Each ends when the other fails."""
+
+    def reflect() -> None:
+        try:
+            reflector()
+        except BaseException:
+            ends.other_watch.close()
+            raise
+
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(reflect)
+        try:
+            return measure()
+        finally:
+            ends.watch.shutdown(socket.SHUT_WR)
+            beside.result()
 
 
 @pytest.mark.parametrize("size", [8, 64, 1400])
@@ -78,7 +94,7 @@ def test_both_ends_of_the_core_exchange_every_message(ends, size):
         ends.watch.send(b"x")
         return results
 
-    for samples, outcome in run_beside(reflect, measure):
+    for samples, outcome in run_beside(ends, reflect, measure):
         values = array("Q", samples)
         assert len(values) == 50 and 0 < min(values) and max(values) < LOST
         assert (outcome["sent"], outcome["late"], outcome["wrong_size"]) == (50, 0, 0)
@@ -96,7 +112,9 @@ def test_a_stalled_reflector_shows_in_every_message_due_meanwhile(ends):
         for _ in range(20):
             ends.there.sendall(ends.read(64))
 
-    samples, _ = run_beside(reflect, lambda: ends.end(64).burst(60, LONG_NS, ends.watch.fileno(), 1, every_ns, 0.0))
+    samples, _ = run_beside(
+        ends, reflect, lambda: ends.end(64).burst(60, LONG_NS, ends.watch.fileno(), 1, every_ns, 0.0)
+    )
     values = array("Q", samples)
     assert LOST not in values
     for n in range(held):
@@ -118,7 +136,7 @@ def test_lost_replies_are_counted_where_they_were():
         def measure():
             return ends.end(64).burst(40, 2 * 10**9, ends.watch.fileno(), 1, 100_000, 0.0)
 
-        samples, outcome = run_beside(reflect, measure)
+        samples, outcome = run_beside(ends, reflect, measure)
         assert [n for n, value in enumerate(array("Q", samples)) if value == LOST] == list(range(2, 40, 4))
         assert outcome["wrong_size"] == 30
 
@@ -135,7 +153,7 @@ def test_when_the_other_end_is_gone_the_run_ends(ends):
             if plan:
                 measure(1000, LONG_NS, ends.watch.fileno(), *plan)
             else:
-                run_beside(leave, lambda measure=measure: measure(1000, LONG_NS, ends.watch.fileno()))
+                run_beside(ends, leave, lambda measure=measure: measure(1000, LONG_NS, ends.watch.fileno()))
 
 
 def test_what_cannot_be_asked_is_refused(ends):

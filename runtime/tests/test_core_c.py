@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +31,6 @@ def test_c(build: Path, name: str) -> None:
     assert done.stdout.startswith("ok"), "the program ran no check"
 
 
-@pytest.mark.skipif(shutil.which("clang") is None, reason="clang is not installed")
 def test_clang_builds_the_extension_without_a_warning(tmp_path: Path) -> None:
     """With the flags of setup.py, warnings being errors; what it has built can be imported and does its work."""
     runtime, library = CORE.parent, tmp_path / "lib"

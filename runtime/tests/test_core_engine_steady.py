@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -65,7 +64,6 @@ def test_no_page_fault_once_it_runs(exchange: Exchange, running: Running) -> Non
     assert running.read()["journal_records"] >= 1200
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed (requirements/apt-test.txt)")
 def test_no_system_call_but_the_transports(exchange: Exchange, running: Running, tmp_path: Path) -> None:
     feed(exchange, running, 0, 202, 100)
     log = tmp_path / "strace"

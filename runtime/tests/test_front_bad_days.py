@@ -249,7 +249,6 @@ def on_top(state, event, orders):
 def test_a_strategy_that_does_not_return_is_named_and_can_be_ended(
     make: Any, processes: Processes, tmp_path: Path
 ) -> None:
-    pytest.importorskip("numba", reason="strategies in Python need numba: pip install 'tickwire[strategy]'")
     (tmp_path / "endless.py").write_text(ENDLESS)
     site = make(engine_strategy=f'file = "{tmp_path / "endless.py"}"', engine_risk=FREE)
     processes.start("exchange", site.exchange)

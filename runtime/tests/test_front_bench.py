@@ -11,9 +11,9 @@ import signal
 import socket
 import statistics
 import subprocess
-import threading
 import xml.etree.ElementTree as tree
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -122,15 +122,17 @@ def test_who_is_not_the_server_is_told(free_ports):
     with socket.create_server(("127.0.0.1", int(where.rpartition(":")[2]))) as listener:
 
         def another() -> None:
+            listener.settimeout(TIME_LIMIT_S)
             client, _ = listener.accept()
             with client:
+                client.settimeout(TIME_LIMIT_S)
                 client.recv(4096)
                 client.sendall(b"220 ready\r\n")
 
-        thread = threading.Thread(target=another)
-        thread.start()
-        other = tickwire(*run)
-        thread.join()
+        with ThreadPoolExecutor(1) as pool:
+            beside = pool.submit(another)
+            other = tickwire(*run)
+            beside.result()
     assert other.returncode == 1 and "no line of `tickwire bench`" in other.stderr
 
 

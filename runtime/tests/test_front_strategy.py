@@ -19,8 +19,6 @@ import tickwire
 from tickwire import _core, cli, config, strategy
 from tickwire.errors import TickwireError
 
-pytest.importorskip("numba", reason="strategies in Python need numba: pip install 'tickwire[strategy]'")
-
 EXAMPLES = Path(tickwire.__file__).parent / "examples" / "strategies"
 FEED = str(Path(__file__).parents[2] / "tests" / "fixtures" / "itch" / SYNTHETIC)
 HEAD = 'from tickwire.records import *\nSTATE = [("n", "i8"), ("a", "u4", 4)]\n'

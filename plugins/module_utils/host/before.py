@@ -7,8 +7,12 @@ the first change, and forgotten when it was put back.
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 from .errors import HostError
 from .files import remove, write_atomic
@@ -23,18 +27,63 @@ def read_before(system: System, owner: str) -> dict[str, str]:
     return _read(system).get(owner, {})
 
 
-def write_before(system: System, owner: str, values: Mapping[str, str]) -> None:
-    """Replace what is kept for ``owner``; nothing is kept of an owner without values."""
-    everything = _read(system)
-    if everything.get(owner, {}) == dict(values):
+def write_before(
+    system: System, owner: str, values: Mapping[str, str], mine: Callable[[str], bool] = lambda dummy: True
+) -> None:
+    """Replace what is kept for ``owner`` under the names that are ``mine``; of an owner without values nothing is."""
+    _change(system, owner, lambda kept: {**{name: kept[name] for name in kept if not mine(name)}, **values})
+
+
+def remember(system: System, owner: str, values: Mapping[str, str]) -> None:
+    """Keep these values for ``owner`` beside what it has; a name that is kept already stays as it is."""
+    _change(system, owner, lambda kept: {**values, **kept})
+
+
+def forget(system: System, owner: str, names: Collection[str]) -> None:
+    """Keep these names for ``owner`` no longer."""
+    _change(system, owner, lambda kept: {name: value for name, value in kept.items() if name not in names})
+
+
+def _change(system: System, owner: str, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+    kept = read_before(system, owner)
+    if change(kept) == kept:
         return
-    everything.pop(owner, None)
-    if values:
-        everything[owner] = dict(values)
-    if everything:
-        write_atomic(system.path(FILE), json.dumps(everything, indent=1, sort_keys=True) + "\n", MODE)
-    else:
-        remove(system.path(FILE))
+    path = system.path(FILE)
+    with _locked(path):
+        everything = _read(system)
+        values = change(everything.pop(owner, {}))
+        if values:
+            everything[owner] = values
+        if everything:
+            write_atomic(path, json.dumps(everything, indent=1, sort_keys=True) + "\n", MODE)
+        else:
+            remove(path)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """The file for this process alone; a new one is empty, which is the same as none.
+
+    A writer puts another file in its place, so that who has waited for the old one begins again with the new one.
+    The last thing done with the lock has to be that.
+    """
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_file(path, descriptor):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_file(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _read(system: System) -> dict[str, dict[str, str]]:

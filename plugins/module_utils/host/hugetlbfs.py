@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .before import read_before, write_before
+from .before import forget, read_before, remember
 from .errors import HostError
 from .files import read_text
 from .hugepages import SIZES_KB, HugepagesResult, Pool, apply_hugepages
@@ -203,9 +203,8 @@ def _is_enabled(system: System, unit: str) -> bool:
 def _mount(system: System, mount: Mount, undo: Undo) -> None:
     undo.add(lambda: run(system, "systemctl", "daemon-reload"))
     if not system.path(mount.path).exists():
-        before = read_before(system, OWNER)
         undo.add(lambda: _remove_directory(system, mount.path))
-        write_before(system, OWNER, {**before, mount.path: "no directory"})
+        remember(system, OWNER, {mount.path: "no directory"})
     if not _is_mounted(system, mount):
         if mount.path in read_mounts(system):
             undo.add(lambda: _start_former(system, mount.unit))
@@ -243,15 +242,14 @@ def _stop(system: System, path: str, unit: str) -> None:
 
 def _remove_directory(system: System, path: str) -> None:
     """The directory that systemd made for a mount of ours goes away with it; one that somebody uses stays."""
-    before = read_before(system, OWNER)
-    if before.pop(path, None) is None:
+    if path not in read_before(system, OWNER):
         return
     try:
         system.path(path).rmdir()
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EBUSY):
             raise
-    write_before(system, OWNER, before)
+    forget(system, OWNER, {path})
 
 
 def _take_away(system: System, path: str, unit: str, undo: Undo) -> None:
@@ -263,7 +261,7 @@ def _take_away(system: System, path: str, unit: str, undo: Undo) -> None:
     replace_file(system, f"{UNITS}/{unit}", "", MODE, undo)
     run(system, "systemctl", "daemon-reload")
     if path in read_before(system, OWNER):
-        undo.add(lambda: write_before(system, OWNER, {**read_before(system, OWNER), path: "no directory"}))
+        undo.add(lambda: remember(system, OWNER, {path: "no directory"}))
         _remove_directory(system, path)
 
 

@@ -20,9 +20,11 @@ from .files import read_text
 from .isolation import isolated_cpus
 from .isolation_way import BOOT, PARTITION, Way, cannot_restrict, choose
 from .kthreads import Kthread, SetAffinity
+from .maintenance import may_disturb_now
 from .part import Wanted
 from .restrict import Sleep, restrict, write_file
 from .system import System
+from .workload import units_of
 
 OWNER = "isolation"
 _WORKQUEUES = "unbound workqueues"
@@ -67,15 +69,15 @@ def apply(
 ) -> IsolationResult:
     """Isolate the wanted CPUs, or give all back that this module took; nothing is written when ``check``.
 
-    The slices stay as they are while one of ``protected_units`` runs in one of them and would lose CPUs: the kernel
-    would move at once what the unit has pinned there.
+    The slices stay as they are while the host may not be disturbed and a unit that may trade runs in one of them and
+    would lose CPUs: the kernel would move at once what the unit has pinned there.
     HostError when the CPUs cannot be isolated, the kernel refuses the partition or a slice keeps an isolated CPU.
     """
     isolated = isolated_cpus(system, wanted)
     way = choose(system, wanted) if isolated else Way(BOOT, "no CPU is isolated")
     result = IsolationResult(isolated, present_cpus(system) - isolated, way)
-    running = slices.losers(system, list(wanted.get("protected_units") or ()), isolated) if isolated else []
-    if running:
+    running = slices.losers(system, units_of(wanted), isolated) if isolated else []
+    if running and not may_disturb_now(system, True, wanted):
         result.held_back = (
             f"{', '.join(running)} trades and would be moved off CPUs {format_cpu_list(isolated)}. Next: run this "
             f"again when it does not, with its unit in {slices.SLICE} so that it keeps them"

@@ -57,6 +57,12 @@ def _show(system: System, units: list[str]) -> dict[str, Mapping[str, str]]:
     return dict(zip(units, blocks))
 
 
+def units_of(wanted: Wanted) -> list[str]:
+    """The units that may trade: the engine's and those of ``workload_units``."""
+    more: Any = wanted.get("workload_units") or []
+    return [ENGINE, *(unit for unit in more if unit != ENGINE)]
+
+
 def find_trading(system: System, wanted: Wanted, attempts: bool = True) -> list[str]:
     """One sentence for each unit that trades now. OSError when systemd does not answer.
 
@@ -64,9 +70,8 @@ def find_trading(system: System, wanted: Wanted, attempts: bool = True) -> list[
     again.
     """
     more: Any = wanted.get("workload_units") or []
-    units = [ENGINE, *(unit for unit in more if unit != ENGINE)]
     found = []
-    for unit, properties in _show(system, units).items():
+    for unit, properties in _show(system, units_of(wanted)).items():
         if properties.get("ActiveState") not in ("active", "activating", "reloading", "deactivating"):
             continue
         pid = int(properties.get("MainPID") or 0)

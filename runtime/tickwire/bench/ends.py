@@ -11,6 +11,7 @@ import hmac
 import secrets
 import socket
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 
 from .. import _core
@@ -23,20 +24,20 @@ _RECEIVE_BUFFER = (
 _TOKEN = 32
 
 
-class Side:
+class Side(ABC):
     """One end of one transport. `offer` is for the other end; `end` is there after `connect`."""
 
     offer: dict[str, Any]
     end: Any
     rdma_device: str | None = None
 
+    @abstractmethod
     def connect(self, peer: str, offer: dict[str, Any]) -> None:
         """Meet the other end, which is at `peer` and has offered `offer`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Give everything back."""
-        raise NotImplementedError
 
 
 def _prepare(sock: socket.socket, tos: int) -> None:

@@ -7,6 +7,7 @@ and codes are from Nasdaq's "OUCH 5.0 Order Entry Specification" and "O*U*C*H Ve
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from .. import _core
@@ -33,7 +34,7 @@ REASONS: dict[str, tuple[int, str]] = {
 }
 
 
-class Dialect:
+class Dialect(ABC):
     """Names of one version; the field's own name here -> the version's."""
 
     version: str
@@ -54,12 +55,13 @@ class Dialect:
     def encode(self, fields: dict[str, Any]) -> bytes:
         return _core.ouch_encode(fields, False, version=self.version)
 
+    @abstractmethod
     def immediate(self, entry: dict[str, Any]) -> bool:
-        raise NotImplementedError
+        """Whether what does not trade at once is canceled."""
 
+    @abstractmethod
     def firm(self, entry: dict[str, Any]) -> str:
         """The firm that an order without a flaw names; "" stands for the account's own."""
-        raise NotImplementedError
 
     def flaw(self, entry: dict[str, Any]) -> str:
         """Why an order cannot be accepted, a name of REASONS; "" when it can."""
@@ -75,15 +77,18 @@ class Dialect:
             return "cross"
         return self._own_flaw(entry)
 
+    @abstractmethod
     def _own_flaw(self, entry: dict[str, Any]) -> str:
-        raise NotImplementedError
+        """Why this version does not take the order, a name of REASONS; "" when it does."""
 
     # --- answers
+    @abstractmethod
     def accepted(self, order: Order, timestamp: int) -> dict[str, Any]:
-        raise NotImplementedError
+        """Accepted."""
 
+    @abstractmethod
     def replaced(self, order: Order, original: Any, timestamp: int) -> dict[str, Any]:
-        raise NotImplementedError
+        """Replaced, of an order whose key was `original`."""
 
     def _booked(self, kind: str, order: Order, timestamp: int) -> dict[str, Any]:
         return {
@@ -100,11 +105,13 @@ class Dialect:
         """An answer about the order `key`."""
         return {"type": kind, "timestamp": timestamp, self.key: key, **fields}
 
+    @abstractmethod
     def canceled(self, order: Order, shares: int, reason: str, timestamp: int) -> dict[str, Any]:
-        raise NotImplementedError
+        """Canceled, by so many shares."""
 
+    @abstractmethod
     def executed(self, order: Order, shares: int, price: int, flag: str, match: int, timestamp: int) -> dict[str, Any]:
-        raise NotImplementedError
+        """Executed, at `price` in units of 0.0001 dollars."""
 
     def rejected(self, key: Any, reason: str, entry: dict[str, Any], timestamp: int) -> dict[str, Any]:
         return self.about("J", key, timestamp, reason=REASONS[reason][self.index])

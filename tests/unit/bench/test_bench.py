@@ -150,7 +150,6 @@ def test_the_plan_is_timed_in_a_process_of_its_own():
 
 @pytest.mark.parametrize("tops", [1, 2])
 def test_networkx_over_every_path_agrees(tops: int):
-    pytest.importorskip("networkx")
     size = clos.Size(pods=2, leaves=2, spines=2, tops=tops, hosts=1, cables=1)
     ours, theirs = figures_of("deadlock", size), figures_of("networkx", size)
     assert ours["cycles"] == theirs["cycles"] == 0

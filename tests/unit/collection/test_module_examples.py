@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +16,9 @@ import pytest
 import yaml
 from ansible.module_utils import basic
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.loader import fragment_loader
-from ansible.utils.plugin_docs import get_docstring
 
 CHECKOUT = Path(__file__).resolve().parents[3]
+FRAGMENTS = sorted(path.stem for path in (CHECKOUT / "plugins/doc_fragments").glob("*.py"))
 MODULES = sorted(path.stem for path in (CHECKOUT / "plugins/modules").glob("*.py") if path.stem != "__init__")
 SAMPLES: dict[str, Any] = {"int": 1, "float": 1.0, "bool": True, "list": [], "dict": {}, "path": "/x", "str": "x"}
 
@@ -29,13 +33,28 @@ class ModuleCalled(Exception):
         self.given = given
 
 
+@functools.cache
+def all_documentation() -> dict[str, dict[str, Any]]:
+    """What ansible-doc reads of every module, with the fragments that it extends."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-doc")), "--type", "module", "--json"]
+        + [f"tickwire.fabric.{name}" for name in MODULES],
+        cwd=CHECKOUT,
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".venv/collections")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 def documentation(name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """DOCUMENTATION and the tasks of EXAMPLES."""
-    path = CHECKOUT / f"plugins/modules/{name}.py"
-    doc, examples, _returns, _metadata = get_docstring(str(path), fragment_loader, is_module=True)
-    assert doc is not None, f"{name} has no DOCUMENTATION"
+    found = all_documentation()[f"tickwire.fabric.{name}"]
+    doc, examples = found["doc"], found["examples"]
     assert examples, f"{name} has no EXAMPLES"
-    entries = yaml.safe_load(examples) if isinstance(examples, str) else examples
+    entries = yaml.safe_load(examples)
     tasks = [task for entry in entries for task in entry.get("tasks", [entry])]
     return doc, tasks
 
@@ -85,6 +104,16 @@ def shape(options: dict[str, Any], inner: str) -> dict[str, Any]:
 
 def test_there_are_modules() -> None:
     assert MODULES
+
+
+@pytest.mark.parametrize("fragment", FRAGMENTS)
+def test_a_fragment_serves_more_than_one(fragment: str) -> None:
+    sources = [
+        path.read_text(encoding="utf-8")
+        for kind in ("modules", "filter")
+        for path in (CHECKOUT / "plugins" / kind).glob("*.py")
+    ]
+    assert sum(f"  - tickwire.fabric.{fragment}" in source for source in sources) > 1
 
 
 @by_module

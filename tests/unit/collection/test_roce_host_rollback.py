@@ -36,6 +36,14 @@ def test_every_task_file_that_sets_something_is_gone_through() -> None:
     assert set(loop()["loop"]) == imported - OTHERS
 
 
+def test_a_boot_on_trial_goes_as_well() -> None:
+    """After the loop, whose own task is the one that knows whether the running kernel has what was taken away."""
+    tasks = read("tasks/rollback.yml")
+    [place] = [number for number, task in enumerate(tasks) if "tickwire.fabric.kernel_cmdline" in task]
+    assert tasks[place]["tickwire.fabric.kernel_cmdline"] == {"state": "absent"} and "when" not in tasks[place]
+    assert place > tasks.index(loop())
+
+
 def test_lanes_go_before_the_cards() -> None:
     """ice and i40e do not take the pause of the whole link while priorities pause."""
     order = loop()["loop"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +15,8 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_lanes_limits_and_the_way_back_in_namespaces() -> None:
-    if os.geteuid() or not shutil.which("tc"):
-        pytest.skip("network namespaces need root and iproute2")
+    if os.geteuid():
+        pytest.skip("network namespaces need root")
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests/lab/linux_switch_kernel.py")],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

@@ -77,16 +77,26 @@ def test_what_trades_in_a_slice_keeps_its_cpus_until_it_does_not(
 ) -> None:
     unit = machine.host.root / "sys/fs/cgroup/system.slice/system-desk.slice/desk@1.service"
     unit.mkdir(parents=True)
-    args = {"isolated_cpus": "2-3", "isolation": isolation}
-    protected = {**args, "protected_units": ["tickwire-engine.service", "desk@1"]}
+    show, ran = "systemctl show --property=Id,ActiveState,MainPID -- tickwire-engine.service desk@1", machine.run
+    monkeypatch.setattr(
+        machine,
+        "run",
+        lambda argv: (0, "ActiveState=inactive\n\nActiveState=active\n", "") if argv == show.split() else ran(argv),
+    )
+    protection = {"workload_units": ["desk@1"]}
+    protected = {"isolated_cpus": "2-3", "isolation": isolation, "protection": protection}
     call(machine, monkeypatch, capsys, **protected)
     assert "desk@1.service in system.slice trades" in str(warned) and machine.ran == []
     assert not call(machine, monkeypatch, capsys, **protected)["changed"]
+    monkeypatch.setattr(machine.host, "run_nothing", machine.run)
+    for allowed in ({"maintenance_window": True}, {"workload_protection": False}):
+        foretold = call(machine, monkeypatch, capsys, True, **{**protected, "protection": {**protection, **allowed}})
+        assert foretold["diff"]["before"] != foretold["diff"]["after"] and foretold["changed"]
     unit.rmdir()
     done = call(machine, monkeypatch, capsys, **protected)
     assert done["changed"] and "systemctl daemon-reload" in machine.ran
     # Where the slice has lost the CPUs already there is nothing to hold back, and what is taken away comes back.
     unit.mkdir()
     assert not call(machine, monkeypatch, capsys, **protected)["changed"]
-    assert call(machine, monkeypatch, capsys, protected_units=["desk@1"])["changed"]
+    assert call(machine, monkeypatch, capsys, protection=protection)["changed"]
     assert not list((machine.host.root / "etc/systemd/system").glob("*.d"))

@@ -177,6 +177,29 @@ def test_taking_all_tokens_away_is_tried_as_well(boot_host: BootHost) -> None:
     assert traces(boot_host) == []
 
 
+@pytest.mark.parametrize("tried", [[], GOOD], ids=["without ours", "others"])
+@pytest.mark.parametrize("booted", [False, True])
+def test_a_rollback_ends_every_trial(boot_host: BootHost, tried: list[Token], booted: bool) -> None:
+    """One without our tokens is what a rollback wants, but nobody comes to confirm it."""
+    first = boot_host.read("proc/cmdline")
+    loader.apply_cmdline(boot_host.system, parse_cmdline("nohz_full=1"), check=False)
+    boot_host.boot()
+    assert trial.take_away(boot_host.system, check=True).changed, "tokens of ours"
+    attempt(boot_host.system, tried, LIMIT_S, check=False)
+    if booted:
+        boot_host.boot()
+    before = boot_host.tree()
+    assert trial.take_away(boot_host.system, check=True).changed and boot_host.tree() == before
+    taken = trial.take_away(boot_host.system, check=False)
+    assert taken.changed and taken.entries == loader.read_entries(boot_host.root)
+    assert traces(boot_host) == [] and trial.state_of(boot_host.system) == trial.NONE
+    assert boot_host.read("proc/sys/kernel/panic") == "0\n"
+    assert not trial.take_away(boot_host.system, check=False).changed
+    for which in ("the first boot", "a later one"):
+        boot_host.boot()
+        assert boot_host.read("proc/cmdline") == first, which
+
+
 def test_when_taking_away_failed_the_host_can_still_be_asked_and_rolled_back(boot_host: BootHost) -> None:
     loader.apply_cmdline(boot_host.system, GOOD, check=False)
     boot_host.boot()

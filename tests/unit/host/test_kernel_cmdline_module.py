@@ -58,6 +58,18 @@ def test_try_and_keep(debian: GrubHost, call: Call) -> None:
     assert not call(**args)["changed"]
 
 
+def test_absent_ends_a_trial_without_parameters(debian: GrubHost, call: Call) -> None:
+    call(isolated_cpus="1")
+    debian.boot()
+    call()
+    assert call(state="armed")["trial"] == "armed"
+    assert call()["trial"] == "armed", "the role runs again before the reboot"
+    assert call(check=True, state="absent")["changed"]
+    gone = call(state="absent")
+    assert gone["changed"] and gone["trial"] == "none" and gone["reboot_required"]
+    assert not call(state="absent")["changed"]
+
+
 def test_what_failed_is_said_and_refused(debian: GrubHost, call: Call) -> None:
     args = {"tokens": ["init=/nonexistent"]}
     call(**args)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import string
 
+from ..workload import ENGINE
+
 DIRECTORY = "etc/systemd/system"
 NIC = "tickwire-nic@.service"
 DRIFT = "tickwire-host-drift.service"
@@ -47,7 +49,7 @@ Description=Tickwire settings of NIC %I
 BindsTo=sys-subsystem-net-devices-%i.device
 After=sys-subsystem-net-devices-%i.device systemd-sysctl.service systemd-tmpfiles-setup.service irqbalance.service
 {rdma}# The engine starts when its NIC is as wanted.
-Before=tickwire-engine.service
+Before={engine}
 StartLimitIntervalSec=0
 
 [Service]
@@ -130,7 +132,7 @@ def nic_unit(python: str, housekeeping: str, rdma: bool) -> str:
     load = "Wants=modprobe@rdma_cm.service\nAfter=modprobe@rdma_cm.service\n" if rdma else ""
     # The engine's block, which says whether it trades, is not root's.
     hardened = _hardened(housekeeping, "CAP_NET_ADMIN CAP_SYS_ADMIN CAP_DAC_READ_SEARCH", "", "")
-    return _NIC.format(python=python, binary=BINARY, hardened=hardened, rdma=load)
+    return _NIC.format(python=python, binary=BINARY, hardened=hardened, rdma=load, engine=ENGINE)
 
 
 def drift_unit(python: str, housekeeping: str, textfile: str, firmware: bool) -> str:

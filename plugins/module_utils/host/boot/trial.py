@@ -201,6 +201,17 @@ def apply(system: System, wanted: Sequence[Token], check: bool) -> CmdlineResult
     return result
 
 
+def take_away(system: System, check: bool) -> CmdlineResult:
+    """apply() of no tokens, and a trial of just that ends as well: nobody is to wait for a boot without our tokens."""
+    result = apply(system, [], check)
+    if state_of(system) != NONE:
+        result.changed = True
+        if not check:
+            disarm(system)
+            result.entries = read_entries(system.root)
+    return result
+
+
 def next_boot(system: System, timeout_s: int, guard: bytes, check: bool) -> CmdlineResult:
     """arm(), with the tokens that this collection has set."""
     return _as_is(system, arm(system, timeout_s, guard, check))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..before import read_before, write_before
+from ..before import forget, read_before, remember
 from ..errors import HostError
 from ..programs import find_program
 from ..system import System
@@ -21,7 +21,7 @@ def stop(system: System, interfaces: Collection[str], check: bool) -> list[str]:
     for interface in interfaces:
         running = {f"{interface} {flag}": value for flag, value in firmware_agents(system, interface).items()}
         if running and not check:
-            write_before(system, OWNER, {**running, **read_before(system, OWNER)})
+            remember(system, OWNER, running)
             stop_firmware_agents(system, interface)
         stopped += list(running)
     return stopped
@@ -47,7 +47,5 @@ def start_again(system: System, interfaces: Collection[str], check: bool) -> lis
                     raise HostError(f"private flag {flag} of {interface}", value, said, "look at dmesg")
             started.append(name)
         if not check:
-            kept = read_before(system, OWNER)
-            kept.pop(name, None)
-            write_before(system, OWNER, kept)
+            forget(system, OWNER, {name})
     return started

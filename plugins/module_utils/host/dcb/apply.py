@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...dcb import DcbError, NotSupported
-from ..before import read_before, write_before
+from ..before import forget, read_before, remember
 from ..errors import HostError
 from ..system import System
 from .refusal import check_capacity, refusal
@@ -99,8 +99,6 @@ def apply_dcb(
     for name in sorted({key.split()[0] for key in kept} - set(wanted)):
         if system.path(f"sys/class/net/{name}").exists():
             targets[name] = _with_former(name, {}, kept)
-        else:
-            work.forget(name)
     try:
         for name, fields in targets.items():
             work.interface(name, fields, required and name in wanted)
@@ -112,7 +110,7 @@ def apply_dcb(
             raise
         rest = f"; not put back: {'; '.join(failed)}" if failed else ""
         raise HostError("dcb", work.at, f"{error}{rest}") from error
-    work.remember(wanted)
+    work.forget(wanted)
     findings = host_findings(system) if wanted else []
     for name, fields in wanted.items():
         headroom = int((interfaces or {})[name].get("headroom_bytes") or 0)
@@ -243,12 +241,8 @@ class Work:
     def _keep(self, name: str, group: str, old: Mapping[str, Any]) -> None:
         """Former values are on disk before the first change, whatever happens then."""
         new = {f"{name} {group} {item}": value for item, value in old.items()}
-        if not set(new) <= set(self.kept):
-            self.kept = {**new, **self.kept}
-            self._write_kept(self.kept)
-
-    def _write_kept(self, kept: Mapping[str, Any]) -> None:
-        write_before(self.system, OWNER, {key: json.dumps(value) for key, value in sorted(kept.items())})
+        self.kept = {**new, **self.kept}
+        remember(self.system, OWNER, {key: json.dumps(value) for key, value in new.items()})
 
     def put_back(self) -> list[str]:
         """Undo in reverse; what could not be."""
@@ -259,16 +253,14 @@ class Work:
             except (DcbError, HostError) as error:
                 failed.append(str(error))
         if not self.check and not failed:
-            self._write_kept(self.kept_before)
+            forget(self.system, OWNER, self.kept.keys() - self.kept_before.keys())
         return failed
 
-    def forget(self, name: str) -> None:
-        """An interface that is gone has nothing to go back to."""
-        for key in [key for key in self.kept if key.split()[0] == name]:
-            del self.kept[key]
+    def forget(self, wanted: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+        """Keep former values of what is ours, and no others, such as those of an interface that is gone.
 
-    def remember(self, wanted: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-        """Keep former values of what is ours, and no others. Nothing is written in check mode."""
+        Nothing is written in check mode.
+        """
         if self.check:
             return
         ours = {
@@ -277,4 +269,4 @@ class Work:
             for group, items in groups.items()
             for item in items
         }
-        self._write_kept({key: value for key, value in self.kept.items() if key in ours})
+        forget(self.system, OWNER, self.kept.keys() - ours)

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .. import maintenance
-from ..before import read_before, write_before
+from ..before import forget, read_before, remember
 from ..errors import HostError
 from ..part import Wanted
 from ..system import System
@@ -148,7 +148,7 @@ def _set(tools: Tools, card: Card, state: CardState) -> None:
     was = _next(state.configuration, wanted)
     remembered = read_before(tools.system, OWNER)
     new = {f"{card.slot} {name}": value.as_set() for name, value in was.items()}
-    write_before(tools.system, OWNER, {**new, **remembered})
+    remember(tools.system, OWNER, new)
     try:
         tools.set(card.function, wanted)
     except HostError:
@@ -156,7 +156,7 @@ def _set(tools: Tools, card: Card, state: CardState) -> None:
         back = {name: value.as_set() for name, value in was.items() if now.get(name) != value}
         if back:
             tools.set(card.function, back)
-        write_before(tools.system, OWNER, remembered)
+        forget(tools.system, OWNER, new.keys() - remembered.keys())
         raise
 
 
@@ -198,17 +198,14 @@ def _forget(system: System, card: Card, state: CardState) -> None:
     """A setting that is back at what it was before is no longer ours."""
     remembered = read_before(system, OWNER)
     back = {item.name for item in state.settings if item.state != TO_SET}
-    left = {
-        key: value
+    done = {
+        key
         for key, value in remembered.items()
-        if not (
-            key.split(" ", 1)[0] == card.slot
-            and key.split(" ", 1)[1] in back
-            and card.settings.get(key.split(" ", 1)[1]) == value
-        )
+        if key.split(" ", 1)[0] == card.slot
+        and key.split(" ", 1)[1] in back
+        and card.settings.get(key.split(" ", 1)[1]) == value
     }
-    if left != remembered:
-        write_before(system, OWNER, left)
+    forget(system, OWNER, done)
 
 
 def _busy(system: System, policy: Wanted) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..before import read_before, write_before
+from ..before import forget, read_before, remember, write_before
 from ..errors import HostError
 from ..part import Wanted
 from ..system import System
@@ -44,11 +44,16 @@ def kept_of(before: dict[str, str], interface: str) -> dict[str, str]:
     return {parts[2]: before[name] for name, parts in marks if parts[0] == interface}
 
 
+def _interface(name: str) -> str:
+    """Whose value that is."""
+    return name.partition(" ")[0]
+
+
 def plan_nics(system: System, nics: Sequence[Nic], only: str = "") -> list[tuple[Card, Nic, CardPlan]]:
     """A plan for every card that is wanted or was changed by us; interfaces that are gone are forgotten."""
     ethtool, before = Ethtool(system), read_before(system, OWNER)
     named = {nic.name for nic in nics}
-    cards = list(nics) + [Nic(name, {}) for name in sorted({key.partition(" ")[0] for key in before} - named)]
+    cards = list(nics) + [Nic(name, {}) for name in sorted(set(map(_interface, before)) - named)]
     plans = []
     for nic in cards:
         card = Card(system, ethtool, nic.name)
@@ -95,7 +100,9 @@ def apply_nics(
         for card, nic, plan in plans:
             _apply_card(system, card, nic, plan, undo, result, sleep)
     except (HostError, NotSupported, OSError) as error:
-        write_before(system, OWNER, kept)
+        cards = {card.name for card, dummy, dummy_plan in plans}
+        own = {name: value for name, value in kept.items() if _interface(name) in cards}
+        write_before(system, OWNER, own, lambda name: _interface(name) in cards)
         left = _put_back(undo)
         raise HostError(
             "network card settings",
@@ -130,8 +137,7 @@ def _put_back(undo: Undo) -> list[str]:
 
 def _remember(system: System, interface: str, values: dict[str, str]) -> None:
     """Keep values of before our first change of them."""
-    kept = read_before(system, OWNER)
-    write_before(system, OWNER, {**{f"{interface} {name}": value for name, value in values.items()}, **kept})
+    remember(system, OWNER, {f"{interface} {name}": value for name, value in values.items()})
 
 
 def _apply_card(
@@ -243,9 +249,7 @@ def _add_rule(system: System, card: Card, rule: steering.Rule, undo: Undo) -> No
 def _delete_rule(system: System, card: Card, number: int, rule: steering.Rule, undo: Undo) -> None:
     card.run(["ethtool", "-N", card.name, "delete", str(number)])
     undo.append((f"ntuple {rule}", lambda: card.run(["ethtool", "-N", card.name, *rule.argv(), "loc", str(number)])))
-    kept = read_before(system, OWNER)
-    kept.pop(f"{card.name} rule {number}", None)
-    write_before(system, OWNER, kept)
+    forget(system, OWNER, {f"{card.name} rule {number}"})
 
 
 def _set_rss(card: Card, words: list[str], undo: Undo) -> None:
@@ -275,14 +279,14 @@ def _forget(system: System, nics: Iterable[Nic], lacks: Iterable[Lack]) -> None:
     """
     wanted = {nic.name: nic for nic in nics}
     refused = {f"{lack.interface} {lack.setting}" for lack in lacks}
-    kept = {}
-    for key, value in read_before(system, OWNER).items():
+    done = set()
+    for key in read_before(system, OWNER):
         interface, dummy, name = key.partition(" ")
         nic = wanted.get(interface)
         ours = nic is not None and (name in nic.settings or (nic.feeds and name.partition(" ")[0] in ("rss", "rule")))
-        if ours or key in refused:
-            kept[key] = value
-    write_before(system, OWNER, kept)
+        if not ours and key not in refused:
+            done.add(key)
+    forget(system, OWNER, done)
 
 
 def reapply(system: System, wanted: Wanted, interface: str) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..before import read_before, write_before
+from ..before import forget, read_before, remember
 from ..errors import HostError
 from ..programs import find_program
 from ..system import System
@@ -86,7 +86,7 @@ def apply_roce(system: System, interfaces: Mapping[str, Any] | None, check: bool
         rest = f"; not put back: {', '.join(failed)}" if failed else ""
         raise HostError("roce", work.at, f"{error}{rest}") from error
     if not check:
-        work.write_kept({key: value for key, value in work.kept.items() if key in ours})
+        forget(system, OWNER, work.kept.keys() - ours)
     return work.result
 
 
@@ -147,11 +147,7 @@ class _Work:
 
         That is so after the device was renamed, since the values are the device's.
         """
-        kept = {setting.file: setting.value for setting in settings}
-        kept.update(self.kept)
-        if kept != self.kept:
-            self.kept = kept
-            self.write_kept(kept)
+        self._keep({setting.file: setting.value for setting in settings})
 
     def _make_directory(self, port: RdmaPort) -> bool:
         """The device's directory in configfs, which the kernel fills with its values; whether it was not there."""
@@ -179,9 +175,7 @@ class _Work:
         if old == setting.value:
             return
         if not self.check:
-            if setting.file not in self.kept:
-                self.kept[setting.file] = old
-                self.write_kept(self.kept)
+            self._keep({setting.file: old})
             try:
                 self.system.write(self.system.path(setting.file), setting.value)
             except OSError as error:
@@ -212,8 +206,10 @@ class _Work:
             if directory.is_dir():
                 directory.rmdir()
 
-    def write_kept(self, kept: Mapping[str, Any]) -> None:
-        write_before(self.system, OWNER, {key: json.dumps(value) for key, value in sorted(kept.items())})
+    def _keep(self, values: Mapping[str, Any]) -> None:
+        """Former values are on disk before the first change, whatever happens then."""
+        self.kept = {**values, **self.kept}
+        remember(self.system, OWNER, {name: json.dumps(value) for name, value in values.items()})
 
     def put_back(self) -> list[str]:
         """Undo in reverse; the files that could not be."""
@@ -224,5 +220,5 @@ class _Work:
             except OSError as error:
                 failed.append(f"{setting.file} ({error})")
         if not self.check and not failed:
-            self.write_kept(self.kept_before)
+            forget(self.system, OWNER, self.kept.keys() - self.kept_before.keys())
         return failed
