@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The card's receive stamps by way of the XDP program, over a veth pair.
 
-What the kernel does is real: veth's driver has the function the program asks, the program is loaded for the device, and
-its answer comes with the frame; but a packet on veth has no stamp of a card, so that answer is 0. Where a stamp is needed
-the same program is compiled with another function in its place. What the card is set to, and its stamps of what is sent,
-come from `c/shim.c`: its clock is ahead of the kernel's by 37 s and stamps an order 500 ns after the kernel.
+What the kernel does is real: veth's driver has the function the program asks, the program is loaded for the device,
+and its answer comes with the frame; but a packet on veth has no stamp of a card, so that answer is 0. Where a stamp is
+needed the same program is compiled with another function in its place. What the card is set to, and its stamps of what
+is sent, come from `c/shim.c`: its clock is ahead of the kernel's by 37 s and stamps an order 500 ns after the kernel.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def compiled(directory: Path, function: str) -> list[str]:
     source, program = directory / "card.bpf.c", directory / "card.bpf.o"
     source.write_text(text.replace(KERNELS, function))
     headers = [f"-I/usr/include/{sysconfig.get_config_var('MULTIARCH')}", f"-I{SOURCE.parent}"]
-    subprocess.run(["clang", "-target", "bpf", "-O2", "-g", *headers, "-c", str(source), "-o", str(program)], check=True)
+    files = ["-c", str(source), "-o", str(program)]
+    subprocess.run(["clang", "-target", "bpf", "-O2", "-g", *headers, *files], check=True)
     return ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"', str(program), PROGRAM]
 
 

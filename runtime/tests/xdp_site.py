@@ -16,15 +16,16 @@ FEED, ORDERS, CONTROL = 26400, 26401, 26402  # of namespaces that are the test's
 NEEDED = ("bpf", "net_admin", "net_raw")
 
 
-def write_configs(wire: Wire, directory: Path) -> dict[str, str]:
-    """Paths: of both configurations, of the engine's block, of the ITCH file."""
+def write_configs(wire: Wire, directory: Path, pair: int = 0) -> dict[str, str]:
+    """Paths: of both configurations, of the engine's block, of the ITCH file. The feed comes on that pair."""
     paths = {name: str(directory / name) for name in ("exchange", "engine", "block", "itch", "state")}
     done = tickwire("generate", paths["itch"], "--messages", "4000", "--seed", "3", "--instruments", "5")
     assert done.returncode == 0, done.stderr
-    here, there = wire.address(EXCHANGE), wire.address(ENGINE)
+    here = wire.address(EXCHANGE)
+    feed, there = wire.address(EXCHANGE, pair), wire.address(ENGINE, pair)
     Path(paths["exchange"]).write_text(
         f'[exchange]\nitch_file = "{paths["itch"]}"\nblock = "{paths["state"]}"\n'
-        f'[feed]\ngroup = "{there}"\nport = {FEED}\ninterface = "{here}"\n'
+        f'[feed]\ngroup = "{there}"\nport = {FEED}\ninterface = "{feed}"\n'
         f'[orders]\naddress = "{here}"\nport = {ORDERS}\n[[orders.accounts]]\nusername = "TRADE1"\npassword = "p"\n'
         f'[control]\naddress = "{here}"\nport = {CONTROL}\n'
     )
@@ -43,11 +44,15 @@ def start(processes: Processes, wire: Wire, configs: dict[str, str], *names: str
     return [processes.start(command[name], configs[name], before=wire.argv(ends[name])) for name in names]
 
 
+def bench_argv(wire: Wire, configs: dict[str, str]) -> list[str]:
+    argv = [*TICKWIRE, "bench", "t2t", "--block", configs["block"], "--exchange", f"{wire.address(EXCHANGE)}:{CONTROL}"]
+    return wire.argv(ENGINE, *argv, "--messages", "3000", "--rate", "3000", "--json")
+
+
 def bench(wire: Wire, configs: dict[str, str]) -> dict[str, Any]:
     """The result of `tickwire bench t2t` over 3,000 messages."""
-    argv = [*TICKWIRE, "bench", "t2t", "--block", configs["block"], "--exchange", f"{wire.address(EXCHANGE)}:{CONTROL}"]
     done = subprocess.run(
-        wire.argv(ENGINE, *argv, "--messages", "3000", "--rate", "3000", "--json"),
+        bench_argv(wire, configs),
         capture_output=True, text=True, timeout=2 * TIME_LIMIT_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

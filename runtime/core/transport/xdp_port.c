@@ -131,8 +131,8 @@ static bool is_final(const struct xdp_port *port, struct failure *failure)
         if (id != 0)
             failure_set(failure, EBUSY,
                         "AF_XDP on %s: XDP program %u is there already, of another engine or tool; stop that (`bpftool link show` "
-                        "names it, `ip link set %s xdp off` takes a forgotten one away), or set feed.transport = \"socket\"",
-                        name, id, name);
+                        "names it, `ip link set %s %s off` takes a forgotten one away), or set feed.transport = \"socket\"",
+                        name, id, name, xdp_program_is_generic(port) ? "xdpgeneric" : "xdp");
         else
             failure_set(failure, EBUSY,
                         "AF_XDP on %s: %.120s: another program has the queue; stop it (`ss --xdp -p` names it), or name other queues "

@@ -92,8 +92,18 @@ void xdp_program_stop(struct xdp_port *port)
     unload(port);
 }
 
-uint32_t xdp_program_there(const struct xdp_port *port)
+static uint32_t program_in(const struct xdp_port *port, int mode)
 {
     uint32_t id = 0;
-    return port->libs->bpf_xdp_query_id(port->netdev.index, 0, &id) == 0 ? id : 0;
+    return port->libs->bpf_xdp_query_id(port->netdev.index, mode, &id) == 0 ? id : 0;
+}
+
+uint32_t xdp_program_there(const struct xdp_port *port)
+{
+    return program_in(port, 0);
+}
+
+bool xdp_program_is_generic(const struct xdp_port *port)
+{
+    return program_in(port, XDP_FLAGS_SKB_MODE) != 0;
 }

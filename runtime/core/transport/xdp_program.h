@@ -14,7 +14,8 @@
 bool xdp_program_start(struct xdp_port *port, const struct xdp_port_settings *settings, struct failure *failure);
 void xdp_program_stop(struct xdp_port *port);
 
-/* The id of the program on the interface, anybody's; 0: there is none. */
+/* The id of the program on the interface, anybody's; 0: there is none. And whether it is there in generic mode. */
 uint32_t xdp_program_there(const struct xdp_port *port);
+bool xdp_program_is_generic(const struct xdp_port *port);
 
 #endif
