@@ -119,13 +119,13 @@ def test_a_kernel_without_the_function_has_its_own_stamps(
     result = bench(wire, configs)
     assert (result["timestamp_source"], result["by_kernel"], result["unstamped"]) == ("software", 0, 0)
     code, log = processes.stop(engine)
-    why = "e0: the XDP program that asks the driver for the card's stamps: load the XDP program: Invalid argument"
+    why = "e0: asking the driver for the card's stamps: load the XDP program: Invalid argument; it needs Linux 6.8"
     assert code == 0 and log.count("time stamps: ") == 1 and f"time stamps: software, {why}" in log, log
 
     change(configs, "engine", 'timestamps = "hardware"')
     line = refused(wire, configs, *program, env=shim.env)
-    assert line.startswith(f'tickwire: engine.timestamps "hardware": {why}')
-    assert line.endswith('; use another card, or "auto" or "software"') and shim.card.rx_filter == 0
+    assert line == f'tickwire: engine.timestamps "hardware": {why}; use another card, or "auto" or "software"'
+    assert shim.card.rx_filter == 0
 
 
 def test_generic_mode_has_no_stamps_of_the_card(

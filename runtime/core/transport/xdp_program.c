@@ -41,7 +41,9 @@ static bool load_program(struct xdp_port *port, const char *path, struct failure
     if (error == 0)
         return true;
     return failure_set(failure, error, "load the XDP program: %s%s", strerror(error),
-                       error == EPERM || error == EACCES ? "" : "; it needs Linux 6.1 with BTF (/sys/kernel/btf/vmlinux)");
+                       error == EPERM || error == EACCES ? ""
+                       : port->card                      ? "; it needs Linux 6.8"
+                                                         : "; it needs Linux 6.1 with BTF (/sys/kernel/btf/vmlinux)");
 }
 
 static bool attach(struct xdp_port *port, struct failure *failure)
@@ -75,7 +77,7 @@ bool xdp_program_start(struct xdp_port *port, const struct xdp_port_settings *se
     if (port->card && load_program(port, path, failure) && attach(port, failure))
         return true;
     if (port->card)
-        snprintf(port->no_card, sizeof port->no_card, "%s: the XDP program that asks the driver for the card's stamps: %.80s",
+        snprintf(port->no_card, sizeof port->no_card, "%s: asking the driver for the card's stamps: %.100s",
                  port->netdev.name, failure->text);
     else if (settings->card)
         snprintf(port->no_card, sizeof port->no_card, "%s: XDP in generic mode has no stamps of the card (feed.xdp_mode)", port->netdev.name);
