@@ -102,6 +102,7 @@ def test_stamps_of_the_card(
         assert sample.clock == CLOCKS["hardware"]
         assert sample.transmit_ns == sample.transmit_software_ns + AHEAD_NS + CARD_LATER_NS
         assert sample.receive_ns <= sample.receive_software_ns + AHEAD_NS - CARD_EARLIER_NS  # read one after the other
+        assert sample.transmit_ns - AHEAD_NS < sample.receive_ns < sample.transmit_ns  # of one clock
         assert 0 < sample.receive_software_ns < sample.transmit_software_ns
     code, log = processes.stop(engine)
     assert code == 0 and " 0 by the kernel's sockets, 0 with a wrong checksum, 0 dropped" in log, log
