@@ -23,7 +23,7 @@ import tickwire
 PROGRAM = Path(tickwire.__file__).with_name("steer.bpf.o")
 XDP_PASS, XDP_REDIRECT = 2, 4
 AF_XDP, SOL_XDP, XDP_RX_RING = 44, 283, 2
-STAMP = 8
+STAMPS = struct.Struct("=QQ")  # struct steer_stamps of core/transport/steer.h: the card's, and CLOCK_TAI
 LINES = [Line("239.192.110.1", 26400), Line("10.99.0.2", 26410, "10.99.0.1")]
 A, B = (Frame(line.group, line.port) for line in LINES)
 
@@ -50,8 +50,9 @@ class Program:
         self.object = ctypes.c_void_p(self.bpf.bpf_object__open_file(str(PROGRAM).encode(), None))
         constants = b"".join(line.packed() for line in lines).ljust(24, b"\0")
         assert self.bpf.bpf_map__set_initial_value(self.map(".rodata"), constants, ctypes.c_size_t(24)) == 0
+        found = self.program("steer")
+        assert self.bpf.bpf_program__set_autoload(self.program("steer_card"), ctypes.c_bool(False)) == 0
         assert self.bpf.bpf_object__load(self.object) == 0
-        found = ctypes.c_void_p(self.bpf.bpf_object__find_program_by_name(self.object, b"steer"))
         self.fd = self.bpf.bpf_program__fd(found)
         self.socket = socket.socket(AF_XDP, socket.SOCK_RAW)
         self.socket.setsockopt(SOL_XDP, XDP_RX_RING, 64)
@@ -63,6 +64,9 @@ class Program:
 
     def map(self, name: str) -> ctypes.c_void_p:
         return ctypes.c_void_p(self.bpf.bpf_object__find_map_by_name(self.object, name.encode()))
+
+    def program(self, name: str) -> ctypes.c_void_p:
+        return ctypes.c_void_p(self.bpf.bpf_object__find_program_by_name(self.object, name.encode()))
 
     def run(self, frame: bytes) -> tuple[int, bytes]:
         """Verdict, and what the frame is afterwards, with what was put before it."""
@@ -181,8 +185,8 @@ def test_the_time_stands_before_a_steered_frame(program: Program) -> None:
     frame = A.packed()
     before = time.clock_gettime_ns(time.CLOCK_TAI)
     _, after_it = program.run(frame)
-    (stamp,) = struct.unpack("=Q", after_it[:STAMP])
-    assert after_it[STAMP:] == frame
+    by_card, stamp = STAMPS.unpack(after_it[: STAMPS.size])
+    assert after_it[STAMPS.size :] == frame and by_card == 0
     assert before <= stamp <= time.clock_gettime_ns(time.CLOCK_TAI)
     other = replace(A, port=80).packed()
     assert program.run(other)[1] == other

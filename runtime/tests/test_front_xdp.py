@@ -4,20 +4,16 @@ kill -9, what the process may and may not, what is missing on the machine."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from front_site import TICKWIRE, TIME_LIMIT_S, Processes, tickwire
-from xdp_wire import ENGINE, EXCHANGE, Wire
+from front_site import TIME_LIMIT_S, Processes
+from xdp_site import NEEDED, bench, bounded, refused, start, write_configs
+from xdp_wire import ENGINE, Wire
 
 from tickwire import _core
-
-FEED, ORDERS, CONTROL = 26400, 26401, 26402  # of namespaces that are the test's own
-NEEDED = ("bpf", "net_admin", "net_raw")
 
 
 @pytest.fixture(scope="module")
@@ -29,41 +25,7 @@ def wire() -> Iterator[Wire]:
 
 @pytest.fixture
 def configs(wire: Wire, tmp_path: Path) -> dict[str, str]:
-    """Paths: of both configurations, of the engine's block, of the ITCH file."""
-    paths = {name: str(tmp_path / name) for name in ("exchange", "engine", "block", "itch", "state")}
-    done = tickwire("generate", paths["itch"], "--messages", "4000", "--seed", "3", "--instruments", "5")
-    assert done.returncode == 0, done.stderr
-    here, there = wire.address(EXCHANGE), wire.address(ENGINE)
-    Path(paths["exchange"]).write_text(
-        f'[exchange]\nitch_file = "{paths["itch"]}"\nblock = "{paths["state"]}"\n'
-        f'[feed]\ngroup = "{there}"\nport = {FEED}\ninterface = "{here}"\n'
-        f'[orders]\naddress = "{here}"\nport = {ORDERS}\n[[orders.accounts]]\nusername = "TRADE1"\npassword = "p"\n'
-        f'[control]\naddress = "{here}"\nport = {CONTROL}\n'
-    )
-    Path(paths["engine"]).write_text(
-        f'[engine]\nblock = "{paths["block"]}"\nidle_after_ms = 1\nmax_orders = 65536\nmax_instruments = 64\n'
-        "max_samples = 16384\njournal_records = 65536\n"
-        f'[feed]\ntransport = "xdp"\ngroup = "{there}"\nport = {FEED}\ninterface = "{there}"\n'
-        f'[orders]\nhost = "{here}"\nport = {ORDERS}\nusername = "TRADE1"\npassword = "p"\n'
-    )
-    return paths
-
-
-def start(processes: Processes, wire: Wire, configs: dict[str, str], *names: str) -> list[subprocess.Popen]:
-    ends = {"exchange": EXCHANGE, "engine": ENGINE}
-    command = {"exchange": "exchange", "engine": "run"}
-    return [processes.start(command[name], configs[name], before=wire.argv(ends[name])) for name in names]
-
-
-def bench(wire: Wire, configs: dict[str, str]) -> dict[str, Any]:
-    """The result of `tickwire bench t2t` over 3,000 messages."""
-    argv = [*TICKWIRE, "bench", "t2t", "--block", configs["block"], "--exchange", f"{wire.address(EXCHANGE)}:{CONTROL}"]
-    done = subprocess.run(
-        wire.argv(ENGINE, *argv, "--messages", "3000", "--rate", "3000", "--json"),
-        capture_output=True, text=True, timeout=2 * TIME_LIMIT_S, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+    return write_configs(wire, tmp_path)
 
 
 def test_measures_tick_to_trade(processes: Processes, wire: Wire, configs: dict[str, str]) -> None:
@@ -89,22 +51,6 @@ def test_a_killed_engine_leaves_nothing_behind(processes: Processes, wire: Wire,
     (again,) = start(processes, wire, configs, "engine")  # at once, with the same queues
     assert wire.link(ENGINE)["xdp"]["prog"]["name"] == "steer"
     assert processes.stop(again)[0] == 0
-
-
-def refused(wire: Wire, configs: dict[str, str], *before: str) -> str:
-    """The one line that an engine ends with which cannot have AF_XDP."""
-    done = subprocess.run(
-        wire.argv(ENGINE, *before, *TICKWIRE, "run", configs["engine"]),
-        capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
-    assert "xdp" not in wire.link(ENGINE)
-    return done.stderr.splitlines()[-1]
-
-
-def bounded(*capabilities: str) -> list[str]:
-    """A command of root's with these capabilities only; and that for locked memory, where the unit raises the limit."""
-    return ["setpriv", "--bounding-set", ",".join(["-all", "+ipc_lock", *(f"+{name}" for name in capabilities)])]
 
 
 def test_the_capabilities_of_the_unit_are_enough(processes: Processes, wire: Wire, configs: dict[str, str]) -> None:

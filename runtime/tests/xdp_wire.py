@@ -39,15 +39,23 @@ class Wire:
         self.devices = [(f"x{n}", f"e{n}") for n in range(pairs)]
         for end in self.names:
             ip(f"netns add {end}")
-        for n, devices in enumerate(self.devices):
-            shape = f"mtu {mtu} numrxqueues {queues} numtxqueues {queues}"
-            ip(f"link add {devices[0]} netns {self.names[0]} {shape} type veth peer name {devices[1]} {shape} "
-               f"netns {self.names[1]}")  # fmt: skip
-            for end in (EXCHANGE, ENGINE):
-                ip(f"-n {self.names[end]} addr add {self.address(end, n)}/24 dev {devices[end]}")
-                ip(f"-n {self.names[end]} link set {devices[end]} up")
+        self.shape = f"mtu {mtu} numrxqueues {queues} numtxqueues {queues}"
+        for n in range(pairs):
+            self.connect(n)
         for end in self.names:
             ip(f"-n {end} link set lo up")
+
+    def connect(self, pair: int) -> None:
+        """Make a pair; also one that was removed."""
+        devices, shape = self.devices[pair], self.shape
+        ip(f"link add {devices[0]} netns {self.names[0]} {shape} type veth peer name {devices[1]} {shape} "
+           f"netns {self.names[1]}")  # fmt: skip
+        for end in (EXCHANGE, ENGINE):
+            ip(f"-n {self.names[end]} addr add {self.address(end, pair)}/24 dev {devices[end]}")
+            ip(f"-n {self.names[end]} link set {devices[end]} up")
+
+    def remove(self, pair: int) -> None:
+        ip(f"-n {self.names[ENGINE]} link del {self.devices[pair][ENGINE]}")
 
     def close(self) -> None:
         for name in self.names:

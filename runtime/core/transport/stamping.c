@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "metadata.h"
 #include "options.h"
 
 #define ATTEMPTS 50
@@ -56,7 +57,9 @@ static bool need(struct stamping *self, const char *key, struct in_addr address,
     if (at == self->count)
         snprintf(self->cards[self->count++].name, sizeof card->name, "%s", name);
     card->needs |= needs;
-    return card_can(card, &why) || failure_set(failure, why.code, "%s %s: %s", key, text, why.text);
+    if (card_can(card, &why) && (!(needs & CARD_RECEIVE) || !self->by_xdp || metadata_has_stamps(name, &why)))
+        return true;
+    return failure_set(failure, why.code, "%s %s: %s", key, text, why.text);
 }
 
 static bool find_cards(struct stamping *self, const struct engine_settings *settings, struct failure *failure)
@@ -83,8 +86,7 @@ static bool find_cards(struct stamping *self, const struct engine_settings *sett
 
 static bool take_cards(struct stamping *self, const struct engine_settings *settings, struct failure *failure)
 {
-    if (settings->feed.transport != TRANSPORT_SOCKET || settings->orders.transport != TRANSPORT_SOCKET)
-        return failure_set(failure, EOPNOTSUPP, "feed.transport and orders.transport are not both \"socket\"");
+    self->by_xdp = settings->feed.transport == TRANSPORT_XDP;
     bool good = find_cards(self, settings, failure);
     for (uint32_t i = 0; good && i < self->count; i++)
         good = card_switch_on(&self->cards[i], failure);
@@ -104,6 +106,11 @@ static void tell_cards(struct stamping *self)
 }
 
 /* --- both clocks --- */
+
+static bool refuse(const char *why, int code, struct failure *failure)
+{
+    return failure_set(failure, code, "engine.timestamps \"hardware\": %s; use another card, or \"auto\" or \"software\"", why);
+}
 
 bool stamping_open(struct stamping *self, const struct engine_settings *settings, struct failure *failure)
 {
@@ -130,12 +137,24 @@ bool stamping_open(struct stamping *self, const struct engine_settings *settings
         self->clock = STAMP_HARDWARE;
         tell_cards(self);
     } else if (wish == STAMPING_HARDWARE) {
-        return failure_set(failure, why.code, "engine.timestamps \"hardware\": %s; use another card, or \"auto\" or \"software\"",
-                           why.text);
+        return refuse(why.text, why.code, failure);
     } else {
         self->clock = STAMP_SOFTWARE;
         snprintf(self->why, sizeof self->why, "%s", why.text);
     }
+    return true;
+}
+
+bool stamping_confirm(struct stamping *self, const char *lacks, struct failure *failure)
+{
+    if (self->clock != STAMP_HARDWARE || lacks[0] == '\0')
+        return true;
+    stamping_close(self);
+    self->count = 0;
+    if (!self->or_kernel)
+        return refuse(lacks, EOPNOTSUPP, failure);
+    self->clock = STAMP_SOFTWARE;
+    snprintf(self->why, sizeof self->why, "%s", lacks);
     return true;
 }
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
  * Which frames are market data. One text for two readers: the XDP program (bpf/steer.bpf.c) decides by it what goes to the AF_XDP
  * sockets, and the engine finds by it, in the frames it got, the line they came on and where the datagram begins.
@@ -9,7 +9,7 @@
  * else is the kernel's. Checksums are not looked at here, see checksum.h.
  *
  * The verifier of the kernel reads this too, and without CAP_PERFMON it wants it plain: every access follows a comparison with `end`,
- * nothing of the frame is added to a pointer, and pointers are not subtracted. Hence `bytes`, the length of the frame as a number. */
+ * nothing of the frame is added to a pointer, pointers are not subtracted, and there is no loop over the lines. Hence `bytes`, the length of the frame as a number. */
 #ifndef TICKWIRE_TRANSPORT_STEER_H
 #define TICKWIRE_TRANSPORT_STEER_H
 
@@ -18,7 +18,12 @@
 #define STEER_LINES 2u
 #define STEER_QUEUES 64u  /* receive queues of an interface */
 #define STEER_BYTES 1792u /* longest frame that is steered: a UMEM frame of 2,048 bytes less the kernel's headroom of 256 */
-#define STEER_STAMP 8u    /* bytes before the frame: when the program saw it, CLOCK_TAI, in ns */
+
+/* Right before a frame: what the XDP program knows of when it came, in ns; 0: it does not know. */
+struct steer_stamps {
+    __u64 card; /* the card's PTP hardware clock, as its driver tells */
+    __u64 tai;  /* when the program saw the frame, CLOCK_TAI */
+};
 
 /* As on the wire, so that nothing is turned round for a comparison. */
 struct steer_line {
@@ -51,6 +56,11 @@ static inline __attribute__((always_inline)) __u32 steer_32(const __u8 *at)
     return word;
 }
 
+static inline __attribute__((always_inline)) int steer_is(const volatile struct steer_line *line, __u32 group, __u32 source, __u16 port)
+{
+    return line->group == group && line->port == port && (line->source == 0 || line->source == source);
+}
+
 /* 1 and `found` when the frame is of one of the lines, else 0. */
 static inline __attribute__((always_inline)) int steer_match(const volatile struct steer_line *lines, const __u8 *frame, const __u8 *end,
                                                              __u64 bytes, struct steer_found *found)
@@ -77,12 +87,15 @@ static inline __attribute__((always_inline)) int steer_match(const volatile stru
     __u16 port;
     __builtin_memcpy(&port, udp + 2, sizeof port);
     __u32 group = steer_32(ip + 16), source = steer_32(ip + 12);
-    for (__u32 i = 0; group != 0 && i < STEER_LINES; i++)
-        if (lines[i].group == group && lines[i].port == port && (lines[i].source == 0 || lines[i].source == source)) {
-            *found = (struct steer_found){ip, i, udp_bytes};
-            return 1;
-        }
-    return 0;
+    __u32 line = STEER_LINES;
+    if (steer_is(&lines[0], group, source, port))
+        line = 0;
+    else if (steer_is(&lines[1], group, source, port))
+        line = 1;
+    if (group == 0 || line == STEER_LINES)
+        return 0;
+    *found = (struct steer_found){ip, line, udp_bytes};
+    return 1;
 }
 
 #endif

@@ -86,7 +86,8 @@ static bool open_feed(struct transports *self, const struct engine_settings *set
     case TRANSPORT_VERBS:
         return true; /* open_verbs */
     case TRANSPORT_XDP:
-        if (!xdp_open(&self->xdp, &settings->feed, settings->cpu, receive_buffer, failure))
+        if (!xdp_open(&self->xdp, &settings->feed, settings->cpu, self->stamping.clock == STAMP_HARDWARE, receive_buffer, failure) ||
+            !stamping_confirm(&self->stamping, xdp_no_card(&self->xdp), failure))
             return false;
         self->chosen.feed = xdp_interface(&self->xdp);
         return true;
@@ -214,6 +215,8 @@ bool transports_open(struct transports *self, const struct engine_settings *sett
 void transports_problem(struct transports *self, char *text, size_t capacity)
 {
     verbs_problem(&self->verbs, text, capacity);
+    if (text[0] == '\0')
+        xdp_problem(&self->xdp, text, capacity);
 }
 
 bool transports_connect(struct transports *self, const struct orders_settings *settings, struct failure *failure)

@@ -42,9 +42,10 @@ static bool add_line(struct xdp *xdp, uint8_t line, const struct feed_settings *
     return true;
 }
 
-static bool open_ports(struct xdp *xdp, const struct feed_settings *feed, int32_t cpu, struct failure *failure)
+static bool open_ports(struct xdp *xdp, const struct feed_settings *feed, int32_t cpu, bool card, struct failure *failure)
 {
     const struct xdp_port_settings settings = {.mode = feed->xdp_mode,
+                                               .card = card,
                                                .queues = feed->xdp_queues,
                                                .busy_poll_us = feed->busy_poll_us,
                                                .busy_poll_budget = feed->busy_poll_budget,
@@ -79,7 +80,7 @@ void xdp_init(struct xdp *xdp)
         xdp_port_init(&xdp->ports[p]);
 }
 
-bool xdp_open(struct xdp *xdp, const struct feed_settings *feed, int32_t cpu, uint8_t *buffer, struct failure *failure)
+bool xdp_open(struct xdp *xdp, const struct feed_settings *feed, int32_t cpu, bool card, uint8_t *buffer, struct failure *failure)
 {
     xdp_close(xdp);
     xdp_init(xdp);
@@ -89,12 +90,18 @@ bool xdp_open(struct xdp *xdp, const struct feed_settings *feed, int32_t cpu, ui
     if (xdp->wait < 0)
         failure_set(failure, errno, "epoll: %s", strerror(errno));
     else if (lines_open(&xdp->lines, feed, buffer, failure) && add_line(xdp, TRANSPORT_LINE_A, feed, failure) &&
-             (feed->group_b[0] == '\0' || add_line(xdp, TRANSPORT_LINE_B, feed, failure)) && open_ports(xdp, feed, cpu, failure)) {
+             (feed->group_b[0] == '\0' || add_line(xdp, TRANSPORT_LINE_B, feed, failure)) &&
+             open_ports(xdp, feed, cpu, card, failure)) {
         xdp->lines.busy = true; /* what came before the program was there is older than what is in the rings: it goes first */
         return true;
     }
     xdp_close(xdp);
     return false;
+}
+
+const char *xdp_no_card(const struct xdp *xdp)
+{
+    return xdp->ports[0].no_card[0] != '\0' ? xdp->ports[0].no_card : xdp->ports[1].no_card;
 }
 
 void xdp_close(struct xdp *xdp)
@@ -120,13 +127,26 @@ void xdp_close(struct xdp *xdp)
 
 /* --- running --- */
 
-/* When the XDP program saw the frame. Taken away, so that a frame that comes without is not given the time of the one before. */
-static inline uint64_t stamp_of(uint8_t *frame, int64_t tai_ns)
+/* What the XDP program put before the frame. Taken away, so that a frame that comes without is not given the time of the one before. */
+static inline struct steer_stamps stamps_before(uint8_t *frame)
 {
-    uint64_t stamp, none = 0;
-    memcpy(&stamp, frame - STEER_STAMP, sizeof stamp);
-    memcpy(frame - STEER_STAMP, &none, sizeof none);
-    return stamp != 0 ? stamp - (uint64_t)tai_ns : 0;
+    struct steer_stamps stamps, none = {0, 0};
+    memcpy(&stamps, frame - sizeof stamps, sizeof stamps);
+    memcpy(frame - sizeof none, &none, sizeof none);
+    return stamps;
+}
+
+/* As lines.c does it: the card's stamp where it stamps, with the program's beside it, which is of the kernel's clock. */
+static inline void put_stamps(struct xdp *xdp, struct transport_packet *packet, struct steer_stamps at)
+{
+    const uint8_t clock = xdp->lines.clock;
+    uint64_t software = at.tai != 0 ? at.tai - (uint64_t)xdp->tai_ns : 0;
+    bool card = clock == STAMP_HARDWARE && at.card != 0;
+    packet->receive_ns = card ? at.card : software;
+    packet->receive_software_ns = card ? software : 0;
+    packet->receive_clock = card ? STAMP_HARDWARE : software != 0 && clock != STAMP_NONE ? STAMP_SOFTWARE : STAMP_NONE;
+    xdp->lines.stamped |= packet->receive_clock == clock;
+    xdp->lines.unstamped |= packet->receive_clock != clock;
 }
 
 static inline bool take(struct xdp *xdp, struct xdp_queue *queue, struct transport_packet *packet)
@@ -135,14 +155,13 @@ static inline bool take(struct xdp *xdp, struct xdp_queue *queue, struct transpo
     while (xdp_queue_take(queue, &got)) {
         uint8_t *frame = queue->frames + got.addr;
         struct steer_found found;
-        uint64_t stamp = stamp_of(frame, xdp->tai_ns);
+        struct steer_stamps stamps = stamps_before(frame);
         if (LIKELY(steer_match(xdp->ports[queue->port].lines, frame, frame + got.len, got.len, &found) &&
                    checksum_good(found.ip, found.udp_bytes))) {
             *packet = (struct transport_packet){.bytes = found.ip + STEER_IP + STEER_UDP,
                                                 .length = found.udp_bytes - STEER_UDP,
-                                                .line = xdp->line_of[queue->port][found.line],
-                                                .receive_clock = stamp != 0 ? xdp->lines.clock : STAMP_NONE,
-                                                .receive_ns = stamp};
+                                                .line = xdp->line_of[queue->port][found.line]};
+            put_stamps(xdp, packet, stamps);
             xdp->held = queue;
             xdp->held_address = got.addr;
             xdp->by_ring++;
@@ -154,10 +173,25 @@ static inline bool take(struct xdp *xdp, struct xdp_queue *queue, struct transpo
     return false;
 }
 
+static void look_at_ports(struct xdp *xdp)
+{
+    bool ended = true;
+    for (uint32_t p = 0; p < XDP_PORTS; p++) {
+        if (xdp->ports[p].netdev.index == 0)
+            continue;
+        if (!atomic_load(&xdp->gone[p]) && xdp_port_gone(&xdp->ports[p]))
+            atomic_store(&xdp->gone[p], true);
+        ended = ended && atomic_load(&xdp->gone[p]);
+    }
+    xdp->ended = ended;
+}
+
 static int look_at_kernel(struct xdp *xdp, struct transport_packet *packet)
 {
-    if (xdp->calls % XDP_KERNEL == 0)
+    if (xdp->calls % XDP_KERNEL == 0) {
         xdp->tai_ns = tai_offset_ns();
+        look_at_ports(xdp);
+    }
     int got = lines_receive(&xdp->lines, packet);
     xdp->by_kernel += got == TRANSPORT_PACKET;
     return got;
@@ -182,7 +216,23 @@ int xdp_receive(struct xdp *xdp, struct transport_packet *packet)
         if (UNLIKELY(xdp->wakes || xdp_queue_needs_wakeup(queue)))
             xdp_queue_wake(queue);
     }
-    return TRANSPORT_NOTHING;
+    return UNLIKELY(xdp->ended) ? -ENODEV : TRANSPORT_NOTHING;
+}
+
+void xdp_problem(struct xdp *xdp, char *text, size_t capacity)
+{
+    text[0] = '\0';
+    for (uint32_t p = 0; p < XDP_PORTS && text[0] == '\0'; p++)
+        if (atomic_load(&xdp->gone[p]))
+            snprintf(text, capacity, "AF_XDP: interface %s was removed; bring it back (`ip link`) and start again",
+                     xdp->ports[p].netdev.name);
+}
+
+static const char *why(void *opaque)
+{
+    struct xdp *xdp = opaque;
+    xdp_problem(xdp, xdp->why, sizeof xdp->why);
+    return xdp->why;
 }
 
 static int receive(void *opaque, struct transport_packet *packet)
@@ -198,6 +248,7 @@ static int request(void *opaque, const uint8_t *bytes, uint32_t length)
 static uint32_t fds_to_wait_on(void *opaque, int fds[])
 {
     struct xdp *xdp = opaque;
+    look_at_ports(xdp);
     for (uint32_t i = 0; i < xdp->queues; i++)
         xdp_queue_flush(xdp->polled[i]); /* what was read and not yet given back would end the wait at once */
     for (unsigned i = 0; i < LINES; i++)
@@ -211,5 +262,6 @@ struct feed_transport xdp_interface(struct xdp *xdp)
     return (struct feed_transport){.self = xdp,
                                    .receive = receive,
                                    .request = xdp->lines.fds[TRANSPORT_LINE_REQUESTED] >= 0 ? request : NULL,
-                                   .fds = fds_to_wait_on};
+                                   .fds = fds_to_wait_on,
+                                   .why = why};
 }

@@ -5,6 +5,7 @@
 #ifndef TICKWIRE_TRANSPORT_XDP_LIBS_H
 #define TICKWIRE_TRANSPORT_XDP_LIBS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,6 +55,7 @@ struct xdp_link_opts {
 };
 
 #define XDP_ATTACH_TYPE 37 /* BPF_XDP */
+#define XDP_DEVICE_BOUND (1u << 6) /* BPF_F_XDP_DEV_BOUND_ONLY, Linux 6.3 */
 
 struct xdp_libs {
     int (*xsk_umem__create)(struct xsk_umem **, void *area, uint64_t size, struct xdp_ring *fill, struct xdp_ring *completion,
@@ -73,6 +75,9 @@ struct xdp_libs {
     int (*bpf_map__set_initial_value)(struct bpf_map *, const void *data, size_t size);
     int (*bpf_map__fd)(const struct bpf_map *);
     int (*bpf_program__fd)(const struct bpf_program *);
+    int (*bpf_program__set_autoload)(struct bpf_program *, bool);
+    int (*bpf_program__set_flags)(struct bpf_program *, uint32_t flags);
+    void (*bpf_program__set_ifindex)(struct bpf_program *, uint32_t interface);
     int (*bpf_map_update_elem)(int fd, const void *key, const void *value, uint64_t flags);
     int (*bpf_link_create)(int program, int target, int attach_type, const struct xdp_link_opts *);
     int (*bpf_xdp_query_id)(int interface, int flags, uint32_t *id);

@@ -2,11 +2,11 @@
 #include "xdp_port.h"
 
 #include <errno.h>
-#include <linux/if_link.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include "options.h"
+#include "xdp_program.h"
 
 #ifndef SO_PREFER_BUSY_POLL /* Linux 5.11 */
 #define SO_PREFER_BUSY_POLL 69
@@ -76,55 +76,12 @@ static bool open_queue(struct xdp_port *port, struct xdp_queue *queue, const str
                        strerror(errno));
 }
 
-static bool load_program(struct xdp_port *port, const char *path, struct failure *failure)
-{
-    const struct xdp_libs *libs = port->libs;
-    if (access(path, R_OK) != 0)
-        return failure_set(failure, ENOENT,
-                           "the XDP program %s is not there: this tickwire was built without clang; install clang and libbpf-dev where "
-                           "it is built and build it again, or set feed.transport = \"socket\"",
-                           path);
-    port->program = libs->bpf_object__open_file(path, NULL);
-    struct bpf_map *constants = port->program != NULL ? libs->bpf_object__find_map_by_name(port->program, ".rodata") : NULL;
-    int error = port->program == NULL ? errno
-                : constants == NULL   ? EINVAL
-                                      : -libs->bpf_map__set_initial_value(constants, port->lines, sizeof port->lines);
-    if (error == 0)
-        error = -libs->bpf_object__load(port->program);
-    if (error == 0)
-        return true;
-    return failure_set(failure, error, "load the XDP program: %s%s", strerror(error),
-                       error == EPERM || error == EACCES ? "" : "; it needs Linux 6.1");
-}
-
-static bool attach(struct xdp_port *port, struct failure *failure)
-{
-    const struct xdp_libs *libs = port->libs;
-    const struct xdp_link_opts options = {
-        .sz = sizeof options, .flags = port->mode == XDP_MODE_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE};
-    struct bpf_map *sockets = libs->bpf_object__find_map_by_name(port->program, "sockets");
-    struct bpf_program *steer = libs->bpf_object__find_program_by_name(port->program, "steer");
-    if (sockets == NULL || steer == NULL)
-        return failure_set(failure, EINVAL, "the XDP program is not the one of this version; install tickwire again");
-    for (uint32_t i = 0; i < port->count; i++)
-        if (libs->bpf_map_update_elem(libs->bpf_map__fd(sockets), &port->queues[i].number, &port->queues[i].fd, 0) != 0)
-            return failure_set(failure, errno, "queue %u: %s", port->queues[i].number, strerror(errno));
-    port->link = libs->bpf_link_create(libs->bpf_program__fd(steer), port->netdev.index, XDP_ATTACH_TYPE, &options);
-    return port->link >= 0 || failure_set(failure, errno, "attach the XDP program: %s", strerror(errno));
-}
-
-static uint32_t attached_program(const struct xdp_port *port)
-{
-    uint32_t id = 0;
-    return port->libs->bpf_xdp_query_id(port->netdev.index, 0, &id) == 0 ? id : 0;
-}
-
 static bool attempt(struct xdp_port *port, const struct xdp_port_settings *settings, struct failure *failure)
 {
     bool good = open_umem(port, settings, failure);
     for (uint32_t i = 0; good && i < port->count; i++)
         good = open_queue(port, &port->queues[i], settings, failure);
-    good = good && load_program(port, settings->program_path, failure) && attach(port, failure);
+    good = good && xdp_program_start(port, settings, failure);
     if (!good)
         xdp_port_close(port);
     return good;
@@ -170,12 +127,12 @@ static bool is_final(const struct xdp_port *port, struct failure *failure)
         return true;
     case EBUSY:
     case EEXIST:
-        id = attached_program(port);
+        id = xdp_program_there(port);
         if (id != 0)
             failure_set(failure, EBUSY,
                         "AF_XDP on %s: XDP program %u is there already, of another engine or tool; stop that (`bpftool link show` "
-                        "names it, `ip link set %s xdp off` takes a forgotten one away), or set feed.transport = \"socket\"",
-                        name, id, name);
+                        "names it, `ip link set %s %s off` takes a forgotten one away), or set feed.transport = \"socket\"",
+                        name, id, name, xdp_program_is_generic(port) ? "xdpgeneric" : "xdp");
         else
             failure_set(failure, EBUSY,
                         "AF_XDP on %s: %.120s: another program has the queue; stop it (`ss --xdp -p` names it), or name other queues "
@@ -203,7 +160,7 @@ bool xdp_port_open(struct xdp_port *port, const struct xdp_port_settings *settin
     for (;; mode++) {
         port->mode = mode;
         bool good;
-        while (!(good = attempt(port, settings, failure)) && failure->code == EBUSY && attached_program(port) == 0 &&
+        while (!(good = attempt(port, settings, failure)) && failure->code == EBUSY && xdp_program_there(port) == 0 &&
                waits++ < RELEASE_WAITS)
             poll(NULL, 0, RELEASE_WAIT_MS);
         if (good)
@@ -231,12 +188,7 @@ void xdp_port_init(struct xdp_port *port)
 
 void xdp_port_close(struct xdp_port *port)
 {
-    if (port->link >= 0)
-        close(port->link);
-    port->link = -1;
-    if (port->program != NULL)
-        port->libs->bpf_object__close(port->program);
-    port->program = NULL;
+    xdp_program_stop(port);
     for (uint32_t i = 0; i < port->count; i++)
         if (port->queues[i].socket != NULL)
             port->libs->xsk_socket__delete(port->queues[i].socket);
@@ -246,6 +198,14 @@ void xdp_port_close(struct xdp_port *port)
     for (uint32_t i = 0; i < port->count; i++)
         port->queues[i] = (struct xdp_queue){.number = port->queues[i].number, .fd = -1};
     arena_close(&port->memory);
+}
+
+/* The kernel puts the error on each socket of the interface, once. */
+bool xdp_port_gone(const struct xdp_port *port)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    return getsockopt(port->queues[0].fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == ENETDOWN;
 }
 
 uint64_t xdp_port_dropped(const struct xdp_port *port)

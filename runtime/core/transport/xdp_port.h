@@ -48,6 +48,8 @@ struct xdp_port {
     int link; /* -1: the program is not attached */
     uint32_t count;
     enum xdp_mode mode;                     /* that was got */
+    bool card;                              /* the program asks the driver for the card's stamps */
+    char no_card[160];                      /* why it does not, where that was wanted; else "" */
     struct steer_line lines[STEER_LINES];
     struct xdp_queue queues[STEER_QUEUES];
     char text[240];                         /* for people: what was got, and what was refused before */
@@ -55,6 +57,7 @@ struct xdp_port {
 
 struct xdp_port_settings {
     enum xdp_mode mode;
+    bool card;                 /* stamps of the card are wanted */
     uint64_t queues;           /* a bit each; 0: all that the interface has */
     uint32_t busy_poll_us;     /* both 0: no busy polling */
     uint32_t busy_poll_budget;
@@ -68,6 +71,9 @@ void xdp_port_init(struct xdp_port *port);
 /* Open on port->netdev for port->lines. On failure everything is closed again. */
 bool xdp_port_open(struct xdp_port *port, const struct xdp_port_settings *settings, struct failure *failure);
 void xdp_port_close(struct xdp_port *port);
+
+/* Whether the interface has been removed: nothing will come from the rings any more. */
+bool xdp_port_gone(const struct xdp_port *port);
 
 /* Packets the kernel dropped for want of room, since the start; all queues. */
 uint64_t xdp_port_dropped(const struct xdp_port *port);

@@ -120,7 +120,8 @@ static inline int fake_card_ioctl(struct fake_card *cards, unsigned count, int f
     if (request == SIOCETHTOOL || request == SIOCGHWTSTAMP || request == SIOCSHWTSTAMP) {
         struct ifreq *about = data;
         struct fake_card *card = fake_named(cards, count, about->ifr_name);
-        if (card != NULL)
+        uint32_t command = request == SIOCETHTOOL ? *(const uint32_t *)about->ifr_data : ETHTOOL_GET_TS_INFO;
+        if (card != NULL && command == ETHTOOL_GET_TS_INFO) /* its queues are the interface's */
             return fake_answer(card, request, about);
     }
     return (int)syscall(SYS_ioctl, fd, request, data);

@@ -264,7 +264,26 @@ static void what_keeps_both_sides_from_the_card(void)
     falls_back("orders.host 255.255.255.255: ");
     three_cards(1, 1, 1);
     settings.feed.transport = TRANSPORT_XDP;
-    falls_back("feed.transport and orders.transport are not both \"socket\"");
+    falls_back("feed.interface 192.0.2.4: ens4: what its driver gives to XDP programs: No such device");
+    strcpy(settings.feed.interface, "127.0.0.1");
+    settings.feed.group_b[0] = '\0';
+    falls_back("feed.interface 127.0.0.1: lo: its driver does not give XDP programs the card's stamps"); /* the kernel says so */
+}
+
+/* The XDP program that asks for the card's stamps is refused when the card has been switched on already. */
+static void what_the_feed_lacks_after_all(void)
+{
+    struct stamping stamping;
+    stamping_init(&stamping);
+    three_cards(1, 1, 1);
+    CHECK(stamping_open(&stamping, &settings, &failure) && stamping_confirm(&stamping, "", &failure));
+    CHECK(stamping.clock == STAMP_HARDWARE && stamping.count == 3 && !untouched());
+    CHECK(stamping_confirm(&stamping, "ens4: generic", &failure) && stamping.clock == STAMP_SOFTWARE && stamping.count == 0);
+    CHECK(strcmp(stamping.why, "ens4: generic") == 0 && untouched());
+    CHECK(stamping_confirm(&stamping, "ens4: generic", &failure)); /* the kernel's have no need of it */
+    settings.timestamps = STAMPING_HARDWARE;
+    CHECK(stamping_open(&stamping, &settings, &failure) && !stamping_confirm(&stamping, "ens4: generic", &failure) && untouched());
+    CHECK(strcmp(failure.text, "engine.timestamps \"hardware\": ens4: generic; use another card, or \"auto\" or \"software\"") == 0);
 }
 
 /* Over verbs the card is left alone whatever is wished: the transport has the device's completions, or reads the clock itself. */
@@ -329,6 +348,7 @@ int main(void)
     one_clock_on_both_sides();
     what_keeps_both_sides_from_the_card();
     over_verbs();
+    what_the_feed_lacks_after_all();
     a_connection_by_another_card();
     return DONE();
 }

@@ -72,7 +72,7 @@ static struct feed_settings lines_on_lo(void)
 static bool opens(struct xdp *xdp, const struct feed_settings *feed)
 {
     struct failure failure = {0};
-    bool opened = xdp_open(xdp, feed, -1, buffer, &failure);
+    bool opened = xdp_open(xdp, feed, -1, false, buffer, &failure);
     if (!opened)
         fprintf(stderr, "%s\n", failure.text);
     return opened;
@@ -154,17 +154,17 @@ static void refusals(void)
     struct feed_settings feed = lines_on_lo();
     strcpy(feed.xdp_program, "/nowhere/steer.bpf.o");
     xdp_init(&xdp);
-    CHECK(!xdp_open(&xdp, &feed, -1, buffer, &failure) && strstr(failure.text, "built without clang") != NULL);
+    CHECK(!xdp_open(&xdp, &feed, -1, false, buffer, &failure) && strstr(failure.text, "built without clang") != NULL);
     feed = lines_on_lo();
     feed.xdp_mode = XDP_MODE_COPY; /* lo has no XDP in its driver */
-    CHECK(!xdp_open(&xdp, &feed, -1, buffer, &failure) && strstr(failure.text, "set feed.xdp_mode = \"auto\"") != NULL);
+    CHECK(!xdp_open(&xdp, &feed, -1, false, buffer, &failure) && strstr(failure.text, "set feed.xdp_mode = \"auto\"") != NULL);
     feed.xdp_mode = XDP_MODE_AUTO;
     CHECK(opens(&xdp, &feed) && strstr(xdp.text, "lo: generic, 1 queue (refused: zerocopy: ") != NULL);
     xdp_close(&xdp);
     feed.xdp_queues = 2;
-    CHECK(!xdp_open(&xdp, &feed, -1, buffer, &failure) && strstr(failure.text, "no receive queue 1, only 0 to 0") != NULL);
+    CHECK(!xdp_open(&xdp, &feed, -1, false, buffer, &failure) && strstr(failure.text, "no receive queue 1, only 0 to 0") != NULL);
     strcpy(feed.group, "nowhere");
-    CHECK(!xdp_open(&xdp, &feed, -1, buffer, &failure) && strstr(failure.text, "must be IPv4 addresses") != NULL);
+    CHECK(!xdp_open(&xdp, &feed, -1, false, buffer, &failure) && strstr(failure.text, "must be IPv4 addresses") != NULL);
     CHECK(xdp.queues == 0 && xdp.wait < 0 && xdp.lines.fds[0] < 0);
 }
 
