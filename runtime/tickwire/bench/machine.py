@@ -119,16 +119,10 @@ def rdma(name: str, root: Path = Path("/")) -> dict[str, Any]:
     }
 
 
-def busiest_thread(pid: int, root: Path = Path("/")) -> int:
-    """The thread of a process that has used most CPU time: of an engine the one that trades. The process itself when it
-    cannot be looked at."""
-
-    def used(task: Path) -> int:
-        fields = (_text(task / "stat") or "").rpartition(")")[2].split()
-        return sum(map(int, fields[11:13]))  # utime and stime, in ticks; see proc(5)
-
-    tasks = sorted((root / f"proc/{pid}/task").glob("[0-9]*"), key=lambda task: int(task.name))
-    return max(((used(task), -int(task.name)) for task in tasks), default=(0, -pid))[1] * -1
+def thread_named(pid: int, name: str, root: Path = Path("/")) -> int:
+    """The thread of a process that has this name; the process itself when there is none."""
+    tasks = (root / f"proc/{pid}/task").glob("[0-9]*")
+    return next((int(task.name) for task in tasks if _text(task / "comm") == name), pid)
 
 
 def allowed_cpus(thread: int) -> list[int]:

@@ -25,6 +25,7 @@ from ..errors import TickwireError
 from .arrivals import Arrival, Inbox, Stamps
 
 _RESTLESS_S = 5.0
+_STOP_S = 0.1  # between looks at whether to stop
 _SETTLE_S = 1.0  # for a card's last transmit stamps
 _SETTLE_STEP_S = 0.01
 
@@ -114,20 +115,21 @@ class Line(Protocol):
 class Prober:
     """Runs one measurement; `inbox` gets an Arrival for every read that had orders in it."""
 
-    def __init__(self, plan: Plan, line: Line, inbox: Inbox) -> None:
+    def __init__(self, plan: Plan, line: Line, inbox: Inbox, stopped: Callable[[], bool]) -> None:
         self.plan, self.line, self.inbox = plan, line, inbox
         self.attribution = Attribution(plan.user)
         self.departed: dict[int, Stamps] = {}
+        self.stopped = stopped
 
-    def run(self, messages: int, stopped: Callable[[], bool]) -> Outcome:
-        """Ticks are messages 0 to `messages` - 1, until there are enough samples. TickwireError when the device sends
-        without end."""
+    def run(self, messages: int) -> Outcome:
+        """Ticks are messages 0 to `messages` - 1, until there are enough samples or `stopped` says so. TickwireError
+        when the device sends without end."""
         plan, attribution = self.plan, self.attribution
         self.line.stamp(plan.clock == "hardware")
         self.inbox.open()
         try:
             for number in range(messages):
-                if stopped() or len(attribution.answers) >= plan.warmup + plan.samples:
+                if self.stopped() or len(attribution.answers) >= plan.warmup + plan.samples:
                     break
                 self._tick(number)
         finally:
@@ -150,8 +152,8 @@ class Prober:
 
     def _until_answered(self) -> None:
         deadline = time.monotonic() + self.plan.answer_s
-        while self.attribution.waiting and self._next(deadline):
-            pass
+        while self.attribution.waiting and time.monotonic() < deadline and not self.stopped():
+            self._next(min(deadline, time.monotonic() + _STOP_S))
         self.attribution.over()
 
     def _until_quiet(self) -> None:

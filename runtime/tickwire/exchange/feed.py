@@ -179,8 +179,8 @@ class Feed:
 
     def _probe(self, job: Job, plan: Plan) -> dict[str, Any]:
         began = time.monotonic_ns()
-        prober = Prober(plan, self._replay, self.inbox)
-        job.outcome = prober.run(job.messages, lambda: job.stopped or self._stopping.is_set())
+        prober = Prober(plan, self._replay, self.inbox, lambda: job.stopped or self._stopping.is_set())
+        job.outcome = prober.run(job.messages)
         ticks = prober.attribution.counts.ticks
         nothing = dict.fromkeys(("lost", "duplicated", "reordered"), 0)
         return {
