@@ -9,6 +9,7 @@ exchange's transmit stamp of the tick and its receive stamp of that order. The c
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import socket
 import threading
@@ -86,16 +87,12 @@ def test_the_exchange_times_the_engine(timed: Any, processes: Processes) -> None
     result = bench(site)
     assert (result["samples"], result["warmup"], result["timestamp_source"]) == (COUNT, WARMUP, "software")
     assert "lo has no PTP hardware clock" in result["timestamp_reason"] and "software stamps: " in result["said"]
-    assert (result["unstamped"], result["unstamped_by"], result["other_clocks"], result["software"]) == (
-        0,
-        {},
-        {},
-        None,
-    )
-    counts = result["attribution"]
-    assert (counts["user"], counts["answered"], counts["asked"]) == ("TRADE1", COUNT + WARMUP, COUNT)
-    assert (counts["further"], counts["late"], counts["together"], counts["others"]) == (0, 0, 0, 0)
-    assert result["exchange"]["orders"] == COUNT + WARMUP and counts["ticks"] == result["exchange"]["sent"]
+    assert (result["unstamped"], result["unstamped_by"], result["other_clocks"]) == (0, {}, {})
+    counts, answered = result["attribution"], COUNT + WARMUP
+    answered += counts["together"]  # with a heartbeat of the engine
+    assert (counts["user"], counts["answered"], counts["asked"]) == ("TRADE1", answered, COUNT)
+    assert (counts["further"], counts["late"], counts["others"]) == (0, 0, 0)
+    assert result["exchange"]["orders"] == answered and counts["ticks"] == result["exchange"]["sent"]
     assert (result["host"]["pinned_cpu"], result["host"]["allowed_cpus"]) == (0, [0])
     assert result["host"]["nic"]["interface"] == "lo"
 
@@ -103,16 +100,16 @@ def test_the_exchange_times_the_engine(timed: Any, processes: Processes) -> None
     assert (min(latencies), max(latencies), len(latencies)) == (result["min_ns"], result["max_ns"], COUNT)
     ours, its = records(site), list(unpack(site.block))
     assert latencies == [sample.receive_ns - sample.transmit_ns for sample in ours]
-    assert len(its) == COUNT + WARMUP
-    for outer, inner in zip(ours, its[WARMUP:], strict=True):
-        assert outer.transmit_ns <= inner.receive_ns < inner.transmit_ns <= outer.receive_ns
+    assert len(its) == answered
+    for outer in ours:
+        inside = [inner for inner in its if outer.transmit_ns <= inner.receive_ns < outer.receive_ns]
+        assert len(inside) == 1 and inside[0].transmit_ns <= outer.receive_ns
+    assert all(one.receive_ns < other.transmit_ns for one, other in itertools.pairwise(ours))
 
     shown = tickwire("bench", "dut", "--block", site.state, *RUN)
-    assert shown.returncode == 0 and f"software time stamps, session LAB{'':0}" in shown.stdout
-    assert (
-        f": {COUNT} samples\n" in shown.stdout
-        and f"{COUNT + WARMUP} answered within 100 ms, {WARMUP} of them" in shown.stdout
-    )
+    assert shown.returncode == 0 and "software time stamps, session LAB" in shown.stdout
+    assert f": {COUNT} samples, {WARMUP} before them left out\n" in shown.stdout
+    assert " answered within 100 ms\n" in shown.stdout
 
 
 @pytest.mark.parametrize("wish", ["auto", "hardware"])

@@ -32,7 +32,7 @@ int arrivals_read(struct arrivals *self, uint8_t *bytes, uint32_t capacity, stru
     ssize_t got = recvmsg(self->fd, &message, MSG_DONTWAIT);
     *arrival = (struct arrival){.whole = false};
     if (got < 0)
-        return -errno;
+        return errno == EINTR ? -EAGAIN : -errno;
     if (got == 0)
         return 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c))

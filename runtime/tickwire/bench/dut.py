@@ -153,8 +153,7 @@ def table(result: dict[str, Any]) -> str:
             *ticks.table(
                 result, f"tick-to-trade of {counts['user']} seen by the exchange", result["exchange"]["session"]
             ),
-            f"  ticks: {counts['ticks']} sent, {counts['answered']} answered within {counts['answer_ms']:g} ms, "
-            f"{result['warmup']} of them warm-up",
+            f"  ticks: {counts['ticks']} sent, {counts['answered']} answered within {counts['answer_ms']:g} ms",
             f"  orders in no sample: {counts['further']} further ones of a tick, {counts['late']} late, "
             f"{counts['together']} read together with others, {counts['others']} of other users",
         ]

@@ -80,7 +80,9 @@ def warnings(result: Mapping[str, Any]) -> list[str]:
 
 def table(result: Mapping[str, Any], what: str, session: str) -> list[str]:
     """The figures for people: `what` they are, of which feed session."""
-    lines = [f"{what}, {result['timestamp_source']} time stamps, session {session}: {result['samples']} samples"]
+    warm = f", {result['warmup']} before them left out" if result.get("warmup") else ""
+    head = f"{what}, {result['timestamp_source']} time stamps, session {session}"
+    lines = [f"{head}: {result['samples']} samples{warm}"]
     if not result["samples"]:
         return lines
     lines += [f"  {row.replace('_', '.'):<8}{result[f'{row}_ns'] / 1000:>14.3f} us" for row in ROWS]

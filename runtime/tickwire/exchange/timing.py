@@ -8,6 +8,7 @@ state file, written whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 from pathlib import Path
@@ -37,7 +38,7 @@ class Timing:
         self.stamping.listen(listener)  # the connections inherit it
         if self.wish != "none":
             log.info("time stamps: %s, %s", self.stamping.clock, self.stamping.reason)
-        self.samples_path.unlink(missing_ok=True)  # of a process before this one
+        self._forget()  # those of a process before this one
 
     def reader(self, sock: socket.socket) -> Reader | None:
         """For a connection that was just accepted; None where nothing is stamped."""
@@ -75,7 +76,11 @@ class Timing:
     def begin(self) -> None:
         """A measurement begins: the samples of the one before are no longer shown."""
         self.last = None
-        self.samples_path.unlink(missing_ok=True)
+        self._forget()
+
+    def _forget(self) -> None:
+        with contextlib.suppress(OSError):  # then the state file says nothing of what is in it
+            self.samples_path.unlink()
 
     def finish(self, session: str, outcome: Outcome) -> None:
         """Show what a measurement gave."""
