@@ -24,7 +24,7 @@ from pathlib import Path
 
 from bench.contest import BenchError, Metrics, json_line
 from tickwire import _core, itchfile
-from tickwire.bench import samples, stats, t2t
+from tickwire.bench import control, samples, stats
 
 EXCHANGE, ENGINE = "10.250.0.1", "10.250.0.2"
 FEED_PORT, ORDERS_PORT, CONTROL_PORT = 26400, 26401, 26402
@@ -274,12 +274,12 @@ def rig(floor: Path, feed: Feed, cpus: tuple[int, int]) -> Iterator[Rig]:
 def main() -> int:
     """Ask the exchange for one replay of its file and wait for its end: HOST PORT TIMEOUT_S."""
     host, port, timeout_s = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    control = t2t.Control(host, port, timeout_s)
-    control.send(command="replay")
-    answer = control.answer(timeout_s)
+    exchange = control.Control(host, port, timeout_s)
+    exchange.send(command="replay")
+    answer = exchange.answer(timeout_s)
     while "done" not in answer:
-        answer = control.answer(timeout_s)
-    control.close()
+        answer = exchange.answer(timeout_s)
+    exchange.close()
     return 0
 
 

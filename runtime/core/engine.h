@@ -57,6 +57,7 @@ enum stamping_wish {
     STAMPING_HARDWARE, /* by the card, or no start */
     STAMPING_SOFTWARE, /* by the kernel, or no start */
     STAMPING_NONE,
+    STAMPING_WISHES,
 };
 
 struct engine_settings {

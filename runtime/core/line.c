@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "transport/options.h"
+
 bool line_open(struct line *line, const char *group, uint16_t port, const char *interface, int ttl, int tos,
                struct failure *failure)
 {
@@ -32,6 +34,13 @@ failed:
     failure_set(failure, errno, "feed %s:%u from %s: %s: %s", group, port, interface, step, strerror(errno));
     line_close(line);
     return false;
+}
+
+bool line_stamp(struct line *line, bool card, struct failure *failure)
+{
+    /* Without it first the numbers would go on where an earlier call left them. */
+    return (set_stamping(line->fd, 0) && set_stamping(line->fd, send_stamping(card))) ||
+           failure_set(failure, errno, "feed: time stamps of what is sent (SO_TIMESTAMPING): %s", strerror(errno));
 }
 
 void line_close(struct line *line)

@@ -50,6 +50,10 @@ bool line_open(struct line *line, const char *group, uint16_t port, const char *
                struct failure *failure);
 void line_close(struct line *line);
 
+/* Have each datagram from now on stamped as it leaves, by the kernel or (`card`) by the card as well; the first one's id is 0
+ * (transport/options.h). */
+bool line_stamp(struct line *line, bool card, struct failure *failure);
+
 /* Start over with these faults: counts are zero, nothing is held. */
 void line_impair(struct line *line, const struct line_faults *faults);
 

@@ -236,6 +236,35 @@ class Feed:
         sessions (begun), ends (of sessions)."""
 
 @final
+class Stamping:
+    """Which clock stamps the exchange's packets, as the engine's rules have it (core/transport/stamping.h).
+
+    `wish` is "auto", "hardware", "software" or "none"; `sends` is the local address ticks leave from, `receives` the
+    one orders come to. Their cards are switched on, and put back by `close`. OSError when the wish cannot be had.
+    """
+
+    def __init__(self, wish: str, sends: str, receives: str) -> None: ...
+    @property
+    def clock(self) -> str:
+        """ "none", "software" or "hardware"."""
+
+    @property
+    def reason(self) -> str:
+        """Why that one; after `close` what could not be put back."""
+
+    def listen(self, listener: Any, /) -> None:
+        """Have what comes on the connections of a listening socket stamped, and wait until the kernel does."""
+
+    def close(self) -> None: ...
+
+class StampedReader:
+    """Reads a non-blocking TCP connection that a listener of `Stamping.listen` has accepted, from its first byte on."""
+
+    def __init__(self, fd: int) -> None: ...
+    def read(self) -> tuple[bytes, int, int, bool]:
+        """What has come (b"": the end), the kernel's and the card's stamp of the last segment in ns, 0: none, and
+        whether that segment is all that was read. OSError as socket.recv."""
+
 class Replay:
     """Exchange side: sends messages held in memory as MoldUDP64, each packet at its due time, on one line or two.
 
@@ -270,6 +299,13 @@ class Replay:
         Drawn for every packet and line on its own; the same seed gives the same decisions. A packet held back leaves
         behind the next one. Start-over: counts are zero. RuntimeError while `run` is sending.
         """
+
+    def stamp(self, card: bool, /) -> None:
+        """Have each packet of line A from now on stamped as it leaves, by the kernel and, with `card`, by the card."""
+
+    def departures(self) -> list[tuple[int, int, int]]:
+        """The stamps that have come back since the last call, in ns: (number of the packet since `stamp`, from 0, the
+        kernel's, the card's), where one of the two is 0: each comes by itself."""
 
     def run(self, rate: float, first: int, count: int, speed: float = 0.0) -> dict[str, Any]:
         """Send `count` messages from index `first` (sequence first + 1) at `rate` messages per second, 0: unpaced.

@@ -36,16 +36,24 @@ def rate(text: str) -> float:
     return value
 
 
-def seconds(low: float, high: float) -> Callable[[str], float]:
-    """Seconds from `low` to `high`."""
-
+def _between(low: float, high: float, unit: str) -> Callable[[str], float]:
     def parse(text: str) -> float:
         value = float(_number(text))
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text} is outside {low:g}..{high:g} seconds")
+            raise argparse.ArgumentTypeError(f"{text} is outside {low:g}..{high:g} {unit}")
         return value
 
     return parse
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    """Seconds from `low` to `high`."""
+    return _between(low, high, "seconds")
+
+
+def milliseconds(low: float, high: float) -> Callable[[str], float]:
+    """Milliseconds from `low` to `high`."""
+    return _between(low, high, "milliseconds")
 
 
 def host_port(text: str) -> tuple[str, int]:

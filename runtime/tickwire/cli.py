@@ -9,10 +9,11 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 from . import __version__, config, journal, limits, log, status, strategy
-from .arguments import host_port, positive, rate, seconds, whole
+from .arguments import host_port, milliseconds, positive, rate, seconds, whole
 from .bench import commands as commands_of_bench
 from .errors import TickwireError
 from .rdma import command as rdma
@@ -121,14 +122,34 @@ def _bench_t2t(args: argparse.Namespace) -> int:
     from .bench import t2t
 
     host, port = args.exchange
-    result = t2t.measure(t2t.Request(args.block, host, port, args.messages, args.rate, args.timeout))
-    if args.json:
+    request = t2t.Request(args.block, host, port, args.messages, args.rate, args.timeout, args.warmup)
+    return _print_ticks(t2t, t2t.measure(request), args.json)
+
+
+def _print_ticks(bench: ModuleType, result: dict[str, Any], as_json: bool) -> int:
+    if as_json:
         _print_json(result)
     else:
-        print(t2t.table(result))
-    for warning in t2t.warnings(result):
+        print(bench.table(result))
+    for warning in bench.warnings(result):
         print(f"tickwire: warning: {warning}", file=sys.stderr)
     return 0
+
+
+def _bench_dut(args: argparse.Namespace) -> int:
+    from .bench import dut
+
+    wanted = (
+        args.block,
+        args.count,
+        args.warmup,
+        args.answer_ms,
+        args.quiet_ms,
+        args.messages,
+        args.user,
+        args.timeout,
+    )
+    return _print_ticks(dut, dut.measure(dut.Request(*wanted)), args.json)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -192,9 +213,40 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--timeout", type=seconds(0.001, 86400), metavar="S", help="default: duration of the feed and 30 s"
     )
+    sub.add_argument("--warmup", type=whole, default=0, metavar="N", help="leave the first N samples out; default 0")
     sub.add_argument("--json", action="store_true")
+    _add_dut(kinds)
     commands_of_bench.add_parsers(kinds)
     return top
+
+
+def _add_dut(kinds: Any) -> None:
+    text = "Tick-to-trade of whatever is connected to a running exchange, by that exchange's time stamps."
+    sub = kinds.add_parser("dut", help=text, description=text)
+    sub.set_defaults(action=_bench_dut)
+    sub.add_argument("--block", required=True, help="the exchange's exchange.block, on this machine")
+    sub.add_argument("--user", metavar="NAME", help="whose orders are timed; default: the only user logged in")
+    sub.add_argument("--count", type=positive, default=1000, metavar="N", help="samples; default %(default)s")
+    sub.add_argument(
+        "--warmup", type=whole, default=100, metavar="N", help="answers before them, in no figure; default %(default)s"
+    )
+    sub.add_argument(
+        "--answer-ms",
+        type=milliseconds(0.1, 60_000),
+        default=10.0,
+        metavar="MS",
+        help="the longest an order may take; default %(default)g",
+    )
+    sub.add_argument(
+        "--quiet-ms",
+        type=milliseconds(0, 10_000),
+        default=1.0,
+        metavar="MS",
+        help="without orders before a tick; default %(default)g",
+    )
+    sub.add_argument("--messages", type=positive, metavar="N", help="ticks at most; default: the exchange's whole file")
+    sub.add_argument("--timeout", type=seconds(0.001, 86400), metavar="S", help="default: as long as it can take")
+    sub.add_argument("--json", action="store_true")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -163,6 +163,7 @@ EXCHANGE: Schema = {
         "block": Key("str", "/run/tickwire/exchange.json", 1, 4095),
         "drop_copy": Key("str", "", 0, 4095),  # file of JSON lines; "": none
         "matching": Key("bool", True),
+        "timestamps": Key("str", "none", choices=("none", "auto", "hardware", "software")),  # for `tickwire bench dut`
     },
     "feed": {
         "group": Key("str", rule=_address),

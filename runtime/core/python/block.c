@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common.h"
 
-static const char *const stamp_clock_names[STAMP_CLOCKS] = {"none", "software", "hardware", "completion", "application"};
+const char *const stamp_clock_names[STAMP_CLOCKS] = {"none", "software", "hardware", "completion", "application"};
 
 static PyObject *tops_of(const struct block *block)
 {

@@ -63,6 +63,8 @@ extern PyType_Spec ledger_spec;
 extern PyType_Spec risk_spec;
 extern PyType_Spec control_spec;
 extern PyType_Spec strategy_spec;
+extern PyType_Spec stamping_spec;
+extern PyType_Spec stamped_reader_spec;
 extern PyType_Spec trace_spec;
 
 /* Put the limits a dictionary names into `limits`, by the field's names and in its units. ValueError names field and value. */
@@ -75,6 +77,10 @@ int32_t symbols_from_list(PyObject *list, uint8_t symbols[RISK_RESTRICTED_MAX][8
 
 /* Up to n levels of a side as a list of (price, shares, orders), best first. */
 PyObject *book_depth(const struct book *book, uint16_t locate, enum book_side_index side, Py_ssize_t n);
+
+/* By enum stamp_clock, and by enum stamping_wish. */
+extern const char *const stamp_clock_names[STAMP_CLOCKS];
+extern const char *const stamping_wishes[STAMPING_WISHES];
 
 /* A new zeroed instance of a heap type. */
 PyObject *new_instance(PyTypeObject *type);

@@ -34,6 +34,7 @@ static int execute(PyObject *module)
     static PyType_Spec *const types[] = {
         &book_spec, &replay_spec, &engine_spec, &feed_spec, &ledger_spec, &risk_spec, &control_spec, &strategy_spec,
         &trace_spec, &gateway_spec, &bench_socket_spec, &bench_rdma_spec,
+        &stamping_spec, &stamped_reader_spec,
     };
     for (unsigned i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (PyModule_AddFunctions(module, methods[i]) != 0)

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "../pacer.h"
+#include "../transport/options.h"
 
 struct replay_object {
     PyObject_HEAD
@@ -144,6 +145,36 @@ static PyObject *run(PyObject *object, PyObject *arguments, PyObject *keywords)
                          line_as_dict(&pacer->lines[1]));
 }
 
+static PyObject *stamp(PyObject *object, PyObject *arguments)
+{
+    int card;
+    struct failure failure;
+    if (!PyArg_ParseTuple(arguments, "p:stamp", &card))
+        return NULL;
+    if (!line_stamp(&((struct replay_object *)object)->pacer.lines[0], card != 0, &failure))
+        return raise_failure(&failure);
+    Py_RETURN_NONE;
+}
+
+static PyObject *departures(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    int fd = ((struct replay_object *)object)->pacer.lines[0].fd;
+    PyObject *list = PyList_New(0);
+    struct packet_stamps at;
+    bool stamped;
+    uint32_t id;
+    while (list != NULL && take_send_stamp(fd, &stamped, &id, &at)) {
+        PyObject *row = stamped ? Py_BuildValue("(k,K,K)", (unsigned long)id, (unsigned long long)at.software_ns,
+                                                (unsigned long long)at.hardware_ns)
+                                : Py_NewRef(Py_None);
+        if (row == NULL || (stamped && PyList_Append(list, row) != 0))
+            Py_CLEAR(list);
+        Py_XDECREF(row);
+    }
+    return list;
+}
+
 static PyObject *sent(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -200,6 +231,8 @@ static PyObject *stop(PyObject *object, PyObject *unused)
 static PyMethodDef replay_methods[] = {
     {"impair", (PyCFunction)(void (*)(void))impair, METH_VARARGS | METH_KEYWORDS, NULL},
     {"run", (PyCFunction)(void (*)(void))run, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"stamp", stamp, METH_VARARGS, NULL},
+    {"departures", departures, METH_NOARGS, NULL},
     {"sent", sent, METH_NOARGS, NULL},
     {"find", find, METH_VARARGS, NULL},
     {"heartbeat", heartbeat, METH_NOARGS, NULL},

@@ -139,10 +139,11 @@ static bool get_transport(const struct section *section, uint32_t known, enum tr
     return PyErr_Occurred() == NULL;
 }
 
+const char *const stamping_wishes[STAMPING_WISHES] = {"auto", "hardware", "software", "none"};
+
 static bool get_timestamps(const struct section *section, enum stamping_wish *out)
 {
-    static const char *const names[] = {"auto", "hardware", "software", "none"}; /* by enum stamping_wish */
-    int found = get_word(section, "timestamps", names, 4, "must be \"auto\", \"hardware\", \"software\" or \"none\"");
+    int found = get_word(section, "timestamps", stamping_wishes, STAMPING_WISHES, "must be \"auto\", \"hardware\", \"software\" or \"none\"");
     *out = found >= 0 ? (enum stamping_wish)found : STAMPING_AUTO;
     return found >= 0;
 }

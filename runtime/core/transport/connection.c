@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/errqueue.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -68,13 +67,10 @@ static bool connect_within(int fd, const struct addrinfo *address, int wake, int
  * the one that was switched on has the kernel's stamps only. */
 static enum stamp_clock stamp_sends(int fd, const struct stamping *stamping)
 {
-    int flags = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY;
     enum stamp_clock clock = stamping->clock;
     if (clock == STAMP_HARDWARE && !stamping_transmits(stamping, fd))
         clock = STAMP_SOFTWARE;
-    if (clock == STAMP_HARDWARE) /* without the last one a driver that stamps keeps the kernel from stamping too */
-        flags |= SOF_TIMESTAMPING_TX_HARDWARE | SOF_TIMESTAMPING_RAW_HARDWARE | SOF_TIMESTAMPING_OPT_TX_SWHW;
-    return clock != STAMP_NONE && set_stamping(fd, flags) ? clock : STAMP_NONE;
+    return clock != STAMP_NONE && set_stamping(fd, send_stamping(clock == STAMP_HARDWARE)) ? clock : STAMP_NONE;
 }
 
 bool connection_open(struct connection *self, const struct orders_settings *settings, const struct stamping *stamping, int wake,
@@ -187,22 +183,12 @@ void connection_collect(struct connection *self, struct stamps *stamps)
 {
     if (self->fd < 0 || self->clock == STAMP_NONE)
         return;
-    for (;;) {
-        _Alignas(struct cmsghdr) uint8_t control[256];
-        struct msghdr message = {.msg_control = control, .msg_controllen = sizeof control};
-        if (recvmsg(self->fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
-            return;
-        struct packet_stamps at = {0, 0};
-        struct sock_extended_err what = {0};
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c)) {
-            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING)
-                at = stamps_of(c);
-            else if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR)
-                memcpy(&what, CMSG_DATA(c), sizeof what);
-        }
-        if (what.ee_origin == SO_EE_ORIGIN_TIMESTAMPING && what.ee_info == SCM_TSTAMP_SND)
-            pass_on(self, stamps, what.ee_data, at);
-    }
+    bool stamped;
+    uint32_t last_byte;
+    struct packet_stamps at;
+    while (take_send_stamp(self->fd, &stamped, &last_byte, &at))
+        if (stamped)
+            pass_on(self, stamps, last_byte, at);
 }
 
 void connection_warm(struct connection *self, const uint8_t *bytes)

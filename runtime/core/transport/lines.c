@@ -130,9 +130,7 @@ bool lines_open(struct lines *lines, const struct feed_settings *feed, uint8_t *
 
 bool lines_stamp(struct lines *lines, enum stamp_clock clock)
 {
-    int flags = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
-    if (clock == STAMP_HARDWARE)
-        flags |= SOF_TIMESTAMPING_RX_HARDWARE | SOF_TIMESTAMPING_RAW_HARDWARE;
+    int flags = receive_stamping(clock == STAMP_HARDWARE);
     for (unsigned i = 0; i < LINES; i++)
         if (lines->fds[i] >= 0 && !set_stamping(lines->fds[i], flags))
             return false;

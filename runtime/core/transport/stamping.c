@@ -42,41 +42,31 @@ static bool local_address(const struct orders_settings *orders, struct in_addr *
     return good || failure_set(failure, error, "%s", strerror(error));
 }
 
-/* Add what the address at `key` needs of its card. */
-static bool need(struct stamping *self, const char *key, struct in_addr address, unsigned needs, struct failure *failure)
+/* Add what an address needs of its card. */
+static bool need(struct stamping *self, const struct stamping_need *what, struct failure *failure)
 {
     char name[IF_NAMESIZE] = "", text[INET_ADDRSTRLEN];
     struct failure why;
-    inet_ntop(AF_INET, &address, text, sizeof text);
-    if (!card_find(address, name, &why))
-        return failure_set(failure, why.code, "%s %s: %s", key, text, why.text);
+    inet_ntop(AF_INET, &what->address, text, sizeof text);
+    if (!card_find(what->address, name, &why))
+        return failure_set(failure, why.code, "%s %s: %s", what->key, text, why.text);
     uint32_t at = 0;
     while (at < self->count && strcmp(self->cards[at].name, name) != 0)
         at++;
     struct card *card = &self->cards[at];
     if (at == self->count)
         snprintf(self->cards[self->count++].name, sizeof card->name, "%s", name);
-    card->needs |= needs;
-    if (card_can(card, &why) && (!(needs & CARD_RECEIVE) || !self->by_xdp || metadata_has_stamps(name, &why)))
+    card->needs |= what->needs;
+    if (card_can(card, &why) && (!(what->needs & CARD_RECEIVE) || !self->by_xdp || metadata_has_stamps(name, &why)))
         return true;
-    return failure_set(failure, why.code, "%s %s: %s", key, text, why.text);
+    return failure_set(failure, why.code, "%s %s: %s", what->key, text, why.text);
 }
 
-static bool find_cards(struct stamping *self, const struct engine_settings *settings, struct failure *failure)
+static bool find_cards(struct stamping *self, const struct stamping_need needs[], uint32_t count, struct failure *failure)
 {
-    const struct feed_settings *feed = &settings->feed;
-    const char *interface_b = feed->interface_b[0] != '\0' ? feed->interface_b : feed->interface;
-    struct in_addr a, b, orders;
-    struct failure why;
-    if (inet_pton(AF_INET, feed->interface, &a) != 1 || inet_pton(AF_INET, interface_b, &b) != 1)
-        return failure_set(failure, EINVAL, "feed.interface \"%s\" and feed.interface_b \"%s\" must be IPv4 addresses",
-                           feed->interface, interface_b);
-    if (!local_address(&settings->orders, &orders, &why))
-        return failure_set(failure, why.code, "orders.host %s: %s", settings->orders.host, why.text);
-    if (!need(self, "feed.interface", a, CARD_RECEIVE, failure) ||
-        (feed->group_b[0] != '\0' && !need(self, "feed.interface_b", b, CARD_RECEIVE, failure)) ||
-        !need(self, "orders.host by", orders, CARD_TRANSMIT, failure))
-        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (!need(self, &needs[i], failure))
+            return false;
     for (uint32_t i = 1; i < self->count; i++)
         if (self->cards[i].clock != self->cards[0].clock)
             return failure_set(failure, EOPNOTSUPP, "%s stamps by /dev/ptp%d and %s by /dev/ptp%d: two clocks cannot be subtracted",
@@ -84,10 +74,9 @@ static bool find_cards(struct stamping *self, const struct engine_settings *sett
     return true;
 }
 
-static bool take_cards(struct stamping *self, const struct engine_settings *settings, struct failure *failure)
+static bool take_cards(struct stamping *self, const struct stamping_need needs[], uint32_t count, struct failure *failure)
 {
-    self->by_xdp = settings->feed.transport == TRANSPORT_XDP;
-    bool good = find_cards(self, settings, failure);
+    bool good = find_cards(self, needs, count, failure);
     for (uint32_t i = 0; good && i < self->count; i++)
         good = card_switch_on(&self->cards[i], failure);
     if (!good) {
@@ -95,6 +84,27 @@ static bool take_cards(struct stamping *self, const struct engine_settings *sett
         self->count = 0;
     }
     return good;
+}
+
+/* The cards of the engine's lines and of its order connection. */
+static bool take_cards_of_engine(struct stamping *self, const struct engine_settings *settings, struct failure *failure)
+{
+    const struct feed_settings *feed = &settings->feed;
+    const char *interface_b = feed->interface_b[0] != '\0' ? feed->interface_b : feed->interface;
+    struct stamping_need needs[STAMPING_CARDS] = {{.key = "feed.interface", .needs = CARD_RECEIVE}};
+    struct in_addr b;
+    struct failure why;
+    uint32_t count = 1;
+    self->by_xdp = feed->transport == TRANSPORT_XDP;
+    if (inet_pton(AF_INET, feed->interface, &needs[0].address) != 1 || inet_pton(AF_INET, interface_b, &b) != 1)
+        return failure_set(failure, EINVAL, "feed.interface \"%s\" and feed.interface_b \"%s\" must be IPv4 addresses",
+                           feed->interface, interface_b);
+    if (feed->group_b[0] != '\0')
+        needs[count++] = (struct stamping_need){"feed.interface_b", b, CARD_RECEIVE};
+    needs[count] = (struct stamping_need){.key = "orders.host by", .needs = CARD_TRANSMIT};
+    if (!local_address(&settings->orders, &needs[count].address, &why))
+        return failure_set(failure, why.code, "orders.host %s: %s", settings->orders.host, why.text);
+    return take_cards(self, needs, count + 1, failure);
 }
 
 static void tell_cards(struct stamping *self)
@@ -107,42 +117,77 @@ static void tell_cards(struct stamping *self)
 
 /* --- both clocks --- */
 
-static bool refuse(const char *why, int code, struct failure *failure)
+static const char engine_key[] = "engine.timestamps";
+
+static bool refuse(const char *key, const char *why, int code, struct failure *failure)
 {
-    return failure_set(failure, code, "engine.timestamps \"hardware\": %s; use another card, or \"auto\" or \"software\"", why);
+    return failure_set(failure, code, "%s \"hardware\": %s; use another card, or \"auto\" or \"software\"", key, why);
+}
+
+static void begin(struct stamping *self, enum stamping_wish wish)
+{
+    stamping_close(self);
+    stamping_init(self);
+    self->or_kernel = wish == STAMPING_AUTO;
+}
+
+/* Whether `wish` leaves the cards alone; the clock is chosen then. */
+static bool without_cards(struct stamping *self, const char *key, enum stamping_wish wish)
+{
+    if (wish != STAMPING_NONE && wish != STAMPING_SOFTWARE)
+        return false;
+    self->clock = wish == STAMPING_NONE ? STAMP_NONE : STAMP_SOFTWARE;
+    snprintf(self->why, sizeof self->why, "as %s says", key);
+    return true;
+}
+
+/* The clock, with the cards taken or, as `why` tells, not. */
+static bool with_cards(struct stamping *self, const char *key, enum stamping_wish wish, bool taken, const struct failure *why,
+                       struct failure *failure)
+{
+    if (!taken && wish == STAMPING_HARDWARE)
+        return refuse(key, why->text, why->code, failure);
+    self->clock = taken ? STAMP_HARDWARE : STAMP_SOFTWARE;
+    if (taken)
+        tell_cards(self);
+    else
+        snprintf(self->why, sizeof self->why, "%s", why->text);
+    return true;
 }
 
 bool stamping_open(struct stamping *self, const struct engine_settings *settings, struct failure *failure)
 {
+    const char *key = engine_key;
     enum stamping_wish wish = settings->timestamps;
     struct failure why;
-    stamping_close(self);
-    stamping_init(self);
-    self->or_kernel = wish == STAMPING_AUTO;
+    begin(self, wish);
     bool feed = settings->feed.transport == TRANSPORT_VERBS, orders = settings->orders.transport == TRANSPORT_VERBS;
     if (feed != orders && (wish == STAMPING_HARDWARE || wish == STAMPING_SOFTWARE))
         return failure_set(failure, EOPNOTSUPP,
-                           "engine.timestamps: one of feed.transport and orders.transport is \"verbs\" and the other is not: they have "
-                           "no clock in common; use verbs for both, or \"auto\" or \"none\"");
-    if (wish == STAMPING_NONE || (wish == STAMPING_SOFTWARE && !feed)) {
-        self->clock = wish == STAMPING_NONE ? STAMP_NONE : STAMP_SOFTWARE;
-        snprintf(self->why, sizeof self->why, "as engine.timestamps says");
-    } else if (feed != orders) {
+                           "%s: one of feed.transport and orders.transport is \"verbs\" and the other is not: they have no clock in "
+                           "common; use verbs for both, or \"auto\" or \"none\"",
+                           key);
+    if (feed && orders && wish != STAMPING_NONE) {
+        self->clock = STAMP_APPLICATION; /* or what the device has: verbs_open */
+        return true;
+    }
+    if (without_cards(self, key, wish))
+        return true;
+    if (feed != orders) {
         self->clock = STAMP_NONE;
         snprintf(self->why, sizeof self->why,
                  "one of feed.transport and orders.transport is \"verbs\" and the other is not: they have no clock in common");
-    } else if (feed) {
-        self->clock = STAMP_APPLICATION; /* or what the device has: verbs_open */
-    } else if (take_cards(self, settings, &why)) {
-        self->clock = STAMP_HARDWARE;
-        tell_cards(self);
-    } else if (wish == STAMPING_HARDWARE) {
-        return refuse(why.text, why.code, failure);
-    } else {
-        self->clock = STAMP_SOFTWARE;
-        snprintf(self->why, sizeof self->why, "%s", why.text);
+        return true;
     }
-    return true;
+    return with_cards(self, key, wish, take_cards_of_engine(self, settings, &why), &why, failure);
+}
+
+bool stamping_open_for(struct stamping *self, const char *key, enum stamping_wish wish, const struct stamping_need needs[],
+                       uint32_t count, struct failure *failure)
+{
+    struct failure why;
+    begin(self, wish);
+    return without_cards(self, key, wish) || with_cards(self, key, wish, take_cards(self, needs, count, &why), &why, failure);
 }
 
 bool stamping_confirm(struct stamping *self, const char *lacks, struct failure *failure)
@@ -152,7 +197,7 @@ bool stamping_confirm(struct stamping *self, const char *lacks, struct failure *
     stamping_close(self);
     self->count = 0;
     if (!self->or_kernel)
-        return refuse(lacks, EOPNOTSUPP, failure);
+        return refuse(engine_key, lacks, EOPNOTSUPP, failure);
     self->clock = STAMP_SOFTWARE;
     snprintf(self->why, sizeof self->why, "%s", lacks);
     return true;
@@ -176,7 +221,7 @@ void stamping_wait(struct stamping *self)
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     bool ready = fd >= 0 && bind(fd, (struct sockaddr *)&here, size) == 0 &&
                  getsockname(fd, (struct sockaddr *)&here, &size) == 0 && connect(fd, (struct sockaddr *)&here, size) == 0 &&
-                 set_stamping(fd, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
+                 set_stamping(fd, receive_stamping(false));
     self->works = false;
     for (unsigned attempt = 0; ready && !self->works && attempt < ATTEMPTS; attempt++) {
         self->works = comes_back_stamped(fd);

@@ -30,6 +30,13 @@ struct stamping {
     char why[BLOCK_STAMPING]; /* `clock` is what it is, for people */
 };
 
+/* What is needed of the card that has an address, and the setting the address is of. */
+struct stamping_need {
+    const char *key;
+    struct in_addr address;
+    unsigned needs; /* CARD_ */
+};
+
 void stamping_init(struct stamping *self);
 
 /* Choose, and switch the cards on. False with `failure` set when the settings want what cannot be had. */
@@ -38,6 +45,10 @@ bool stamping_open(struct stamping *self, const struct engine_settings *settings
 /* The feed is open. `lacks`: why one of its interfaces gives no stamps of the card after all, "" when all do; then the kernel's
  * clock is chosen, or false with `failure` set where the settings want the card's. */
 bool stamping_confirm(struct stamping *self, const char *lacks, struct failure *failure);
+
+/* The same for a program that is not the engine: `wish` as the setting `key` says, at most STAMPING_CARDS needs. */
+bool stamping_open_for(struct stamping *self, const char *key, enum stamping_wish wish, const struct stamping_need needs[],
+                       uint32_t count, struct failure *failure);
 
 /* The kernel begins to stamp a moment after a socket has asked for it, and packets until then have none: wait for a packet of our
  * own over loopback that has. Without one `works` stays false. */

@@ -119,10 +119,36 @@ def rdma(name: str, root: Path = Path("/")) -> dict[str, Any]:
     }
 
 
-def read(address: str, pinned: int | None, rdma_device: str | None = None, root: Path = Path("/")) -> dict[str, Any]:
-    """Everything about this end, whose messages leave from `address`; `pinned`: the CPU it was told to stay on."""
+def thread_named(pid: int, name: str, root: Path = Path("/")) -> int:
+    """The thread of a process that has this name; the process itself when there is none."""
+    tasks = (root / f"proc/{pid}/task").glob("[0-9]*")
+    return next((int(task.name) for task in tasks if _text(task / "comm") == name), pid)
+
+
+def allowed_cpus(thread: int) -> list[int]:
+    """The CPUs a thread (0: this one) may run on; those of this one when it is gone."""
+    try:
+        return sorted(os.sched_getaffinity(thread))
+    except ProcessLookupError:
+        return sorted(os.sched_getaffinity(0))
+
+
+def _scheduling(thread: int) -> tuple[str, int]:
+    """Policy and real-time priority of a thread; this one's when it is gone."""
+    try:
+        return _POLICIES.get(os.sched_getscheduler(thread), "other"), os.sched_getparam(thread).sched_priority
+    except ProcessLookupError:
+        return _scheduling(0)
+
+
+def read(
+    address: str, pinned: int | None, rdma_device: str | None = None, root: Path = Path("/"), thread: int = 0
+) -> dict[str, Any]:
+    """Everything about this end, whose messages leave from `address`; `pinned`: the CPU it was told to stay on.
+    `thread`: whose scheduling it is, 0: this one's."""
     system = os.uname()
-    allowed = sorted(os.sched_getaffinity(0))
+    allowed = allowed_cpus(thread)
+    scheduler, priority = _scheduling(thread)
     name, virtual = _processor(root)
     cpus = root / "sys/devices/system/cpu"
     smt = _text(cpus / "smt/active")
@@ -136,8 +162,8 @@ def read(address: str, pinned: int | None, rdma_device: str | None = None, root:
         "clocksource": _text(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
         "pinned_cpu": pinned,
         "allowed_cpus": allowed,
-        "scheduler": _POLICIES.get(os.sched_getscheduler(0), "other"),
-        "scheduler_priority": os.sched_getparam(0).sched_priority,
+        "scheduler": scheduler,
+        "scheduler_priority": priority,
         "load_average": os.getloadavg()[0],
         "online_cpus": _text(cpus / "online"),
         "isolated_cpus": _cpus(cpus / "isolated"),

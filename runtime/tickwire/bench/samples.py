@@ -11,13 +11,13 @@ from typing import Any
 from .. import _core
 from . import stats
 
-_RECORD = struct.Struct("=QQQQII")  # struct block_sample of core/block.h
+RECORD = struct.Struct("=QQQQII")  # struct block_sample of core/block.h
 _BESIDE = ("samples", "min_ns", "mean_ns", "median_ns", "p99_ns", "p99_9_ns", "max_ns", "stddev_ns")
 
 
 @dataclass
 class Samples:
-    """Tick-to-trade in ns, transmit minus receive, in the order of sending; of "completion" tick to acknowledgement.
+    """Tick-to-trade in ns, in the order of sending; of "completion" tick to acknowledgement.
 
     `latencies` are those of `clock`, the one most samples are of ("none" without any); `software` are of the same
     orders by the stamps beside, the kernel's or, of completions, the engine's, where both came. `others` counts the
@@ -32,10 +32,11 @@ class Samples:
     negative: int = 0
 
 
-def read(raw: bytes) -> Samples:
-    """What `_core.block_samples` gives."""
+def read(raw: bytes, from_transmit: bool = False) -> Samples:
+    """What `_core.block_samples` gives; `from_transmit`: as an exchange keeps them, whose tick is sent before the order
+    is received, so that a latency is receive minus transmit."""
     names = _core.stamp_clocks()
-    records = list(_RECORD.iter_unpack(raw))
+    records = list(RECORD.iter_unpack(raw))
     counts = Counter(record[4] for record in records)
     if not counts:
         return Samples()
@@ -44,12 +45,15 @@ def read(raw: bytes) -> Samples:
     for receive_ns, transmit_ns, receive_software_ns, transmit_software_ns, number, _reserved in records:
         if number != clock:
             continue
-        if transmit_ns < receive_ns:
+        latency_ns, software_ns = transmit_ns - receive_ns, transmit_software_ns - receive_software_ns
+        if from_transmit:
+            latency_ns, software_ns = -latency_ns, -software_ns
+        if latency_ns < 0:
             found.negative += 1
             continue
-        found.latencies.append(transmit_ns - receive_ns)
-        if transmit_software_ns and transmit_software_ns >= receive_software_ns:
-            found.software.append(transmit_software_ns - receive_software_ns)
+        found.latencies.append(latency_ns)
+        if transmit_software_ns and software_ns >= 0:
+            found.software.append(software_ns)
     return found
 
 

@@ -6,6 +6,9 @@
            logged in), then
         -> {"done": true, "session": ..., "sent": n, "packets": n, "orders": n, "elapsed_ms": x, "late_max_us": x,
             "line_a": {"lost": n, "duplicated": n, "reordered": n}, "line_b": {...}}
+    {"command": "dut", "samples": 1000, "warmup": 100, "answer_ms": 10, "quiet_ms": 1, "user": "TRADE1"}
+        -> as replay; the messages leave one at a time, each when the one before is answered or its time is over.
+           "messages" as above. The figures are in the state file
     {"command": "stop"} -> {"stopped": "LAB0000001"}: the replay ends where it is; who began it gets its "done"
     {"command": "break", "match_number": 17, "reason": "S"} -> {"broken": 17, "accounts": ["TRADE1"]}
     {"command": "status"} -> the content of the state file
@@ -33,6 +36,7 @@ from .soupbin import SessionClosed
 MAX_LINE = 4096
 OUT_LIMIT = 1 << 18
 DEFAULT_WAIT_S = 10.0
+MOST_SAMPLES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,18 @@ class ReplayRequest:
     faults: dict[str, float] = field(default_factory=dict)
     wait_for: str | None = None
     wait_s: float = DEFAULT_WAIT_S
+
+
+@dataclass(frozen=True)
+class DutRequest:
+    """A checked dut command: time the device of `user` (None: the one that is logged in)."""
+
+    samples: int
+    warmup: int
+    answer_ms: float
+    quiet_ms: float
+    messages: int | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +78,7 @@ class PlainRequest:
     command: str
 
 
-Request = ReplayRequest | BreakRequest | PlainRequest
+Request = ReplayRequest | DutRequest | BreakRequest | PlainRequest
 _REPLAY_KEYS = ("messages", "rate", "speed", *FAULTS, "seed", "wait_for", "wait_s")
 
 
@@ -77,11 +93,13 @@ def parse(line: bytes) -> Request:
     command = request.pop("command", None)
     if command == "replay":
         return _replay(request)
+    if command == "dut":
+        return _dut(request)
     if command == "break":
         return _break(request)
     if command in ("status", "stop") and not request:
         return PlainRequest(command)
-    raise TickwireError(f"unknown command {command!r}; known: replay, break, status and stop (which take no more keys)")
+    raise TickwireError(f"unknown command {command!r}; known: replay, dut, break, and without more keys status, stop")
 
 
 def _known(request: dict[str, Any], keys: tuple[str, ...]) -> None:
@@ -123,6 +141,20 @@ def _replay(request: dict[str, Any]) -> ReplayRequest:
         wait_for,
         DEFAULT_WAIT_S if wait_s is None else float(wait_s),
     )
+
+
+def _dut(request: dict[str, Any]) -> DutRequest:
+    _known(request, ("samples", "warmup", "answer_ms", "quiet_ms", "messages", "user"))
+    asked: dict[str, Any] = {"samples": 1000, "warmup": 100, "answer_ms": 10.0, "quiet_ms": 1.0, **request}
+    for key, low, high in (("samples", 1, MOST_SAMPLES), ("warmup", 0, MOST_SAMPLES), ("messages", 1, 1 << 40)):
+        if key in asked and not (_whole(asked[key]) and low <= asked[key] <= high):
+            raise TickwireError(f"{key}: {asked[key]!r} is not a whole number, {low} to {high}")
+    for key, high in (("answer_ms", 60_000), ("quiet_ms", 10_000)):
+        if not _number(asked[key], high):
+            raise TickwireError(f"{key}: {asked[key]!r} is not a number of milliseconds, 0 to {high}")
+    if "user" in asked and not isinstance(asked["user"], str):
+        raise TickwireError(f"user: {asked['user']!r} is not a user name")
+    return DutRequest(**asked)
 
 
 def _break(request: dict[str, Any]) -> BreakRequest:

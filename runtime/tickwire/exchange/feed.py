@@ -22,6 +22,8 @@ from typing import Any
 from .. import _core
 from ..errors import TickwireError
 from ..itchfile import ItchFile
+from .arrivals import Inbox
+from .dut import Outcome, Plan, Prober
 
 log = logging.getLogger("tickwire.exchange.feed")
 
@@ -45,9 +47,13 @@ class Job:
     result: dict[str, Any] | None = None
     error: str = ""
     stopped: bool = False
+    plan: Plan | None = None  # not None: the messages leave one at a time, to time a device
+    outcome: Outcome | None = None  # of that
 
     @property
     def pace(self) -> str:
+        if self.plan is not None:
+            return "one at a time"
         if self.speed:
             return f"speed {self.speed:g}"
         return f"{self.rate:g}/s" if self.rate else "full speed"
@@ -56,8 +62,8 @@ class Job:
 class Feed:
     """Owns the sending thread. `on_done` is called there with a finished job."""
 
-    def __init__(self, file: ItchFile, exchange: dict[str, Any], on_done: Callable[[Job], None]) -> None:
-        self.file, self.settings, self.on_done = file, exchange["feed"], on_done
+    def __init__(self, file: ItchFile, exchange: dict[str, Any], inbox: Inbox, on_done: Callable[[Job], None]) -> None:
+        self.file, self.settings, self.inbox, self.on_done = file, exchange["feed"], inbox, on_done
         self._prefix = exchange["exchange"]["session_prefix"]
         # Sessions must not repeat over restarts, or a listener would take the new one for one that it knows.
         self._number = int(time.time())
@@ -168,15 +174,29 @@ class Feed:
         else:
             self._replay.end_of_session()
 
+    def _send(self, job: Job) -> dict[str, Any]:
+        return self._replay.run(job.rate, 0, job.messages, job.speed)
+
+    def _probe(self, job: Job, plan: Plan) -> dict[str, Any]:
+        began = time.monotonic_ns()
+        prober = Prober(plan, self._replay, self.inbox, lambda: job.stopped or self._stopping.is_set())
+        job.outcome = prober.run(job.messages)
+        ticks = prober.attribution.counts.ticks
+        nothing = dict.fromkeys(("lost", "duplicated", "reordered"), 0)
+        return {
+            **{"messages": ticks, "packets": ticks, "elapsed_ns": time.monotonic_ns() - began, "late_max_ns": 0},
+            **{"line_a": nothing, "line_b": nothing},
+        }
+
     def _run(self, job: Job) -> None:
         log.info("replay %s: %d messages at %s", job.session, job.messages, job.pace)
         try:
-            job.result = self._replay.run(job.rate, 0, job.messages, job.speed)
+            job.result = self._probe(job, job.plan) if job.plan else self._send(job)
             self.sent += job.result["messages"]
             for _packet in range(END_PACKETS):
                 self._replay.end_of_session()
                 self._stopping.wait(END_GAP_S)
-        except OSError as error:
+        except (OSError, TickwireError) as error:
             job.error = str(error)
             log.error("replay %s failed: %s", job.session, error)
         self._stopping.wait(GRACE_S)

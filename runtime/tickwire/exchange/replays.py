@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import TickwireError
-from .control import BreakRequest, ControlConnection, PlainRequest, ReplayRequest, parse
-from .feed import Feed, Job
+from .control import BreakRequest, ControlConnection, DutRequest, PlainRequest, ReplayRequest, parse
+from .feed import FAULTS, Feed, Job
 from .ouch import OrderEntry
 from .soupbin import Account
+from .timing import Timing
 
 log = logging.getLogger("tickwire.exchange")
 
@@ -52,9 +53,14 @@ class Replays:
     """Answers control clients; `status` is what the status command says."""
 
     def __init__(
-        self, feed: Feed, entry: OrderEntry, accounts: dict[str, Account], status: Callable[[], dict[str, Any]]
+        self,
+        feed: Feed,
+        entry: OrderEntry,
+        accounts: dict[str, Account],
+        timing: Timing,
+        status: Callable[[], dict[str, Any]],
     ) -> None:
-        self.feed, self.entry, self.accounts, self.status = feed, entry, accounts, status
+        self.feed, self.entry, self.accounts, self.timing, self.status = feed, entry, accounts, timing, status
         self.waiting: list[_Waiting] = []
         self.running: tuple[ControlConnection, int] | None = None  # who asked for the replay; orders before it
 
@@ -66,6 +72,8 @@ class Replays:
                 client.say({"broken": request.match_number, "accounts": accounts})
             elif isinstance(request, PlainRequest):
                 client.say(self.status() if request.command == "status" else {"stopped": self.feed.cut_short().session})
+            elif isinstance(request, DutRequest):
+                self._begin_dut(client, request)
             elif request.wait_for is not None and not self._logged_in(request.wait_for):
                 self.waiting.append(_Waiting(request, client, time.monotonic() + request.wait_s))
             else:
@@ -111,6 +119,17 @@ class Replays:
             float(speed),
             request.faults,
         )
+        self._submit(client, job)
+
+    def _begin_dut(self, client: ControlConnection, request: DutRequest) -> None:
+        users = sorted(account.username for account in self.accounts.values() if account.session is not None)
+        length = len(self.feed.file)
+        job = Job(min(request.messages or length, length), 0.0, faults=dict.fromkeys(FAULTS, 0.0))
+        job.plan = self.timing.plan(request, users)
+        self._submit(client, job)
+        self.timing.begin()
+
+    def _submit(self, client: ControlConnection, job: Job) -> None:
         if self.running is not None:  # to the last word about it, not only to its last packet
             raise TickwireError(f"replay {self.feed.session} is running; wait for it to end, or stop it")
         before = self.entry.counters.orders
@@ -123,6 +142,11 @@ class Replays:
         assert self.running is not None
         client, before = self.running
         self.running = None
+        if job.result is not None and job.outcome is not None:
+            try:
+                self.timing.finish(job.session, job.outcome)
+            except TickwireError as error:
+                job.result, job.error = None, str(error)
         if job.result is None:
             answer: dict[str, Any] = {"error": f"replay {job.session}: {job.error}"}
         else:

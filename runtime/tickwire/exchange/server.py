@@ -28,6 +28,7 @@ from .rdma import Gateway
 from .replays import Replays
 from .rerequest import RequestServer
 from .soupbin import Account, Session, SessionClosed
+from .timing import Timing
 
 log = logging.getLogger("tickwire.exchange")
 
@@ -90,13 +91,15 @@ class Exchange:
         self._listeners: list[socket.socket] = []
         self.requests: RequestServer | None = None
         self.gateway: Gateway | None = None
+        self.timing: Timing | None = None
         try:
             for address, port, key in (
                 (orders["address"], orders["port"], "orders.port"),
                 (control["address"], control["port"], "control.port"),
             ):
                 self._listeners.append(listen(address, port, key))
-            self.feed = Feed(self.file, config, self._job_done)
+            timing = self.timing = Timing(config, self._listeners[0])
+            self.feed = Feed(self.file, config, timing.inbox, self._job_done)
             if config["feed"]["request_port"]:
                 self.requests = RequestServer(self.feed, config["feed"]["interface"], config["feed"]["request_port"])
             if config["rdma"]["interface"]:
@@ -105,7 +108,7 @@ class Exchange:
             self._close_listeners()
             raise
         self.session = self.feed.session
-        self.replays = Replays(self.feed, self.entry, self.accounts, self.status)
+        self.replays = Replays(self.feed, self.entry, self.accounts, timing, self.status)
         for account in self.accounts.values():
             self.entry.system_event(account, "S")
 
@@ -244,7 +247,9 @@ class Exchange:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SNDBUF)
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, self.config["feed"]["tos"])
-            client = Session(sock, f"{host}:{port}", self.accounts, self.session, self.entry, self.heartbeat_s, now)
+            reader = self.timing.reader(sock) if self.timing is not None else None
+            name, beat_s = f"{host}:{port}", self.heartbeat_s
+            client = Session(sock, name, self.accounts, self.session, self.entry, beat_s, now, reader)
         else:
             client = ControlConnection(sock, f"{host}:{port}", self.replays.on_line)
         self.clients[client] = None
@@ -294,6 +299,9 @@ class Exchange:
             "requests_ignored": self.requests.ignored if self.requests else 0,
             "drop_copy_lost": self.drop_copy.lost if self.drop_copy else 0,
             **({"rdma": self.gateway.state()} if self.gateway else {}),
+            "feed_interface": self.config["feed"]["interface"],
+            "control": f"{self.config['control']['address']}:{self.config['control']['port']}",
+            **(self.timing.state() if self.timing else {}),
         }
 
     def _write_state(self, now: float, state: str = "") -> None:
@@ -313,6 +321,8 @@ class Exchange:
             sock.close()
         if self.requests is not None:
             self.requests.close()
+        if self.timing is not None:
+            self.timing.close()
         self.selector.close()
 
     def _shut_down(self) -> None:

@@ -15,6 +15,8 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .arrivals import ORDERS, Reader
+
 log = logging.getLogger("tickwire.exchange.orders")
 
 MAX_PACKET = 2048  # length field of what a client may send: login 47, OUCH well below
@@ -99,10 +101,13 @@ class Session:
         on_message: OnMessage,
         heartbeat_s: float,
         now: float,
+        reader: Reader | None = None,
     ) -> None:
         sock.setblocking(False)
         self.sock, self.peer, self.accounts, self.session_id = sock, peer, accounts, session_id
         self.on_message, self.heartbeat_s = on_message, heartbeat_s
+        self.reader = reader  # in place of the socket's own recv
+        self._orders = 0  # completed by the present read
         self.account: Account | None = None
         self.next_sequence = 0  # next of the journal to encode
         self._in, self._out = bytearray(), bytearray()
@@ -119,7 +124,7 @@ class Session:
     def readable(self, now: float) -> None:
         """Take what the socket has, act on every whole packet, answer with one send."""
         try:
-            data = self.sock.recv(65536)
+            data = self.reader.read() if self.reader is not None else self.sock.recv(65536)
         except BlockingIOError:
             return
         except OSError as error:
@@ -138,6 +143,9 @@ class Session:
             self._packet(self._in[at + 2], bytes(self._in[at + 3 : at + 2 + length]), now)
             at += 2 + length
         del self._in[:at]
+        if self._orders and self.reader is not None and self.account is not None:
+            self.reader.had_orders(self.account.username, self._orders)
+        self._orders = 0
         self.pump(now)
 
     def writable(self, now: float) -> None:
@@ -198,6 +206,7 @@ class Session:
 
     def _packet(self, kind: int, payload: bytes, now: float) -> None:
         if kind == 0x55 and self.account is not None:  # U, first because it is what orders come in
+            self._orders += payload[:1] in ORDERS
             try:
                 self.on_message(self, payload)
             except ProtocolError as error:

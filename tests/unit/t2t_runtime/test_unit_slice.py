@@ -62,6 +62,15 @@ def test_the_capability_is_there_only_for_what_asks_for_it(
     assert settings_of(config, "exchange")["CapabilityBoundingSet"] == ""
 
 
+@pytest.mark.parametrize(
+    ("wish", "by_card"), [("auto", True), ("hardware", True), ("software", False), ("none", False)]
+)
+def test_an_exchange_that_stamps_by_the_card_may_switch_it_on(wish: str, by_card: bool) -> None:
+    unit_of = settings_of({"exchange": {"timestamps": wish}}, "exchange")
+    assert unit_of["CapabilityBoundingSet"] == unit_of.get("AmbientCapabilities", "") == "CAP_NET_ADMIN" * by_card
+    assert ("tickwire-ptp4l.service" in unit_of["After"].split()) == by_card
+
+
 def test_real_time_is_allowed_up_to_the_priority_asked_for() -> None:
     ordinary, wanted = settings_of({}), settings_of({"engine": {"priority": 80}})
     assert (ordinary["RestrictRealtime"], "LimitRTPRIO" in ordinary) == ("yes", False)
