@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Callable
@@ -59,6 +60,27 @@ def gid_of(port: dict[str, Any], gid: str, roce_version: int = 2) -> int:
         "no RoCE v%d GID %s on port %d; its GID table: %s. Next: give the RDMA device's network interface that "
         "address" % (roce_version, gid, port["port"], table)
     )
+
+
+def choose_gid(port: dict[str, Any], local_address: str, gid_index: int | None, roce_version: int) -> dict[str, Any]:
+    """Return index and GID of that RoCE version: those of the address, or those at ``gid_index``; LookupError says what
+    is there."""
+    if gid_index is None:
+        family = socket.AF_INET6 if ":" in local_address else socket.AF_INET
+        gid = gid_of_address(socket.inet_pton(family, local_address.partition("%")[0]))
+        return {"gid": gid, "index": gid_of(port, gid, roce_version)}
+    chosen = next((entry for entry in port["gids"] if entry["index"] == gid_index), None)
+    if chosen is None:
+        raise LookupError(
+            "gid_index %d is not used; indices in use: %s"
+            % (gid_index, ", ".join(str(entry["index"]) for entry in port["gids"]) or "none")
+        )
+    if chosen["roce_version"] != roce_version:
+        raise LookupError(
+            "gid_index %d is %s %s, not RoCE v%d. Next: correct gid_index or roce_version, or let gid_index be auto"
+            % (gid_index, chosen["gid"], chosen["type"], roce_version)
+        )
+    return chosen
 
 
 def gid_of_address(address: bytes) -> str:

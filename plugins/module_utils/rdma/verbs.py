@@ -10,7 +10,6 @@ import os
 import resource
 import secrets
 import select
-import socket
 import time
 from pathlib import Path
 from typing import Any, Callable
@@ -85,7 +84,7 @@ class VerbsEndpoint:
             )
         self._emulated = entry["emulated"]
         self._counters = Path("/sys/class/infiniband", device, "ports", str(port))
-        chosen = choose_gid(self._info, local_address, gid_index, roce_version)
+        chosen = link.choose_gid(self._info, local_address, gid_index, roce_version)
         self._gid, self._gid_index, self._roce_version = chosen["gid"], chosen["index"], roce_version
         self._traffic_class, self._port, self._psn = traffic_class, port, secrets.randbits(24)
         self._size_bytes = size_bytes
@@ -232,27 +231,6 @@ class VerbsEndpoint:
     def _keep(self, item: Any) -> Any:
         self._open.append(item)
         return item
-
-
-def choose_gid(port: dict[str, Any], local_address: str, gid_index: int | None, roce_version: int) -> dict[str, Any]:
-    """Return index and GID of that RoCE version: those of the address, or those at ``gid_index``; LookupError says what
-    is there."""
-    if gid_index is None:
-        family = socket.AF_INET6 if ":" in local_address else socket.AF_INET
-        gid = link.gid_of_address(socket.inet_pton(family, local_address.partition("%")[0]))
-        return {"gid": gid, "index": link.gid_of(port, gid, roce_version)}
-    chosen = next((entry for entry in port["gids"] if entry["index"] == gid_index), None)
-    if chosen is None:
-        raise LookupError(
-            "gid_index %d is not used; indices in use: %s"
-            % (gid_index, ", ".join(str(entry["index"]) for entry in port["gids"]) or "none")
-        )
-    if chosen["roce_version"] != roce_version:
-        raise LookupError(
-            "gid_index %d is %s %s, not RoCE v%d. Next: correct gid_index or roce_version, or let gid_index be auto"
-            % (gid_index, chosen["gid"], chosen["type"], roce_version)
-        )
-    return chosen
 
 
 def memlock_hint(error: int, limit: int) -> str:

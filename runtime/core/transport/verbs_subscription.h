@@ -41,7 +41,7 @@ struct subscription {
     uint8_t request[SUBSCRIPTION_REQUEST];
     uint8_t answer[SUBSCRIPTION_ANSWER];
     uint32_t got;
-    char problem[128]; /* why it is not there, "" when it is; of a refusal what the gateway said */
+    char problem[256]; /* why it is not there, "" when it is; of a refusal what the gateway said */
 };
 
 void subscription_init(struct subscription *self, const struct sockaddr_in *gateway, const struct subscription_wish *wish);

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.rdma import verbs
+from ansible_collections.tickwire.fabric.plugins.module_utils.rdma import link, verbs
 
 MAPPED = "0000:0000:0000:0000:0000:ffff:0a6e:000b"
 TYPES = {1: "IB/RoCE v1", 2: "RoCE v2"}
@@ -25,12 +25,12 @@ PORT: dict[str, Any] = {
     [("10.110.0.11", 2, 2), ("10.110.0.11", 1, 1), ("fe80::5054:ff:fe7c:301%fab0", 2, 0)],
 )
 def test_the_gid_of_the_address_by_version(address: str, version: int, index: int) -> None:
-    assert verbs.choose_gid(PORT, address, None, version)["index"] == index
+    assert link.choose_gid(PORT, address, None, version)["index"] == index
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_an_index_that_is_given(index: int) -> None:
-    chosen = verbs.choose_gid(PORT, "192.0.2.1", index, GIDS[index][2])
+    chosen = link.choose_gid(PORT, "192.0.2.1", index, GIDS[index][2])
     assert (chosen["index"], chosen["gid"]) == GIDS[index][:2]
 
 
@@ -45,7 +45,7 @@ def test_an_index_that_is_given(index: int) -> None:
 )
 def test_what_is_not_there(address: str, index: int | None, version: int, text: str) -> None:
     with pytest.raises(LookupError, match=text):
-        verbs.choose_gid(PORT, address, index, version)
+        link.choose_gid(PORT, address, index, version)
 
 
 def test_the_limit_of_locked_memory_is_named_where_it_is_what_is_wrong() -> None:
