@@ -62,8 +62,15 @@ class Job:
 class Feed:
     """Owns the sending thread. `on_done` is called there with a finished job."""
 
-    def __init__(self, file: ItchFile, exchange: dict[str, Any], inbox: Inbox, on_done: Callable[[Job], None]) -> None:
-        self.file, self.settings, self.inbox, self.on_done = file, exchange["feed"], inbox, on_done
+    def __init__(
+        self,
+        file: ItchFile,
+        exchange: dict[str, Any],
+        on_done: Callable[[Job], None],
+        inbox: Inbox | None = None,
+    ) -> None:
+        self.file, self.settings, self.on_done = file, exchange["feed"], on_done
+        self.inbox = inbox if inbox is not None else Inbox()  # where orders come while a device is timed
         self._prefix = exchange["exchange"]["session_prefix"]
         # Sessions must not repeat over restarts, or a listener would take the new one for one that it knows.
         self._number = int(time.time())

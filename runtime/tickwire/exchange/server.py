@@ -99,7 +99,7 @@ class Exchange:
             ):
                 self._listeners.append(listen(address, port, key))
             timing = self.timing = Timing(config, self._listeners[0])
-            self.feed = Feed(self.file, config, timing.inbox, self._job_done)
+            self.feed = Feed(self.file, config, self._job_done, timing.inbox)
             if config["feed"]["request_port"]:
                 self.requests = RequestServer(self.feed, config["feed"]["interface"], config["feed"]["request_port"])
             if config["rdma"]["interface"]:
