@@ -18,8 +18,9 @@ description:
   - The interrupts of a NIC, which its device lists in C(msi_irqs), may have CPUs of their own, and one queue's
     interrupt may be steered to an isolated CPU.
   - Interrupts that the kernel does not let anybody move, such as the timer and those it manages itself, are reported in
-    RV(unmovable) and are no failure. What an attempt told is kept until the next boot in C(/run/tickwire/irq.json),
-    with the values of before. An interrupt that is wanted elsewhere no more goes back there.
+    RV(unmovable) and are no failure. What an attempt told is kept until the next boot in
+    C(/run/tickwire-host/irq.json), with the values of before. An interrupt that is wanted elsewhere no more goes back
+    there.
   - Tells irqbalance first, which would move the interrupts back.
   - The default for new interrupts comes back at boot by C(irqaffinity=), see M(tickwire.fabric.kernel_cmdline). The
     kernel resets an affinity whenever the driver requests the interrupt anew, when the interface comes up and when

@@ -8,21 +8,14 @@
  *
  * LOGIN_HEX is sent once after connecting. A datagram whose byte at OFFSET is BYTE (a character) makes an order. It ends with the
  * MoldUDP64 end of session and prints one JSON line: transmit stamp minus receive stamp of every order, in ns, as statistics. */
-#include <arpa/inet.h>
-#include <errno.h>
+#include <time.h> /* before linux/errqueue.h, which needs it */
+
 #include <linux/errqueue.h>
 #include <linux/net_tstamp.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sched.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "wire.h"
 
 #define SAMPLES_MAX (1u << 20)
 #define HEADER 20 /* of MoldUDP64; the count is its last two bytes */
@@ -37,36 +30,10 @@ struct sample {
 static struct sample samples[SAMPLES_MAX];
 static uint64_t latencies[SAMPLES_MAX];
 
-static void stop(const char *what)
-{
-    fprintf(stderr, "floor: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
 static void set_int(int fd, int level, int option, int value, const char *name)
 {
     if (setsockopt(fd, level, option, &value, sizeof value) != 0)
-        stop(name);
-}
-
-static size_t from_hex(const char *text, uint8_t *out, size_t capacity)
-{
-    size_t length = strlen(text) / 2;
-    for (size_t i = 0; i < length && i < capacity; i++) {
-        unsigned byte;
-        if (sscanf(text + 2 * i, "%2x", &byte) != 1)
-            stop("LOGIN_HEX and ORDER_HEX must be hex");
-        out[i] = (uint8_t)byte;
-    }
-    return length < capacity ? length : capacity;
-}
-
-static struct sockaddr_in address_of(const char *host, const char *port)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
-    if (inet_pton(AF_INET, host, &at.sin_addr) != 1)
-        stop(host);
-    return at;
+        wire_stop(name, strerror(errno));
 }
 
 static uint64_t stamp_of(const struct cmsghdr *control)
@@ -99,12 +66,6 @@ static void collect(int fd, uint32_t *stamped, uint32_t sent)
     }
 }
 
-static int ascending(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void report(uint32_t sent)
 {
     uint32_t count = 0;
@@ -115,12 +76,10 @@ static void report(uint32_t sent)
         fprintf(stderr, "floor: %u orders, none with both stamps\n", sent);
         exit(1);
     }
-    qsort(latencies, count, sizeof latencies[0], ascending);
-    printf("{\"name\": \"floor\", \"samples\": %u, \"unstamped\": %u, \"min_ns\": %llu, \"p10_ns\": %llu, \"median_ns\": %llu, "
-           "\"p99_ns\": %llu, \"max_ns\": %llu}\n",
-           count, sent - count, (unsigned long long)latencies[0], (unsigned long long)latencies[(count + 9) / 10 - 1],
-           (unsigned long long)latencies[count / 2],
-           (unsigned long long)latencies[(uint64_t)count * 99 / 100], (unsigned long long)latencies[count - 1]);
+    wire_sort(latencies, count);
+    printf("{\"name\": \"floor\", \"unstamped\": %u, ", sent - count);
+    wire_print(latencies, count);
+    printf("}\n");
 }
 
 int main(int argc, char **argv)
@@ -130,32 +89,29 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: floor FEED_ADDRESS FEED_PORT HOST PORT TOS LOGIN_HEX ORDER_HEX OFFSET BYTE CPU\n");
         return 2;
     }
-    size_t login_bytes = from_hex(argv[6], login, sizeof login), order_bytes = from_hex(argv[7], order, sizeof order);
+    size_t login_bytes = wire_bytes("LOGIN_HEX", argv[6], login, sizeof login);
+    size_t order_bytes = wire_bytes("ORDER_HEX", argv[7], order, sizeof order);
     size_t offset = (size_t)atoi(argv[8]);
     uint8_t trigger = (uint8_t)argv[9][0];
-    cpu_set_t here;
-    CPU_ZERO(&here);
-    CPU_SET(atoi(argv[10]), &here);
-    if (sched_setaffinity(0, sizeof here, &here) != 0)
-        stop("CPU");
+    wire_pin(argv[10]);
 
-    struct sockaddr_in at = address_of(argv[1], argv[2]), exchange = address_of(argv[3], argv[4]);
+    struct sockaddr_in at = wire_address(argv[1], argv[2]), exchange = wire_address(argv[3], argv[4]);
     int feed = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), orders = socket(AF_INET, SOCK_STREAM, 0);
     if (feed < 0 || orders < 0)
-        stop("socket");
+        wire_stop("socket", strerror(errno));
     set_int(feed, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
     set_int(feed, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE, "stamping");
     set_int(orders, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
     set_int(orders, IPPROTO_IP, IP_TOS, atoi(argv[5]), "IP_TOS");
     if (bind(feed, (struct sockaddr *)&at, sizeof at) != 0)
-        stop("bind");
+        wire_stop("bind", strerror(errno));
     if (connect(orders, (struct sockaddr *)&exchange, sizeof exchange) != 0)
-        stop("connect");
+        wire_stop("connect", strerror(errno));
     set_int(orders, SOL_SOCKET, SO_TIMESTAMPING,
             SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY,
             "stamping");
     if (send(orders, login, login_bytes, MSG_NOSIGNAL) != (ssize_t)login_bytes)
-        stop("login");
+        wire_stop("login", strerror(errno));
     fprintf(stderr, "floor: ready\n");
 
     uint32_t sent = 0, stamped = 0, sent_bytes = (uint32_t)login_bytes;
@@ -172,7 +128,7 @@ int main(int argc, char **argv)
                 continue;
             collect(orders, &stamped, sent);
             if (recv(orders, answers, sizeof answers, MSG_DONTWAIT) == 0)
-                stop("the exchange closed the connection");
+                wire_stop("the exchange", "closed the connection");
             clock_gettime(CLOCK_MONOTONIC, &now);
             if (now.tv_sec - heard.tv_sec > SILENCE_S)
                 break;
@@ -180,7 +136,7 @@ int main(int argc, char **argv)
         }
         if ((size_t)got > offset && packet[offset] == trigger && sent < SAMPLES_MAX) {
             if (send(orders, order, order_bytes, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR) != (ssize_t)order_bytes)
-                stop("send");
+                wire_stop("send", strerror(errno));
             sent_bytes += (uint32_t)order_bytes;
             struct sample *sample = &samples[sent++];
             sample->last_byte = sent_bytes - 1;

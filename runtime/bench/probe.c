@@ -9,17 +9,10 @@
  * of the account with SETTLED_HEX. PACKETS is a file of packets, each after its length in two bytes of this machine's order; one whose
  * byte at OFFSET is BYTE (a character) causes an order. It prints one JSON line: nanoseconds from before the send until the order was
  * received. */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/tcp.h>
-#include <sched.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "clock.h"
+#include "wire.h"
 
 #define SAMPLES_MAX (1u << 20)
 #define SETTLE_NS (NS_PER_S / 2)   /* between the login and the first packet */
@@ -32,28 +25,10 @@ static size_t held, login_bytes, settled_bytes;
 static uint32_t orders, lost;
 static uint64_t heard_ns; /* when the last order came */
 
-static void stop(const char *what)
-{
-    fprintf(stderr, "probe: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static size_t from_hex(const char *text, uint8_t *out, size_t capacity)
-{
-    size_t length = strlen(text) / 2;
-    for (size_t i = 0; i < length && i < capacity; i++) {
-        unsigned byte;
-        if (sscanf(text + 2 * i, "%2x", &byte) != 1)
-            stop("LOGIN_HEX and SETTLED_HEX must be hex");
-        out[i] = (uint8_t)byte;
-    }
-    return length < capacity ? length : capacity;
-}
-
 static void say(int fd, const uint8_t *bytes, size_t length)
 {
     if (send(fd, bytes, length, MSG_NOSIGNAL) != (ssize_t)length)
-        stop("answer");
+        wire_stop("answer", strerror(errno));
 }
 
 /* SoupBinTCP packets that are there. */
@@ -61,7 +36,7 @@ static void look(int fd)
 {
     ssize_t got = recv(fd, stream + held, sizeof stream - held, MSG_DONTWAIT);
     if (got == 0)
-        stop("the connection is closed");
+        wire_stop("the connection", "is closed");
     if (got < 0)
         return;
     uint64_t now = clock_now();
@@ -99,12 +74,6 @@ static void look_until(int fd, uint64_t until_ns)
     } while (now < until_ns);
 }
 
-static int ascending(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 int main(int argc, char **argv)
 {
     if (argc != 12) {
@@ -112,32 +81,25 @@ int main(int argc, char **argv)
                 "usage: probe FEED_ADDRESS FEED_PORT FROM ORDERS_PORT LOGIN_HEX SETTLED_HEX PACKETS OFFSET BYTE GAP_US CPU\n");
         return 2;
     }
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[2]))}, from = {.sin_family = AF_INET};
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[4]))};
-    if (inet_pton(AF_INET, argv[1], &to.sin_addr) != 1 || inet_pton(AF_INET, argv[3], &from.sin_addr) != 1)
-        stop("FEED_ADDRESS and FROM must be IPv4 addresses");
-    at.sin_addr = from.sin_addr;
-    login_bytes = from_hex(argv[5], login, sizeof login);
-    settled_bytes = from_hex(argv[6], settled, sizeof settled);
+    struct sockaddr_in to = wire_address(argv[1], argv[2]), from = wire_address(argv[3], "0"), at = wire_address(argv[3], argv[4]);
+    login_bytes = wire_bytes("LOGIN_HEX", argv[5], login, sizeof login);
+    settled_bytes = wire_bytes("SETTLED_HEX", argv[6], settled, sizeof settled);
     size_t offset = (size_t)atoi(argv[8]);
     uint64_t gap_ns = strtoull(argv[10], NULL, 10) * 1000;
-    cpu_set_t here;
-    CPU_ZERO(&here);
-    CPU_SET(atoi(argv[11]), &here);
+    wire_pin(argv[11]);
     int one = 1, feed = socket(AF_INET, SOCK_DGRAM, 0), listener = socket(AF_INET, SOCK_STREAM, 0);
-    if (sched_setaffinity(0, sizeof here, &here) != 0 || feed < 0 || listener < 0 ||
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0)
-        stop("CPU and sockets");
+    if (feed < 0 || listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0)
+        wire_stop("sockets", strerror(errno));
     if (bind(feed, (struct sockaddr *)&from, sizeof from) != 0 || connect(feed, (struct sockaddr *)&to, sizeof to) != 0 ||
         bind(listener, (struct sockaddr *)&at, sizeof at) != 0 || listen(listener, 1) != 0)
-        stop("bind");
+        wire_stop("bind", strerror(errno));
     FILE *packets = fopen(argv[7], "rb");
     if (packets == NULL)
-        stop(argv[7]);
+        wire_stop(argv[7], strerror(errno));
     fprintf(stderr, "probe: ready\n");
     int fd = accept(listener, NULL, NULL);
     if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0)
-        stop("accept");
+        wire_stop("accept", strerror(errno));
     look_until(fd, clock_now() + SETTLE_NS);
 
     uint8_t packet[2048];
@@ -147,7 +109,7 @@ int main(int argc, char **argv)
         uint32_t before = orders;
         uint64_t start = clock_now();
         if (send(feed, packet, length, 0) != length)
-            stop("send");
+            wire_stop("send", strerror(errno));
         if (length > offset && packet[offset] == (uint8_t)argv[9][0]) {
             for (uint32_t spins = 1; orders == before && (spins % 256 != 0 || clock_now() - start < PATIENCE_NS); spins++)
                 look(fd);
@@ -162,11 +124,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "probe: no order came\n");
         return 1;
     }
-    qsort(samples, count, sizeof samples[0], ascending);
-    printf("{\"samples\": %u, \"lost\": %u, \"min_ns\": %llu, \"p10_ns\": %llu, \"median_ns\": %llu, \"p99_ns\": %llu, \"max_ns\": "
-           "%llu}\n",
-           count, lost, (unsigned long long)samples[0], (unsigned long long)samples[count / 10],
-           (unsigned long long)samples[count / 2], (unsigned long long)samples[(uint64_t)count * 99 / 100],
-           (unsigned long long)samples[count - 1]);
+    wire_sort(samples, count);
+    printf("{\"lost\": %u, ", lost);
+    wire_print(samples, count);
+    printf("}\n");
     return 0;
 }

@@ -9,16 +9,11 @@
  *
  * ADDRESS is its own, PEER the other end's; both have the same PORT. An end by AF_XDP changes addresses and ports in the frame it got
  * and sends that; to have one to begin with, `ask` begins through the kernel. Spinning on both ends, no time stamps. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "transport/xdp_port.h"
+#include "wire.h"
 
 #define ENTRIES 64u
 #define BYTES 64u
@@ -37,24 +32,10 @@ static struct end {
 static uint64_t halves[COUNT_MAX], sends[COUNT_MAX];
 static volatile sig_atomic_t stopped;
 
-static void stop(const char *what, const char *why)
-{
-    fprintf(stderr, "reflect: %s: %s\n", what, why);
-    exit(1);
-}
-
 static void on_signal(int number)
 {
     (void)number;
     stopped = 1;
-}
-
-static struct sockaddr_in address_of(const char *host, const char *port)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
-    if (inet_pton(AF_INET, host, &at.sin_addr) != 1)
-        stop(host, "is not an IPv4 address");
-    return at;
 }
 
 /* What one side got back from the other is known by its completion; the frame is free again. */
@@ -90,7 +71,7 @@ static void answer(void)
     static const uint8_t bytes[BYTES];
     if (!end.xdp) {
         if (sendto(end.fd, bytes, sizeof bytes, 0, (struct sockaddr *)&end.peer, sizeof end.peer) != sizeof bytes)
-            stop("send", strerror(errno));
+            wire_stop("send", strerror(errno));
         return;
     }
     struct xdp_queue *queue = &end.port.queues[0];
@@ -103,17 +84,17 @@ static void answer(void)
     ((struct xdp_desc *)ring->ring)[ring->cached_prod++ & ring->mask] = end.frame;
     __atomic_store_n(ring->producer, ring->cached_prod, __ATOMIC_RELEASE);
     if (sendto(queue->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 && errno != EAGAIN && errno != EBUSY)
-        stop("send", strerror(errno));
+        wire_stop("send", strerror(errno));
     reap(queue);
 }
 
 static void open_end(const char *mode, const char *address, const char *port, const char *program)
 {
-    struct sockaddr_in at = address_of(address, port);
+    struct sockaddr_in at = wire_address(address, port);
     end.xdp = strcmp(mode, "xdp") == 0;
     end.fd = socket(AF_INET, SOCK_DGRAM, 0);
     if (end.fd < 0 || bind(end.fd, (struct sockaddr *)&at, sizeof at) != 0)
-        stop("bind", strerror(errno));
+        wire_stop("bind", strerror(errno));
     if (!end.xdp)
         return;
     struct failure failure;
@@ -122,7 +103,7 @@ static void open_end(const char *mode, const char *address, const char *port, co
     xdp_port_init(&end.port);
     end.port.lines[0] = (struct steer_line){.group = at.sin_addr.s_addr, .port = at.sin_port};
     if (!netdev_of(&end.port.netdev, at.sin_addr, "ADDRESS", &failure) || !xdp_port_open(&end.port, &settings, &failure))
-        stop("AF_XDP", failure.text);
+        wire_stop("AF_XDP", failure.text);
 }
 
 static bool receive_in_time(uint64_t start)
@@ -131,12 +112,6 @@ static bool receive_in_time(uint64_t start)
         if (spins % 1024 == 1023 && clock_now() - start > PATIENCE_NS)
             return false;
     return true;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
 }
 
 static void ask(uint32_t count)
@@ -149,7 +124,7 @@ static void ask(uint32_t count)
         if (begun)
             answer();
         else if (sendto(end.fd, bytes, sizeof bytes, 0, (struct sockaddr *)&end.peer, sizeof end.peer) != sizeof bytes)
-            stop("send", strerror(errno));
+            wire_stop("send", strerror(errno));
         uint64_t sent = clock_now();
         begun = receive_in_time(start);
         lost += !begun;
@@ -159,13 +134,12 @@ static void ask(uint32_t count)
         }
     }
     if (kept == 0)
-        stop("PEER", "does not answer");
-    qsort(halves, kept, sizeof halves[0], ascending);
-    qsort(sends, kept, sizeof sends[0], ascending);
-    printf("{\"samples\": %u, \"lost\": %u, \"min_ns\": %llu, \"p10_ns\": %llu, \"median_ns\": %llu, \"p99_ns\": %llu, "
-           "\"send_ns\": %llu}\n",
-           kept, lost, (unsigned long long)halves[0], (unsigned long long)halves[kept / 10], (unsigned long long)halves[kept / 2],
-           (unsigned long long)halves[(uint64_t)kept * 99 / 100], (unsigned long long)sends[kept / 2]);
+        wire_stop("PEER", "does not answer");
+    wire_sort(halves, kept);
+    wire_sort(sends, kept);
+    printf("{\"lost\": %u, ", lost);
+    wire_print(halves, kept);
+    printf(", \"send_ns\": %llu}\n", (unsigned long long)wire_percentile(sends, kept, 50));
 }
 
 int main(int argc, char **argv)
@@ -176,17 +150,13 @@ int main(int argc, char **argv)
                         "       reflect ask socket|xdp ADDRESS PORT CPU PROGRAM PEER COUNT\n");
         return 2;
     }
-    cpu_set_t here;
-    CPU_ZERO(&here);
-    CPU_SET(atoi(argv[5]), &here);
-    if (sched_setaffinity(0, sizeof here, &here) != 0)
-        stop("CPU", strerror(errno));
+    wire_pin(argv[5]);
     signal(SIGTERM, on_signal);
     open_end(argv[2], argv[3], argv[4], argv[6]);
     fprintf(stderr, "reflect: ready\n");
     if (asks) {
         uint32_t count = (uint32_t)atoi(argv[8]);
-        end.peer = address_of(argv[7], argv[4]);
+        end.peer = wire_address(argv[7], argv[4]);
         ask(count < COUNT_MAX ? count : COUNT_MAX);
         return 0;
     }

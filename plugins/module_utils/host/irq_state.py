@@ -13,7 +13,9 @@ from .files import remove, write_atomic
 from .irq import Irq
 from .system import System
 
-FILE = "run/tickwire/irq.json"
+#: The agent's units make it for themselves, as they may write nowhere else below /run. Not the engine's user's.
+DIRECTORY = "run/tickwire-host"
+FILE = f"{DIRECTORY}/irq.json"
 
 
 @dataclass

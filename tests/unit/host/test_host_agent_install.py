@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift
+from ansible_collections.tickwire.fabric.plugins.module_utils.host import drift, irq_state
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.agent import bundle, document, units
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.errors import HostError
 from ansible_collections.tickwire.fabric.plugins.module_utils.host.parts import agent as part
@@ -299,3 +299,11 @@ def test_the_units_of_the_nics_may_read_whether_the_engine_trades() -> None:
     assert "CAP_DAC_READ_SEARCH" in next(
         line for line in text.splitlines() if line.startswith("CapabilityBoundingSet=")
     )
+
+
+def test_the_units_of_the_nics_may_write_what_they_learn_of_interrupts() -> None:
+    """Below /run they may write into a directory of their own only, which stays for the next of them."""
+    lines = units.nic_unit("/usr/bin/python3", "0", False).splitlines()
+    assert "ProtectSystem=strict" in lines and "RuntimeDirectoryPreserve=yes" in lines
+    (name,) = [line.partition("=")[2] for line in lines if line.startswith("RuntimeDirectory=")]
+    assert irq_state.FILE.rpartition("/")[0] == f"run/{name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import string
 
+from ..irq_state import DIRECTORY as RUNTIME
 from ..workload import ENGINE
 
 DIRECTORY = "etc/systemd/system"
@@ -58,6 +59,8 @@ ExecStart={python} -I /{binary} watch %I
 Restart=on-failure
 RestartSec=5
 TimeoutStartSec=180
+RuntimeDirectory={runtime}
+RuntimeDirectoryPreserve=yes
 {hardened}
 [Install]
 WantedBy=sys-subsystem-net-devices-%i.device
@@ -132,7 +135,8 @@ def nic_unit(python: str, housekeeping: str, rdma: bool) -> str:
     load = "Wants=modprobe@rdma_cm.service\nAfter=modprobe@rdma_cm.service\n" if rdma else ""
     # The engine's block, which says whether it trades, is not root's.
     hardened = _hardened(housekeeping, "CAP_NET_ADMIN CAP_SYS_ADMIN CAP_DAC_READ_SEARCH", "", "")
-    return _NIC.format(python=python, binary=BINARY, hardened=hardened, rdma=load, engine=ENGINE)
+    runtime = RUNTIME.rpartition("/")[2]
+    return _NIC.format(python=python, binary=BINARY, hardened=hardened, rdma=load, engine=ENGINE, runtime=runtime)
 
 
 def drift_unit(python: str, housekeeping: str, textfile: str, firmware: bool) -> str:
