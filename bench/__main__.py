@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 import time
+from pathlib import Path
 
-from bench import contest, host, peers, results, sections, trace, veth, xdp
+from bench import contest, host, peers, rdma, results, sections, trace, veth, xdp
 from bench.contest import BenchError
 
 
@@ -27,6 +28,13 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--pairs", type=int, default=64, help="of queue pairs in it, default %(default)s")
     top.add_argument("--cpu", type=int, default=cpus[-1], help="core to measure on, default %(default)s")
     top.add_argument("--exchange-cpu", type=int, default=cpus[0], help="core of the exchange, default %(default)s")
+    top.add_argument("--server", default="exch1", metavar="HOST", help="of rdma_*, by ssh, default %(default)s")
+    top.add_argument("--client", default="trade1", metavar="HOST", help="of rdma_*, by ssh, default %(default)s")
+    top.add_argument("--server-cpu", type=int, default=-1, metavar="N", help="to stay on there, default: the last one")
+    top.add_argument("--client-cpu", type=int, default=-1, metavar="N", help="to stay on there, default: the last one")
+    top.add_argument("--ssh-config", type=Path, default=rdma.LAB_SSH, metavar="FILE", help="default: that of the lab")
+    top.add_argument("--network", default="", metavar="CIDR", help="to measure, default: of the first RDMA device")
+    top.add_argument("--tickwire", default=rdma.TICKWIRE, metavar="FILE", help="on both hosts, default %(default)s")
     top.add_argument("--peers", metavar="FILE", help="TOML file with peers' commands, see bench/peers.py")
     return top
 
@@ -35,6 +43,7 @@ def measure(name: str, plan: sections.Plan, rounds: int) -> None:
     """One section, into its JSON file."""
     print(f"==> {name}", flush=True)
     started = time.monotonic()
+    machine = None
     if name == "veth":
         with veth.rig(sections.BUILD / "floor", (2 * plan.orders + 4, plan.rate), plan.cpus) as rig:
             section, contenders = sections.network(plan, rig)
@@ -50,6 +59,11 @@ def measure(name: str, plan: sections.Plan, rounds: int) -> None:
             section, contenders = host.contest_of(rig_of_hosts, plan.hosts, plan.peers)
             outcomes = contest.run(contenders, rounds, plan.cpus[1])
             facts = {"hosts": plan.hosts, "forks": host.FORKS}
+    elif name in rdma.SECTIONS:
+        with rdma.rig(plan.where, rdma.SECTIONS[name]) as between:
+            section, contenders = rdma.contest_of(between)
+            outcomes = contest.run(contenders, rounds, plan.cpus[1])
+            facts, machine = between.facts(), between.here["machine"]
     elif name == "trace":
         program = sections.BUILD / "roce"
         with trace.contest_of(program, plan.megabytes, plan.pairs, plan.cpus[1]) as (section, contenders):
@@ -59,7 +73,7 @@ def measure(name: str, plan: sections.Plan, rounds: int) -> None:
         section, contenders = sections.IN_MEMORY[name](plan)
         outcomes = contest.run(contenders, rounds, plan.cpus[1])
         facts = sections.facts(plan) if name in ("decode", "book", "deep", "warm") else {}
-    results.write(section, outcomes, facts)
+    results.write(section, outcomes, facts, machine)
     if outcomes[0].error:
         raise BenchError(f"{name}: {outcomes[0].error}")
     print(f"==> {name}: {rounds} rounds in {time.monotonic() - started:.0f} s", flush=True)
@@ -88,9 +102,17 @@ def main() -> int:
             pairs=args.pairs,
             cpus=(args.exchange_cpu, args.cpu),
             peers=peers.load(args.peers) if args.peers else [],
+            where=rdma.Where(
+                server=args.server,
+                client=args.client,
+                cpus=(args.server_cpu, args.client_cpu),
+                ssh_config=args.ssh_config,
+                network=args.network,
+                tickwire=args.tickwire,
+            ),
         )
         names = args.sections or sections.ORDER
-        if names != ["host"]:
+        if not set(names) <= {"host", *rdma.SECTIONS}:
             sections.build()
         for name in names:
             measure(name, plan, args.rounds)

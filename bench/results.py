@@ -42,8 +42,13 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write(section: Section, outcomes: list[Outcome], facts: dict[str, Any]) -> Path:
-    """results/<key>.json. The first outcome is ours, every ratio is ours over the other's."""
+def write(
+    section: Section, outcomes: list[Outcome], facts: dict[str, Any], measured_on: dict[str, Any] | None = None
+) -> Path:
+    """results/<key>.json. The first outcome is ours, every ratio is ours over the other's.
+
+    `measured_on`: the machine, as `machine` describes it, where it is not this one.
+    """
     ours = outcomes[0]
     document = {
         "section": section.key,
@@ -51,7 +56,7 @@ def write(section: Section, outcomes: list[Outcome], facts: dict[str, Any]) -> P
         "bar": section.bar,
         "note": section.note,
         "facts": facts,
-        "machine": machine(),
+        "machine": measured_on or machine(),
         "contenders": [
             {
                 "name": outcome.contender.name,

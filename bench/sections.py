@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import clos, peers, veth
+from bench import clos, peers, rdma, veth
 from bench.contest import BenchError, Contender, Metrics
 from bench.results import Section
 from tickwire import itchfile
@@ -39,6 +39,7 @@ class Plan:
     hosts: int = 32
     megabytes: int = 1000  # of the trace section's capture
     pairs: int = 64
+    where: rdma.Where = rdma.Where()
 
 
 def build() -> None:
@@ -300,4 +301,4 @@ IN_MEMORY: dict[str, Callable[[Plan], tuple[Section, list[Contender]]]] = {
     "plan": whole_plan,
     "deadlock": deadlock,
 }
-ORDER = [*IN_MEMORY, "trace", "veth", "xdp", "half", "host"]
+ORDER = [*IN_MEMORY, "trace", "veth", "xdp", "half", "host", *rdma.SECTIONS]

@@ -139,9 +139,12 @@ def measure(run: Run, wanted: Wanted) -> Found:
 
 
 def compare(run: Run, wanted: Wanted, found: Found) -> dict[str, Any]:
-    """Put what was measured side by side; return the comparison, "text" being the table. Raises CompareError."""
+    """Put what was measured side by side; return the comparison, "text" being the table. Raises CompareError.
+
+    ``run`` works in ``wanted.directory``: the comparison names its results as they lie beside it, here or fetched.
+    """
     figures = os.path.join(wanted.directory, FIGURES)
-    command = _bounded(wanted, "compare") + found.files
+    command = _bounded(wanted, "compare") + [os.path.basename(path) for path in found.files]
     command += ["--json", figures, "--html", os.path.join(wanted.directory, REPORT)]
     for transport, reason in found.missing.items():
         command += ["--without", "%s=%s" % (transport, reason)]

@@ -200,7 +200,9 @@ def main() -> None:
         module.exit_json(changed=mode == "client")
 
     def run(command: Sequence[str]) -> tuple[int, str, str]:
-        return module.run_command(list(command), handle_exceptions=False)
+        return module.run_command(
+            list(command), handle_exceptions=False, cwd=wanted.directory if mode == "client" else None
+        )
 
     try:
         if mode == "server":

@@ -9,7 +9,9 @@ import os
 import re
 import subprocess
 import tarfile
+from pathlib import Path
 
+import compare_pair
 import verbs_pair
 
 from conftest import HOSTS, ROOT, Lab
@@ -269,6 +271,19 @@ def test_the_engine_trades_over_verbs(lab: Lab) -> None:
     assert exchange["rdma"]["datagrams"] >= verbs_pair.MESSAGES and exchange["rdma"]["subscribers"] == 1
     assert engine["messages_lost"] == 0 and engine["orders_sent"] > 0 and engine["open_orders"] == 0
     assert booked == told != {}
+
+
+def test_the_transports_are_compared(lab: Lab, tmp_path: Path) -> None:
+    """UDP, TCP, RC and UD, idle and in bursts, in the trading lane: see compare_pair.py."""
+    before = lane_packets(lab)
+    outcome = compare_pair.run("inventories/lab", tmp_path)
+    assert outcome.code == 0
+    assert compare_pair.right(tmp_path)["headline"] in outcome.text
+    # The echoes in one packet each; TCP may put several of a burst together.
+    echoes = 6 * (compare_pair.COUNT + compare_pair.WARMUP)
+    assert lane_packets(lab)["1:2"] - before["1:2"] >= echoes
+    for host in ("exch1", "trade1"):
+        assert lab.ssh(host, compare_pair.LEFT) == "", f"{host}: something is left of the comparison"
 
 
 def test_down_leaves_nothing(lab: Lab) -> None:

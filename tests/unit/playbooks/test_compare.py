@@ -72,6 +72,7 @@ def test_two_hosts_are_compared_and_the_report_is_fetched(tmp_path: Path, tickwi
     assert tests == [(transport, test, 1000) for test in ("pingpong", "burst") for transport in ("udp", "tcp")]
     assert {one["transport"] for one in comparison["missing"]} == {"rc", "ud"}, "loopback has no RDMA device"
     assert all(one["reason"] for one in comparison["missing"])
+    assert all((report / row["file"]).exists() for row in comparison["rows"]), "named as they lie beside it"
     html = (report / "compare.html").read_text(encoding="utf-8")
     assert html.count("<polyline") == 4 and "RDMA RC was not measured" in html
     assert {path.name for path in report.iterdir()} == {
