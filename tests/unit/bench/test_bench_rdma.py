@@ -145,6 +145,8 @@ class Double(rdma.Far):
 def test_what_every_run_needs_falls_out() -> None:
     client = Double()
     rig = rdma.Rig(Double(), client, rdma.Where(), "ud")
+    longer_s = {(many - rdma.FEW) * Double.round_trip_ns["ours"] / 1e9 for many in rig.many.values()}
+    assert longer_s == {rdma.STARTS * 1.0}, "much longer than the second that a start takes here"
     section, (ours, theirs) = rdma.contest_of(rig)
     assert set(section.metrics) <= set(ours.run(0)) and set(section.metrics) == set(theirs.run(0))
     for size in rdma.SIZES:
