@@ -90,8 +90,9 @@ def warnings(result: Mapping[str, Any]) -> list[str]:
 def table(result: Mapping[str, Any], what: str, session: str) -> list[str]:
     """The figures for people: `what` they are, of which feed session."""
     warm = f", {result['warmup']} before them left out" if result.get("warmup") else ""
-    completed = result["timestamp_source"] == "completion"
-    head = f"{'tick to acknowledgement' if completed else what}, {result['timestamp_source']} time stamps, session {session}"
+    source = result["timestamp_source"]
+    completed = source == "completion"
+    head = f"{'tick to acknowledgement' if completed else what}, {source} time stamps, session {session}"
     lines = [f"{head}: {result['samples']} samples{warm}"]
     if not result["samples"]:
         return lines
