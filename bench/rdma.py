@@ -196,7 +196,7 @@ def contest_of(rig: Rig) -> tuple[Section, list[Contender]]:
         + "Means by the client's CLOCK_MONOTONIC around the whole process: half of what many messages take longer than"
         f" {FEW}, a message; starting and meeting fall out. Both poll, on the same CPU of each host. ib_send_lat runs"
         " with its own settings but for size, count, device and GID; it looks at nothing of a message, ours at its"
-        " number, and reads the clock while it waits.",
+        " number.",
     )
     return section, [
         Contender("tickwire bench pingpong", measure=rig.ours),

@@ -3,7 +3,8 @@
  * One end of a benchmark of transports: the same messages of one size over UDP, TCP, RC or UD, sent and looked for without waiting.
  *
  * The initiator sends numbered messages, the reflector sends each back as it came, and the initiator times the round trip on its own
- * monotonic clock: no two clocks are compared. Both spin; neither sleeps nor allocates while it runs.
+ * monotonic clock: no two clocks are compared. Both spin; neither sleeps nor allocates while it runs. Who waits for a message pauses
+ * the CPU in no turn and reads the clock in few: either would be in the latency of what comes meanwhile.
  *
  *   pingpong  closed loop: the next message leaves when the last one's echo is there or given up. From before the send call to after
  *             the receive that found the whole echo.
