@@ -16,7 +16,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     cpus = sorted(os.sched_getaffinity(0))
     top = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
-    top.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(sections.ORDER)}; default: all")
+    named = f"of {', '.join(sections.ORDER)}; default: all but {', '.join(rdma.SECTIONS)}, which need two more hosts"
+    top.add_argument("sections", nargs="*", metavar="SECTION", help=named)
     top.add_argument("--rounds", type=int, default=7, help="default %(default)s")
     top.add_argument("--messages", type=int, default=10_000_000, help="of the market data file, default %(default)s")
     top.add_argument("--instruments", type=int, default=8371, help="default %(default)s")
@@ -111,7 +112,7 @@ def main() -> int:
                 tickwire=args.tickwire,
             ),
         )
-        names = args.sections or sections.ORDER
+        names = args.sections or [name for name in sections.ORDER if name not in rdma.SECTIONS]
         if not set(names) <= {"host", *rdma.SECTIONS}:
             sections.build()
         for name in names:

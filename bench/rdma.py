@@ -72,12 +72,10 @@ class Far:
     def ask(self, **question: Any) -> dict[str, Any]:
         """Its answer; BenchError when it has none."""
         assert self.process.stdin is not None and self.process.stdout is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):  # what has ended may have said why
             self.process.stdin.write(json.dumps(question) + "\n")
             self.process.stdin.flush()
-            answer = self.process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
+        answer = self.process.stdout.readline()
         if not answer:
             raise BenchError(f"{self.host}: ssh has ended, see above; next: does `ssh {self.host} python3 -V` work?")
         found: dict[str, Any] = json.loads(answer)

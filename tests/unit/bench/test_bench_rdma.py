@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from bench import far, rdma, results
+from bench import __main__ as command
+from bench import far, rdma, results, sections
 from bench.contest import BenchError
 
 FAR = Path(far.__file__)
@@ -184,3 +185,28 @@ def test_our_client_is_what_the_host_runs() -> None:
         check=False,
     )
     assert "run `tickwire bench serve 127.0.0.1:1` there" in done.stderr
+
+
+def test_a_host_that_ended_says_why() -> None:
+    """The server is asked after the client, and its ssh may have ended by then."""
+    gone = rdma.Far("exch9", [sys.executable, "-u", str(FAR), "4095"])
+    gone.process.wait(timeout=60)
+    with pytest.raises(BenchError, match="exch9: CPU 4095: Invalid argument"):
+        gone.ask(facts="")
+    gone.close()
+
+
+@pytest.mark.parametrize(
+    ("named", "measured"),
+    [([], [name for name in sections.ORDER if name not in rdma.SECTIONS]), (["rdma_ud"], ["rdma_ud"])],
+)
+def test_without_a_name_one_machine_is_enough(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: list[str], measured: list[str]
+) -> None:
+    found: list[str] = []
+    monkeypatch.setattr(sys, "argv", ["bench", *named])
+    monkeypatch.setattr(sections, "build", lambda: None)
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "none")
+    monkeypatch.setattr(command, "measure", lambda name, _plan, _rounds: found.append(name))
+    assert command.main() == 0
+    assert found == measured
