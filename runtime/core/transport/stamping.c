@@ -192,14 +192,17 @@ bool stamping_open_for(struct stamping *self, const char *key, enum stamping_wis
 
 bool stamping_confirm(struct stamping *self, const char *lacks, struct failure *failure)
 {
+    char why[sizeof self->why];
     if (self->clock != STAMP_HARDWARE || lacks[0] == '\0')
         return true;
+    self->why[0] = '\0';
     stamping_close(self);
     self->count = 0;
+    snprintf(why, sizeof why, "%.160s%s%.200s", lacks, self->why[0] != '\0' ? "; " : "", self->why);
     if (!self->or_kernel)
-        return refuse(engine_key, lacks, EOPNOTSUPP, failure);
+        return refuse(engine_key, why, EOPNOTSUPP, failure);
     self->clock = STAMP_SOFTWARE;
-    snprintf(self->why, sizeof self->why, "%s", lacks);
+    memcpy(self->why, why, sizeof why);
     return true;
 }
 

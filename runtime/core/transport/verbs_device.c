@@ -32,7 +32,7 @@ static bool bind_to(struct verbs_device *device, struct rdma_event_channel *chan
     return true;
 }
 
-static bool check_port(struct verbs_device *device, const char *section, uint32_t wanted, struct failure *failure)
+static bool check_port(struct verbs_device *device, uint32_t wanted, struct failure *failure)
 {
     struct ibv_port_attr port = {0};
     int error = device->library->query_port(device->context, device->gid.port, &port);
@@ -47,7 +47,7 @@ static bool check_port(struct verbs_device *device, const char *section, uint32_
     return failure_set(failure, EMSGSIZE,
                        "MTU mismatch: the RDMA MTU of %s port %u is %u, %s.mtu wants %u; see `ip link show %s`: its MTU has to be the "
                        "intent's (fabric.mtu.host), or correct %s.mtu",
-                       device->gid.device, device->gid.port, device->mtu, section, wanted, device->gid.netdev, section);
+                       device->gid.device, device->gid.port, device->mtu, device->section, wanted, device->gid.netdev, device->section);
 }
 
 static bool register_memory(struct verbs_device *device, void *memory, size_t bytes, struct failure *failure)
@@ -77,12 +77,13 @@ bool verbs_device_open(struct verbs_device *device, struct verbs_library *librar
     memset(device, 0, sizeof *device);
     device->library = library;
     device->sysfs = sysfs;
+    device->section = verbs_section(key);
     device->fixed_index = settings->gid_index >= 0;
     device->address.sin_family = AF_INET;
     if (inet_pton(AF_INET, interface, &device->address.sin_addr) != 1)
         return failure_set(failure, EINVAL, "%s \"%s\" must be an IPv4 address", key, interface);
     if (verbs_find_gid(sysfs, key, device->address.sin_addr, settings, &device->gid, failure) &&
-        bind_to(device, channel, key, interface, failure) && check_port(device, verbs_section(key), settings->mtu, failure) &&
+        bind_to(device, channel, key, interface, failure) && check_port(device, settings->mtu, failure) &&
         register_memory(device, memory, bytes, failure))
         return true;
     verbs_device_close(device);
@@ -124,6 +125,7 @@ bool verbs_device_check(const struct verbs_device *device, struct ibv_qp *qp, in
                            device->gid.device, qp->qp_num, route->traffic_class, tos, device->gid.device, device->gid.port);
     return failure_set(failure, EPROTONOSUPPORT,
                        "%s: the connection manager uses GID index %u, the intent wants index %u; set its RoCE mode (module roce_cm, or "
-                       "default_roce_mode in configfs) or correct verbs.roce_version",
-                       device->gid.device, route->sgid_index, device->gid.index);
+                       "default_roce_mode in configfs) or correct %s.%s",
+                       device->gid.device, route->sgid_index, device->gid.index, device->section,
+                       device->fixed_index ? "gid_index" : "roce_version");
 }

@@ -15,6 +15,7 @@ struct verbs_device {
     struct ibv_pd *pd;
     struct ibv_mr *mr;
     const char *sysfs;
+    const char *section; /* of the configuration, with the settings it was opened by */
     struct verbs_gid gid;
     bool fixed_index; /* the configuration names it */
     struct sockaddr_in address; /* of the interface */
@@ -30,9 +31,9 @@ bool verbs_device_open(struct verbs_device *device, struct verbs_library *librar
                        const struct verbs_settings *settings, void *memory, size_t bytes, struct failure *failure);
 void verbs_device_close(struct verbs_device *device);
 
-/* The GID of a connected queue pair, and so its RoCE version, must be the wanted one; its index too where that is fixed; and so must be the DSCP of its packets
- * when `tos` is one (-1: whatever it is; of the other two bits cards make their own). Drivers that do not tell (irdma) are taken at
- * their word. */
+/* The GID of a connected queue pair, and so its RoCE version, must be the wanted one; its index too where that is fixed; and so must
+ * be the DSCP of its packets when `tos` is one (-1: whatever it is; of the other two bits cards make their own). Drivers that do not
+ * tell (irdma) are taken at their word. */
 bool verbs_device_check(const struct verbs_device *device, struct ibv_qp *qp, int tos, struct failure *failure);
 
 #endif

@@ -284,6 +284,12 @@ static void what_the_feed_lacks_after_all(void)
     settings.timestamps = STAMPING_HARDWARE;
     CHECK(stamping_open(&stamping, &settings, &failure) && !stamping_confirm(&stamping, "ens4: generic", &failure) && untouched());
     CHECK(strcmp(failure.text, "engine.timestamps \"hardware\": ens4: generic; use another card, or \"auto\" or \"software\"") == 0);
+    settings.timestamps = STAMPING_AUTO;
+    three_cards(1, 1, 1);
+    CHECK(stamping_open(&stamping, &settings, &failure));
+    cards[0].set_error = EIO; /* it stays on: that is told too */
+    CHECK(stamping_confirm(&stamping, "ens4: generic", &failure) && strstr(stamping.why, "ens4: generic; ens4: its stamping") != NULL);
+    CHECK(strstr(stamping.why, "hwstamp_ctl -i ens4") != NULL);
 }
 
 /* Over verbs the card is left alone whatever is wished: the transport has the device's completions, or reads the clock itself. */

@@ -204,6 +204,10 @@ static void test_another_gid_index(void)
     twin_of_rdma->sgid_index = 2;
     CHECK(!verbs_link_established(&a, &device, -1, &failure) && failure.code == EPROTONOSUPPORT);
     CHECK(strstr(failure.text, "uses GID index 2, the intent wants index 1") != NULL);
+    CHECK(strstr(failure.text, "or correct verbs.roce_version") != NULL);
+    struct verbs_device of_exchange = device; /* its configuration has another section */
+    of_exchange.section = verbs_section("rdma.interface");
+    CHECK(!verbs_link_established(&a, &of_exchange, -1, &failure) && strstr(failure.text, "or correct rdma.roce_version") != NULL);
     twin_of_rdma->untold = 1;
     CHECK(verbs_link_established(&a, &device, 104, &failure));
     twin_of_rdma->untold = 0;
@@ -212,6 +216,7 @@ static void test_another_gid_index(void)
     CHECK(verbs_link_established(&a, &device, 0, &failure));
     device.fixed_index = true;
     CHECK(!verbs_link_established(&a, &device, 0, &failure) && strstr(failure.text, "wants index 1") != NULL);
+    CHECK(strstr(failure.text, "or correct verbs.gid_index") != NULL);
     device.fixed_index = false;
     site_gid("2", "0000:0000:0000:0000:0000:ffff:7f00:0002\n", "RoCE v2\n");
     CHECK(!verbs_link_established(&a, &device, 0, &failure));
