@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import signal
+
 from hypothesis import settings
+
+# Programs under test are ended by it; a shell that runs the tests behind itself lets them be born ignoring it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test asserts a time: a busy machine takes any example past a deadline.
 settings.register_profile("tickwire", deadline=None)

@@ -34,9 +34,11 @@ def is_ours(pid: int, pidfile: Path) -> bool:
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         if words == [b""]:
-            # Memory is given back before the process is gone, and with it the command line; only a zombie is done.
+            # Memory is given back before the process is gone, and with it the command line; only a zombie without
+            # other threads is done: they have the files, and so the lock on the pidfile.
             name, state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[::2]
-            return "(qemu-" in name and state.split()[0] not in "ZX"
+            threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
+            return "(qemu-" in name and (state.split()[0] not in "ZX" or threads > 1)
     except OSError:
         return False
     return str(pidfile).encode() in words

@@ -236,12 +236,12 @@ class Device:
 
 @pytest.fixture
 def exchange(tmp_path: Path, free_ports: Any) -> Iterator[Any]:
-    """exchange(timestamps): a running exchange without a device."""
+    """exchange(timestamps, orders): a running exchange without a device, on a file of 2 * orders + 4 messages."""
     running: list[ExchangeOnly] = []
 
-    def made(timestamps: str = "software") -> ExchangeOnly:
+    def made(timestamps: str = "software", orders: int = 40) -> ExchangeOnly:
         more = f'matching = false\ntimestamps = "{timestamps}"'
-        running.append(ExchangeOnly(tmp_path, free_ports(5), ticking(40), exchange=more))
+        running.append(ExchangeOnly(tmp_path, free_ports(5), ticking(orders), exchange=more))
         return running[-1]
 
     yield made
@@ -256,20 +256,20 @@ def dut(site: ExchangeOnly, *more: str) -> Any:
 @pytest.mark.parametrize("at_once", [True, False])
 def test_orders_behind_the_first_one_are_counted(exchange: Any, at_once: bool) -> None:
     """In one segment they have one stamp. Sent one by one they may be read together, and then have none."""
-    site = exchange()
+    site = exchange(orders=10)
     device = Device(site, orders=3, at_once=at_once)
     try:
-        done = dut(site, "--count", "1000", "--warmup", "0", "--answer-ms", "200", "--quiet-ms", "50", "--json")
+        done = dut(site, "--count", "1000", "--warmup", "0", "--answer-ms", "10000", "--quiet-ms", "250", "--json")
     finally:
         device.close()
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     counts = result["attribution"]
-    assert counts["ticks"] == counts["answered"] == device.ticks == 84
-    assert (counts["further"], counts["late"], counts["others"]) == (2 * 84, 0, 0)
-    assert result["samples"] + counts["together"] == 84 and result["exchange"]["orders"] == 3 * 84
+    assert counts["ticks"] == counts["answered"] == device.ticks == 24
+    assert (counts["further"], counts["late"], counts["others"]) == (2 * 24, 0, 0)
+    assert result["samples"] + counts["together"] == 24 and result["exchange"]["orders"] == 3 * 24
     assert counts["together"] == 0 or not at_once
-    assert "84 ticks there were no more messages" in done.stderr or counts["together"]
+    assert "24 ticks there were no more messages" in done.stderr or counts["together"]
 
 
 def test_one_device_of_two_is_timed(exchange: Any) -> None:

@@ -204,3 +204,28 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+# A process of a QEMU's name whose first thread has ended, and another one has not.
+HALF_GONE = """
+import ctypes, threading, time
+libc = ctypes.CDLL(None)
+libc.prctl(15, b"qemu-half", 0, 0, 0)
+threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+print("ready", flush=True)
+libc.pthread_exit(None)
+"""
+
+
+def test_a_process_that_has_a_thread_left_is_not_gone(tmp_path: Path) -> None:
+    """Its files, and so the lock on its pidfile, go with the last thread."""
+    process = subprocess.Popen([sys.executable, "-c", HALF_GONE], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        state = Path(f"/proc/{process.pid}/stat")
+        assert vm.wait_gone(lambda: state.read_text().rpartition(")")[2].split()[0] != "Z", 20.0)
+        assert vm.is_ours(process.pid, tmp_path / "half.pid")
+    finally:
+        process.kill()
+        process.wait()
+    assert not vm.is_ours(process.pid, tmp_path / "half.pid")

@@ -15,7 +15,8 @@ from ansible_collections.tickwire.fabric.plugins.module_utils import t2t
 _PROGRAM = """
 import collections, json, sys
 from tickwire.bench import t2t
-zero = collections.defaultdict(int, feed_session="S", timestamp_source="software", timestamp_reason="why")
+said = {"feed_session": "S", "timestamp_source": "software", "timestamp_reason": "why"}
+zero = collections.defaultdict(int, said, unstamped=0, by_kernel=0, samples_dropped=0)
 print(json.dumps(t2t.report(zero, zero, b"", {"sent": 1})))
 """
 
