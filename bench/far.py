@@ -1,7 +1,7 @@
 """One host of the sections rdma_rc and rdma_ud: ssh starts it there, and it needs nothing but python3.
 
-It stays on the CPU it is told (-1: the last one), and so does what it starts. It is asked over its standard input and
-answers on its standard output, a line of JSON each:
+It stays on the CPU it is told (-1: the last one it may have), and so does what it starts. It is asked over its standard
+input and answers on its standard output, a line of JSON each:
 
     {"facts": NETWORK}                 the RDMA device with a RoCE v2 GID in the IPv4 network ("": any), and the machine
     {"start": COMMAND, "port": N}      {} as soon as it listens at that TCP port; what had the port before is ended
@@ -162,13 +162,24 @@ class Host:
         return {"ns": time.clock_gettime_ns(time.CLOCK_MONOTONIC) - began, "output": output}
 
 
+def stay_on(cpu: int) -> None:
+    """Stay on this CPU; -1: on the last one, or on the last of a login's where its slice keeps it from that one."""
+    if cpu >= 0:
+        os.sched_setaffinity(0, {cpu})
+        return
+    try:
+        # Not of the CPUs this process has: one that is isolated by the command line is not among them, and may be had.
+        os.sched_setaffinity(0, {(os.cpu_count() or 1) - 1})
+    except OSError:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
 def main() -> int:
     """Answer until there is no question left."""
     cpu = int(sys.argv[1])
     host = Host()
     try:
-        # Not of the CPUs this process may use: an isolated one is not among them.
-        os.sched_setaffinity(0, {cpu if cpu >= 0 else (os.cpu_count() or 1) - 1})
+        stay_on(cpu)
         for line in sys.stdin:
             try:
                 found = host.answer(json.loads(line))
@@ -176,7 +187,8 @@ def main() -> int:
                 found = {"error": str(error)}
             print(json.dumps(found), flush=True)
     except OSError as error:
-        print(json.dumps({"error": f"CPU {cpu}: {error.strerror}"}), flush=True)
+        allowed = sorted(os.sched_getaffinity(0))
+        print(json.dumps({"error": f"CPU {cpu}: {error.strerror}; a login there has {allowed}"}), flush=True)
     finally:
         for port in list(host.running):
             host.end(port)

@@ -49,7 +49,7 @@ print(json.dumps({**ran["outcome"], "lost": lost, "software": results.is_softwar
 
 @dataclass(frozen=True)
 class Where:
-    """The two hosts by their names for ssh, the CPU on each (-1: the last one), and how they are reached.
+    """The two hosts by their names for ssh, the CPU on each (-1: the last a login may have), and how they are reached.
 
     `network` is the IPv4 network that is measured, "" for the first RDMA device there is.
     """

@@ -210,3 +210,23 @@ def test_without_a_name_one_machine_is_enough(
     monkeypatch.setattr(command, "measure", lambda name, _plan, _rounds: found.append(name))
     assert command.main() == 0
     assert found == measured
+
+
+@pytest.mark.parametrize("refused", [set(), {3}])
+def test_without_a_cpu_the_last_one_that_may_be_had_is_taken(
+    monkeypatch: pytest.MonkeyPatch, refused: set[int]
+) -> None:
+    """CPU 3 is isolated: by the command line it may be had, by the slice of a login it may not."""
+    on: set[int] = {0, 1, 2}
+
+    def stay(pid: int, cpus: set[int]) -> None:
+        if cpus & refused:
+            raise OSError(22, "Invalid argument")
+        on.clear()
+        on.update(cpus)
+
+    monkeypatch.setattr(far.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(far.os, "sched_getaffinity", lambda pid: on)
+    monkeypatch.setattr(far.os, "sched_setaffinity", stay)
+    far.stay_on(-1)
+    assert on == ({2} if refused else {3})
