@@ -42,9 +42,10 @@ def _wanted(config: Mapping[str, Any], component: str, lane: Mapping[str, Any]) 
     plain = {key: value & _DSCP_BITS for key, value in tos.items()}
     wanted: dict[str, dict[str, int]] = {}
     if component == "engine":
-        sides = [(config.get(side) or {}).get("transport") for side in ("feed", "orders")]
-        wanted["orders"] = tos if sides[1] == "verbs" else plain
-        wanted["verbs"] = device if "verbs" in sides else {}
+        feed, orders = ((config.get(side) or {}).get("transport") or "auto" for side in ("feed", "orders"))
+        rdma_orders = orders == "verbs" or (orders == "auto" and feed == "verbs")
+        wanted["orders"] = tos if rdma_orders else plain
+        wanted["verbs"] = device if rdma_orders or feed == "verbs" else {}
     else:
         wanted["feed"] = plain
         datagrams = {**tos, **({"priority": roce["priority"]} if "priority" in roce else {})}

@@ -306,3 +306,20 @@ def test_path_mtus_of_roce(mtu):
 def test_what_is_no_path_mtu_is_refused(mtu):
     said = refused(f"{ENGINE_TOML}[verbs]\nmtu = {mtu}\n")
     assert f"verbs.mtu: {mtu} is no path MTU of RoCE: 256, 512, 1024, 2048, 4096, or 0: any" in said
+
+
+@pytest.mark.parametrize(
+    ("feed", "orders", "chosen"),
+    [
+        ("", "", ("socket", 26401)),
+        ('transport = "xdp"', "", ("socket", 26401)),
+        ('transport = "verbs"', "", ("verbs", 26404)),  # the hybrid
+        ('transport = "verbs"', 'transport = "auto"\nport = 26500', ("verbs", 26500)),
+        ('transport = "verbs"', 'transport = "socket"', ("socket", 26401)),
+        ("", 'transport = "verbs"', ("verbs", 26404)),
+    ],
+)
+def test_orders_go_the_way_of_an_rdma_feed(feed, orders, chosen):
+    text = ENGINE_TOML.replace("[feed]\n", f"[feed]\n{feed}\n").replace("[orders]\n", f"[orders]\n{orders}\n")
+    parsed = config.parse(text, ENGINE, "x.toml")["orders"]
+    assert (parsed["transport"], parsed["port"]) == chosen

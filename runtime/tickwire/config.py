@@ -60,7 +60,7 @@ def _port(default: Any = REQUIRED) -> Key:
 _TOS = Key("int", 104, 0, 255)  # DSCP 26 << 2: the trading lane of the reference intent
 _HEARTBEAT_MS = Key("int", 1000, 50, 15000)
 
-_GATEWAY_PORT = 26404
+_ORDERS_PORT, _GATEWAY_PORT = 26401, 26404
 _ROCE = {
     "roce_version": Key("int", 2, 1, 2),
     "gid_index": Key("int", -1, -1, 255),  # -1: that of the interface, found
@@ -114,9 +114,9 @@ ENGINE: Schema = {
         "gateway_port": _port(_GATEWAY_PORT),
     },
     "orders": {
-        "transport": Key("str", "socket", choices=("socket", "verbs")),
+        "transport": Key("str", "auto", choices=("auto", "socket", "verbs")),  # "auto": verbs where the feed is
         "host": Key("str", rule=_address),
-        "port": _port(26401),
+        "port": _port(None),  # None: the default of its transport
         "interface": Key("str", "", 0, 15, rule=_address_or_empty),  # over verbs; "": feed.interface
         "version": Key("str", "5.0", choices=("5.0", "4.2")),
         "username": Key("str", REQUIRED, 1, 6, rule=_ascii),
@@ -187,7 +187,7 @@ EXCHANGE: Schema = {
     },
     "orders": {
         "address": Key("str", rule=_address),
-        "port": _port(26401),
+        "port": _port(_ORDERS_PORT),
         "heartbeat_ms": _HEARTBEAT_MS,
         "accounts": Tables(
             {
@@ -215,6 +215,14 @@ SCHEMAS = {"engine": ENGINE, "exchange": EXCHANGE}
 EXAMPLES = "runtime/examples/engine.toml and exchange.toml"
 
 _COMMANDS = {"engine": "run", "exchange": "exchange"}  # what takes which kind of file
+
+
+def _choose_orders(feed: dict[str, Any], orders: dict[str, Any]) -> None:
+    """What `orders` leaves open. Over verbs the hybrid is the default: a feed by UD has its orders by RC."""
+    if orders["transport"] == "auto":
+        orders["transport"] = "verbs" if feed["transport"] == "verbs" else "socket"
+    if orders["port"] is None:
+        orders["port"] = _GATEWAY_PORT if orders["transport"] == "verbs" else _ORDERS_PORT
 
 
 def _engine_rules(config: dict[str, Any], checker: Checker) -> None:
@@ -375,6 +383,7 @@ def parse(text: str, schema: Schema, name: str) -> dict[str, Any]:
     checker = Checker(name, locate(text))
     config = checker.table(document, schema, ())
     if schema is ENGINE:
+        _choose_orders(config["feed"], config["orders"])
         _engine_rules(config, checker)
     elif schema is EXCHANGE:
         _exchange_rules(config, checker)

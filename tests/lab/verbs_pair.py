@@ -59,7 +59,6 @@ request_port = 27403
 gap_timeout_ms = 20000
 keep_packets = 8192
 [orders]
-transport = "verbs"
 host = "10.110.0.1"
 port = 27404
 username = "VERBS1"

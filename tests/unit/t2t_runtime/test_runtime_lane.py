@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[3]
 LAB = yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text(encoding="utf-8"))["fabric"]
 LANE = host_lanes(LAB, "trade1")["fab0"]
 OVER_VERBS = {"feed": {"transport": "verbs"}, "orders": {"transport": "verbs"}}
-SIDES = st.fixed_dictionaries({}, optional={"transport": st.sampled_from(["socket", "verbs"]), "port": st.just(1)})
+TRANSPORTS = st.sampled_from(["auto", "socket", "verbs"])
+SIDES = st.fixed_dictionaries({}, optional={"transport": TRANSPORTS, "port": st.just(1)})
 CONFIGS = st.fixed_dictionaries(
     {"feed": SIDES, "orders": SIDES}, optional={"rdma": st.sampled_from([{}, {"interface": "10.110.0.1"}])}
 )
@@ -34,7 +35,12 @@ CONFIGS = st.fixed_dictionaries(
         ("engine", OVER_VERBS, {"orders": {"tos": 106}, "verbs": {"roce_version": 2, "mtu": 4096}}),
         (
             "engine",
-            {"feed": {"transport": "verbs"}, "orders": {}},
+            {"feed": {"transport": "verbs"}, "orders": {}},  # the hybrid is the default
+            {"orders": {"tos": 106}, "verbs": {"roce_version": 2, "mtu": 4096}},
+        ),
+        (
+            "engine",
+            {"feed": {"transport": "verbs"}, "orders": {"transport": "socket"}},
             {"orders": {"tos": 104}, "verbs": {"roce_version": 2, "mtu": 4096}},
         ),
         ("exchange", {"feed": {}}, {"feed": {"tos": 104}}),
