@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 def gids(root: Path) -> list[dict[str, Any]]:
-    """RoCE v2 GIDs with an IPv4 address, of active ports."""
+    """RoCE v2 GIDs with an IPv4 address, of active ports; `mtu` is the interface's, in bytes."""
     found = []
     for types in sorted(root.glob("*/ports/*/gid_attrs/types/*"), key=lambda path: int(path.name)):
         port = types.parents[2]
@@ -46,7 +46,9 @@ def gids(root: Path) -> list[dict[str, Any]]:
             continue
         if address is not None:
             names = {"device": port.parents[1].name, "port": int(port.name), "gid_index": int(types.name)}
-            found.append({**names, "address": str(address)})
+            interface = (port / "gid_attrs" / "ndevs" / types.name).read_text().strip()
+            mtu = int((root.parent / "net" / interface / "mtu").read_text())
+            found.append({**names, "address": str(address), "mtu": mtu})
     return found
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.rdma.intended import path_mtu
 from bench.contest import BenchError, Contender, Metrics
 from bench.results import Section
 from tickwire.bench.results import NAMES, WARNING
@@ -25,7 +26,8 @@ from tickwire.bench.results import NAMES, WARNING
 CHECKOUT = Path(__file__).resolve().parents[1]
 LAB_SSH = CHECKOUT / ".lab" / "ssh_config"
 SECTIONS = {"rdma_rc": "rc", "rdma_ud": "ud"}
-SIZES = (16, 64, 256, 1024, 4096)  # bytes
+SIZES = (16, 64, 256, 1024, 4096)  # bytes; a datagram has to fit into the path MTU
+INLINE = 256  # bytes of a message up to which ours goes into the work request, so theirs is told to
 FEW = 200  # messages
 # How much longer the run of many messages is to take than that of few: starting differs from run to run, and by more
 # where it takes long, which is on a busy or emulated machine.
@@ -103,7 +105,8 @@ class Rig:
         self.here, self.there = (far.ask(facts=where.network) for far in (client, server))
         server.ask(start=[where.tickwire, "bench", "serve", f"{self.address}:{OUR_PORT}"], port=OUR_PORT)
         self.software = False
-        self.many = {size: self._many(size) for size in SIZES}
+        most = path_mtu(min(self.here["mtu"], self.there["mtu"])) if transport == "ud" else max(SIZES)
+        self.many = {size: self._many(size) for size in SIZES if size <= most}
 
     @property
     def address(self) -> str:
@@ -131,8 +134,8 @@ class Rig:
 
         def command(place: dict[str, Any]) -> list[str]:
             way = ["-d", place["device"], "-i", str(place["port"]), "-x", str(place["gid_index"])]
-            shape = ["-c", self.transport.upper(), "-s", str(size), "-n", str(count), "-p", str(THEIR_PORT)]
-            return [PERFTEST, "-F", *way, *shape]
+            shape = ["-c", self.transport.upper(), "-s", str(size), "-n", str(count), "-I", str(INLINE)]
+            return [PERFTEST, "-F", *way, *shape, "-p", str(THEIR_PORT)]
 
         self.server.ask(start=command(self.there), port=THEIR_PORT)
         answer = self.client.ask(time=[*command(self.here), self.address], limit_s=LIMIT_S)
@@ -188,13 +191,13 @@ def contest_of(rig: Rig) -> tuple[Section, list[Contender]]:
     section = Section(
         f"rdma_{rig.transport}",
         f"{'Soft-RoCE: half' if rig.software else 'Half'} a round trip over {name} between two hosts, and perftest's",
-        tuple(metric(size) for size in SIZES),
+        tuple(metric(size) for size in rig.many),
         bar="at most 1.05 times ib_send_lat",
         note=(f"{WARNING}. " if rig.software else "")
         + "Means by the client's CLOCK_MONOTONIC around the whole process: half of what many messages take longer than"
         f" {FEW}, a message; starting and meeting fall out. Both poll, on the same CPU of each host. ib_send_lat runs"
-        " with its own settings but for size, count, device and GID; it looks at nothing of a message, ours at its"
-        " number.",
+        f" with its own settings but for size, count, device and GID, and inline up to {INLINE} B as ours; it looks at"
+        " nothing of a message, ours at its number; it sorts its times at the end, which is in its figure.",
     )
     return section, [
         Contender("tickwire bench pingpong", measure=rig.ours),

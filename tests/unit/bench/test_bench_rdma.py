@@ -97,7 +97,9 @@ def test_ssh_that_ends_is_said() -> None:
 
 def gid(root: Path, device: str, index: int, kind: str, value: str, state: str = "4: ACTIVE") -> None:
     port = root / device / "ports" / "1"
-    for path, text in ((f"gid_attrs/types/{index}", kind), (f"gids/{index}", value), ("state", state)):
+    ndev, mtu = f"gid_attrs/ndevs/{index}", f"../../../../net/{device}n/mtu"
+    texts = {f"gid_attrs/types/{index}": kind, f"gids/{index}": value, "state": state, ndev: f"{device}n", mtu: "9000"}
+    for path, text in texts.items():
         (port / path).parent.mkdir(parents=True, exist_ok=True)
         (port / path).write_text(text + "\n", encoding="utf-8")
 
@@ -109,7 +111,7 @@ def test_the_gid_of_the_network_is_taken(tmp_path: Path) -> None:
     gid(tmp_path, "mlx5_0", 3, "RoCE v2", "0000:0000:0000:0000:0000:ffff:0a6e:000b")
     gid(tmp_path, "mlx5_1", 3, "RoCE v2", "0000:0000:0000:0000:0000:ffff:0a6f:000b")
     gid(tmp_path, "mlx5_2", 1, "RoCE v2", "0000:0000:0000:0000:0000:ffff:0a70:000b", "1: DOWN")
-    place = {"device": "mlx5_0", "port": 1, "gid_index": 3, "address": "10.110.0.11"}
+    place = {"device": "mlx5_0", "port": 1, "gid_index": 3, "address": "10.110.0.11", "mtu": 9000}
     assert place.items() <= far.facts("", tmp_path).items()
     assert far.facts("10.111.0.0/16", tmp_path)["device"] == "mlx5_1"
     assert set(far.facts("", tmp_path)["machine"]) == set(results.machine())
@@ -122,14 +124,14 @@ class Double(rdma.Far):
 
     round_trip_ns = {"ours": 200_000, "theirs": 400_000}
 
-    def __init__(self, lost: int = 0) -> None:
-        self.host, self.lost = "double", lost
+    def __init__(self, lost: int = 0, mtu: int = 9000) -> None:
+        self.host, self.lost, self.mtu = "double", lost, mtu
         self.commands: list[list[str]] = []
 
     def ask(self, **question: Any) -> dict[str, Any]:
         if "facts" in question:
-            place = {"device": "rxe0", "port": 1, "gid_index": 1, "address": "10.0.0.1", "pinned": [3]}
-            return {**place, "machine": results.machine()}
+            place = {"device": "rxe0", "port": 1, "gid_index": 1, "address": "10.0.0.1", "mtu": self.mtu}
+            return {**place, "pinned": [3], "machine": results.machine()}
         if "time" not in question:
             return {"output": ""}
         command = question["time"]
@@ -157,7 +159,16 @@ def test_what_every_run_needs_falls_out() -> None:
     asked = [command for command in client.commands if command[0] == rdma.PERFTEST and "-s" in command]
     sizes = {(command[command.index("-c") + 1], int(command[command.index("-s") + 1])) for command in asked}
     assert sizes == {("UD", size) for size in rdma.SIZES}
+    assert {command[command.index("-I") + 1] for command in asked} == {"256"}
     assert section.title.startswith("Soft-RoCE") and "says nothing about RDMA hardware" in section.note
+
+
+@pytest.mark.parametrize(("transport", "largest"), [("ud", 1024), ("rc", 4096)])
+def test_a_datagram_fits_into_the_path_mtu(transport: str, largest: int) -> None:
+    rig = rdma.Rig(Double(), Double(mtu=1500), rdma.Where(), transport)
+    section, (ours, theirs) = rdma.contest_of(rig)
+    assert max(rig.many) == largest and section.metrics[-1] == rdma.metric(largest)
+    assert set(section.metrics) <= set(ours.run(0)) and set(section.metrics) == set(theirs.run(0))
 
 
 def test_a_lost_message_is_no_figure() -> None:
