@@ -130,11 +130,14 @@ class Model:
 
 Event = tuple[Any, ...]
 messages = st.tuples(st.just("message"), st.integers(1, 5), st.sets(st.integers(0, 4), max_size=2))
+lost = st.tuples(st.just("message"), st.integers(1, 3), st.just({0, 1, 2}))
 reads = st.tuples(st.just("read"), st.integers(1, 4), st.sampled_from(["answered", "asked", "lost"]))
 resent = st.tuples(st.just("again"), st.integers(0, 6), st.integers(1, 4))
 acks = st.tuples(st.just("ack"), st.integers(0, 6))
 naks = st.tuples(st.sampled_from(["nak", "rnr"]), st.integers(0, 6))
-stories = st.lists(st.one_of(messages, messages, acks, acks, reads, resent, naks), min_size=1, max_size=60)
+stories = st.lists(
+    st.one_of(messages, messages, lost, acks, acks, reads, resent, resent, naks), min_size=1, max_size=60
+)
 
 
 @dataclass
