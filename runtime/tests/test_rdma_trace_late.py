@@ -28,6 +28,7 @@ from roce_frames import (
 from roce_report import asking, flows_of, report_of
 
 MTU = 256
+UC_SEND_ONLY = 0x24
 
 
 def part(psn: int, opcode: int) -> Packet:
@@ -90,6 +91,13 @@ def test_a_late_read_is_told_from_one_that_is_asked_for_again_from_its_middle() 
     assert (twice["messages"]["read"], twice["late_messages"], twice["retransmissions"]) == (1, 1, 2)
     on_time = asking([*learn, lost, Packet(psn=6), middle])
     assert (on_time["messages"]["read"], on_time["late_messages"], on_time["retransmissions"]) == (1, 0, 1)
+
+
+def test_what_is_not_reliable_has_messages_that_come_late_and_copies_but_no_times() -> None:
+    story = [Packet(UC_SEND_ONLY, psn) for psn in (1, 3, 2, 2, 3)]
+    flow = asking([*story])
+    assert (flow["messages"]["send"], flow["out_of_order"], flow["missing"]) == (3, 3, 0)
+    assert (flow["late_messages"], flow["retransmissions"], flow["message_time"]["samples"]) == (0, 0, 0)
 
 
 # --- long reads

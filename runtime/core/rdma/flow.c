@@ -153,11 +153,13 @@ static void again(struct flow *flow, const struct roce_packet *p, uint32_t back)
         return;
     }
     flow->counts.out_of_order++;
+    bool fills = flow->counts.missing > 0;
     if (is_read)
         reads_came_late(flow, p);
-    else if (flow->counts.missing > 0)
+    else if (fills)
         flow->counts.missing--;
-    count_late(flow, p);
+    if (is_reliable(flow) || fills) /* of others nothing is remembered: without a gap it is a copy */
+        count_late(flow, p);
 }
 
 static void count_sequence(struct flow *flow, const struct roce_packet *p)

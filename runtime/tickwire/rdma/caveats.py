@@ -59,7 +59,7 @@ def warnings(report: dict[str, Any]) -> list[str]:
         (total("missing"), f"{total('missing')} packets are not in the capture: lost before this point, or by it"),
         (
             timeless,
-            f"{timeless} messages have no message time, their beginning was lost before this point: they are likely the"
+            f"{timeless} messages have no message time, since their beginning came late or never: they are likely the"
             " slowest",
         ),
         (overrun, f"{overrun} messages waited for longer than there is room for: --outstanding"),
