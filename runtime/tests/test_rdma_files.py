@@ -205,5 +205,5 @@ def test_limits_are_checked() -> None:
 def test_the_picture_in_the_documentation_is_what_the_program_draws() -> None:
     report = trace.read(str(FIXTURES / "rnr.pcap"))
     (pair,) = report["queue_pairs"]
-    drawn = drawing.drawing(pair, report["pauses"]["series"], report["capture"]["first_ns"], "rnr.pcap")
+    drawn = drawing.drawing(pair, report["pauses"], report["capture"]["first_ns"], "rnr.pcap")
     assert (FIXTURES.parents[2] / "docs/images/rdma-trace.svg").read_text() == drawn + "\n"

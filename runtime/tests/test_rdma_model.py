@@ -2,7 +2,7 @@
 """PSN matching against a slow model that knows no rings and no wrap: numbers are whole, everything is kept.
 
 A story is what happens on one connection in order: messages of some packets, of which the capture may miss some;
-packets sent again; acknowledgements, NAKs and RNR NAKs. Reads have all their responses or none.
+packets sent again; acknowledgements, NAKs and RNR NAKs. Reads have all their responses or none, or were missed too.
 """
 
 from __future__ import annotations
@@ -64,22 +64,31 @@ class Model:
     message_times: list[int] = field(default_factory=list)
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(
-            ("retransmissions", "missing", "out_of_order", "completed", "partial", "ambiguous", "unanswered"), 0
+            (
+                *("retransmissions", "repeated", "missing", "out_of_order", "completed", "partial", "ambiguous"),
+                *("unanswered", "late_messages"),
+            ),
+            0,
         )
     )
+    messages: int = 0
+    missed: set[int] = field(default_factory=set)
+    late: int | None = None  # where a message goes on of which all came late so far
 
     def request(self, number: int, now_ns: int, begins: bool, ends: bool, responses: int = 0) -> None:
         if number < self.next:
-            if number in self.times or responses:
+            if number in self.times or (responses and number not in self.missed):
                 self.counts["retransmissions"] += 1
                 if number in self.times:
+                    self.counts["repeated"] += self.times[number] == 1
                     self.times[number] += 1
             else:
-                self.counts["out_of_order"] += 1
-                self.counts["missing"] -= 1
+                self.come_late(number, begins, ends, responses)
                 self.first_ns[number], self.times[number] = now_ns, 1
             return
+        self.messages += ends
         self.counts["missing"] += number - self.next
+        self.missed.update(range(self.next, number))
         self.first_ns[number], self.times[number] = now_ns, 1
         if begins or not self.queue or self.queue[-1].last is not None:
             if self.queue and self.queue[-1].last is None:
@@ -88,6 +97,15 @@ class Model:
         self.next = number + max(responses, 1)
         if ends:
             self.queue[-1].last = self.next - 1
+
+    def come_late(self, number: int, begins: bool, ends: bool, responses: int) -> None:
+        self.counts["out_of_order"] += 1
+        self.counts["missing"] -= max(responses, 1)
+        self.missed.difference_update(range(number, number + max(responses, 1)))
+        whole = begins or number == self.late
+        self.messages += ends
+        self.counts["late_messages"] += whole and ends
+        self.late = number + 1 if whole and not ends else None
 
     def measure(self, number: int, now_ns: int) -> None:
         if number not in self.times or number in self.answered:
@@ -112,11 +130,14 @@ class Model:
 
 Event = tuple[Any, ...]
 messages = st.tuples(st.just("message"), st.integers(1, 5), st.sets(st.integers(0, 4), max_size=2))
-reads = st.tuples(st.just("read"), st.integers(1, 4), st.booleans())
+lost = st.tuples(st.just("message"), st.integers(1, 3), st.just({0, 1, 2}))
+reads = st.tuples(st.just("read"), st.integers(1, 4), st.sampled_from(["answered", "asked", "lost"]))
 resent = st.tuples(st.just("again"), st.integers(0, 6), st.integers(1, 4))
 acks = st.tuples(st.just("ack"), st.integers(0, 6))
 naks = st.tuples(st.sampled_from(["nak", "rnr"]), st.integers(0, 6))
-stories = st.lists(st.one_of(messages, messages, acks, acks, reads, resent, naks), min_size=1, max_size=60)
+stories = st.lists(
+    st.one_of(messages, messages, lost, acks, acks, reads, resent, resent, naks), min_size=1, max_size=60
+)
 
 
 @dataclass
@@ -155,11 +176,14 @@ class Story:
                 self.request(self.end + place, opcode, 0)
         self.end += packets
 
-    def read(self, responses: int, answered: bool) -> None:
+    def read(self, responses: int, how: str) -> None:
         first = self.end
-        self.request(first, READ_REQUEST, responses)
         self.end += responses
-        for place in range(responses if answered else 0):
+        if how == "lost" and first > 0:
+            self.sent[first] = (READ_REQUEST, responses)
+            return
+        self.request(first, READ_REQUEST, responses)
+        for place in range(responses if how == "answered" else 0):
             opcode = READ_ONLY if responses == 1 else READ_MIDDLE
             if responses > 1 and place in (0, responses - 1):
                 opcode = READ_FIRST if place == 0 else READ_LAST
@@ -221,6 +245,7 @@ def test_every_story_is_told_as_the_model_tells_it(events: list[Event], start: i
     model = story.model
     assert {key: flow[key] for key in model.counts} == model.counts
     assert flow["unacknowledged"] == len(model.queue)
+    assert sum(flow["messages"].values()) == model.messages
     for ours, samples in ((flow["round_trip"], model.round_trips), (flow["message_time"], model.message_times)):
         assert {key: ours[key] for key in figures(samples)} == figures(samples)
         for key, share in (("p50_ns", 50), ("p99_ns", 99)):

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from roce_frames import (
@@ -25,7 +24,6 @@ from roce_frames import (
     A,
     B,
     Packet,
-    Record,
     answer,
     atomic,
     cm_reply,
@@ -36,24 +34,11 @@ from roce_frames import (
     reth,
     timed,
 )
-from roce_report import report_of
+from roce_report import asking, flows_of, report_of
 
 from tickwire import _core
 
 FIXTURES = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "roce"
-
-
-def flows_of(records: list[Record], **options: Any) -> list[dict[str, Any]]:
-    traced = _core.RoceTrace(**options)
-    data = pcap(records)
-    assert traced.feed(data) == len(data)
-    return traced.flows()
-
-
-def asking(packets: list[Packet | bytes], **options: Any) -> dict[str, Any]:
-    """The flow of A's requests, packets a microsecond apart."""
-    (flow,) = (flow for flow in flows_of(timed(packets), **options) if flow["source"] == A and flow["requests"])
-    return flow
 
 
 # --- answers
@@ -127,7 +112,8 @@ def test_a_nak_and_what_is_sent_again() -> None:
     flows = flows_of(timed(story))
     (flow,) = (flow for flow in flows if flow["requests"])
     assert (flow["missing"], flow["out_of_order"], flow["retransmissions"]) == (0, 1, 1)
-    assert (flow["ambiguous"], flow["completed"]) == (1, 2)  # 2 came too late to make a message
+    assert (flow["ambiguous"], flow["completed"]) == (1, 2)  # 2 came too late to have a time, and is a message
+    assert (flow["messages"]["send"], flow["late_messages"]) == (3, 1)
     assert flows[flow["peer"]]["naks"] == {0: 1}
 
 

@@ -702,7 +702,7 @@ class RoceTrace:
         records, captured_bytes, first_ns, last_ns; records by what they are: roce, pause, other, cut, malformed,
         fragments, unknown_link; unknown_link_type, unknown_interface, backwards, untracked, connections,
         pause_senders_beyond; pauses {priority: count}, 8 being the pause of a whole port; pause_senders, a list;
-        pause_series as in `series`.
+        pause_series and pause_series_of_priority, {priority: series}, as in `series`.
         """
 
     def flows(self) -> list[dict[str, Any]]:

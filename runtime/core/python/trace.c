@@ -132,6 +132,8 @@ static PyObject *flow_dict(const struct trace *trace, const struct flow *flow)
         {"unanswered", c->unanswered},
         {"unacknowledged", c->unacknowledged + flow_outstanding(flow)},
         {"overrun", c->overrun},
+        {"late_messages", c->late_messages},
+        {"repeated", c->repeated},
         {"ambiguous", c->ambiguous},
         {"backwards", c->backwards},
         {"answers_unmatched", c->answers_unmatched},
@@ -209,6 +211,22 @@ static PyObject *pausers(const struct trace *trace)
     return list;
 }
 
+/* {class: series} of those that were stopped. */
+static PyObject *paused_series(const struct pauses *pauses)
+{
+    PyObject *dict = PyDict_New();
+    for (size_t i = 0; dict != NULL && i <= ROCE_PRIORITIES; i++) {
+        if (pauses->by_class[i] == 0)
+            continue;
+        PyObject *key = PyLong_FromSize_t(i), *series = series_dict(&pauses->series_of_class[i], 0);
+        if (key == NULL || series == NULL || PyDict_SetItem(dict, key, series) != 0)
+            Py_CLEAR(dict);
+        Py_XDECREF(key);
+        Py_XDECREF(series);
+    }
+    return dict;
+}
+
 static PyObject *state(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -240,7 +258,8 @@ static PyObject *state(PyObject *object, PyObject *unused)
     if (dict == NULL || put_item(dict, "format", Py_BuildValue("z", formats[self->capture.format])) != 0 ||
         !TRACE_PUT(dict, numbers) || put_item(dict, "pauses", trace_counted(trace->pauses.by_class, ROCE_PRIORITIES + 1)) != 0 ||
         put_item(dict, "pause_senders", pausers(trace)) != 0 ||
-        put_item(dict, "pause_series", series_dict(&trace->pauses.series, 0)) != 0)
+        put_item(dict, "pause_series", series_dict(&trace->pauses.series, 0)) != 0 ||
+        put_item(dict, "pause_series_of_priority", paused_series(&trace->pauses)) != 0)
         Py_CLEAR(dict);
     return dict;
 }

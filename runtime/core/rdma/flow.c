@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow_messages.h"
-
-enum { MTU_MIN = 256, MTU_MAX = 4096 };
-
-enum { SYNDROME_ACK, SYNDROME_NOT_READY, SYNDROME_RESERVED, SYNDROME_NAK };
+#include "flow_reads.h"
 
 static size_t aligned(size_t bytes)
 {
@@ -32,18 +29,19 @@ void flow_start(struct flow *flow, uint8_t *memory, uint32_t outstanding)
     flow->round_trip = take(&memory, sizeof(struct histogram));
     flow->whole = take(&memory, sizeof(struct histogram));
     flow->series = take(&memory, sizeof(struct series));
-    flow->peer = flow->next_of_hosts = FLOW_NONE;
+    flow->peer = flow->next_of_hosts = flow->late_psn = FLOW_NONE;
     flow->priority = ROCE_NO_PRIORITY;
     flow->sequence = FLOW_SEQUENCE_BASE;
 }
 
-/* A copy has the identification its original had. Some adapters give every packet the same one; then it says nothing. */
+/* A copy has the identification its original had. Some adapters give every packet the same one; then it says nothing. Nor does it of
+ * congestion notifications: all of them have PSN 0, so one after the other with a constant identification looks the same. */
 bool flow_is_copy(struct flow *flow, const struct roce_packet *p)
 {
     struct recent *recent = flow_recent(flow, p);
     uint8_t direction = p->link_direction | 0x80;
     bool same = (recent->direction & 0x80) != 0 && recent->psn == p->psn && recent->opcode == p->opcode;
-    if (same && p->ip_id != 0 && recent->ip_id == p->ip_id && !flow->ids_repeat)
+    if (same && p->ip_id != 0 && recent->ip_id == p->ip_id && !flow->ids_repeat && p->opcode != ROCE_OPCODE_CNP)
         return true;
     if (same && p->ip_id == 0 && recent->ip_id == 0 && recent->direction != direction)
         return true;
@@ -62,6 +60,7 @@ void flow_forget(struct flow *flow)
     flow->counts.unacknowledged += flow->tail - flow->head;
     flow->head = flow->tail;
     flow->started = flow->read_open = false;
+    flow->late_psn = FLOW_NONE;
     memset(flow->sent, 0, ((size_t)flow->mask + 1) * sizeof *flow->sent);
 }
 
@@ -74,68 +73,25 @@ static enum flow_message_kind kind_of(uint8_t operation)
     return operation >= WRITE_FIRST && operation <= WRITE_ONLY_IMMEDIATE ? MESSAGE_WRITE : MESSAGE_SEND;
 }
 
-static uint32_t responses_of(uint32_t length, uint32_t mtu)
-{
-    uint64_t count = ((uint64_t)length + mtu - 1) / mtu;
-    return count == 0 ? 1 : (uint32_t)count;
-}
-
-static void advance(struct flow *flow, uint32_t next_psn)
-{
-    flow->sequence += (uint64_t)(int64_t)psn_distance(flow->next_psn, next_psn);
-    flow->next_psn = next_psn;
-}
-
-/* The newest request is a read of so many responses. */
-static void end_read(struct flow *flow, uint32_t responses)
-{
-    flow->read_open = false;
-    advance(flow, psn_plus(flow->read_psn, (int32_t)responses));
-    end_message(flow, psn_plus(flow->next_psn, -1));
-}
-
-static void learn_mtu(struct flow *flow, uint32_t mtu)
-{
-    if (mtu < MTU_MIN || mtu > MTU_MAX || (mtu & (mtu - 1)) != 0)
-        return;
-    flow->mtu = mtu;
-    if (flow->read_open)
-        end_read(flow, responses_of(flow->read_length, mtu));
-}
-
-/* A request has come after a read of which nobody knows how many PSNs it takes: most that one of the five MTUs allows for. */
-static void close_read(struct flow *flow, uint32_t psn)
-{
-    int32_t taken = psn_distance(flow->read_psn, psn);
-    if (taken < 1)
-        return; /* the read once more, or something older */
-    uint32_t best = responses_of(flow->read_length, MTU_MAX), fitting = 0, fits = 0;
-    for (uint32_t mtu = MTU_MAX; mtu >= MTU_MIN; mtu /= 2) {
-        uint32_t responses = responses_of(flow->read_length, mtu);
-        if (responses <= (uint32_t)taken)
-            best = responses;
-        if (responses == (uint32_t)taken) {
-            fitting++;
-            fits = mtu;
-        }
-    }
-    if (fitting == 1)
-        flow->mtu = fits;
-    end_read(flow, best);
-}
-
-static void open_read(struct flow *flow, const struct roce_packet *p)
-{
-    flow->read_psn = p->psn;
-    flow->read_length = p->dma_length;
-    flow->read_open = true;
-    if (flow->mtu != 0 || p->dma_length <= MTU_MIN)
-        end_read(flow, responses_of(p->dma_length, flow->mtu != 0 ? flow->mtu : MTU_MIN));
-}
-
 static bool is_reliable(const struct flow *flow)
 {
     return flow->service == SERVICE_RC || flow->service == SERVICE_XRC;
+}
+
+/* So many PSNs from the next one on were passed over. */
+static void pass_over(struct flow *flow, uint32_t count)
+{
+    uint32_t kept = count > flow->mask ? flow->mask + 1 : count;
+    for (uint32_t psn = psn_plus(flow->next_psn, (int32_t)(count - kept)); kept > 0; kept--, psn = psn_plus(psn, 1))
+        flow->sent[psn & flow->mask] = (struct sent){.psn = psn, .missed = true};
+}
+
+/* How far back a PSN may be for this life of the queue pair. */
+static int32_t reach(struct flow *flow)
+{
+    const struct message *message = flow->peer == FLOW_NONE ? NULL : oldest(flow);
+    int32_t span = message == NULL ? 0 : psn_distance(message->first, flow->next_psn);
+    return span > FLOW_RESTART ? span : FLOW_RESTART;
 }
 
 static void remember(struct flow *flow, const struct roce_packet *p)
@@ -162,30 +118,48 @@ static void place_message(struct flow *flow, const struct roce_packet *p)
     else if (last == NULL || last->ended)
         begin_message(flow, p, kind, true);
     if (p->operation == READ_REQUEST)
-        open_read(flow, p);
+        reads_open(flow, p);
     else if (p->traits & ENDS)
         end_message(flow, p->psn);
+}
+
+/* A packet seen for the first time, behind later ones. */
+static void count_late(struct flow *flow, const struct roce_packet *p)
+{
+    bool all_late = (p->traits & BEGINS) != 0 || p->psn == flow->late_psn, ends = (p->traits & ENDS) != 0;
+    if (ends)
+        flow->counts.messages[kind_of(p->operation)]++;
+    flow->late_psn = all_late && !ends ? psn_plus(p->psn, 1) : FLOW_NONE;
+    if (!is_reliable(flow))
+        return;
+    flow->counts.late_messages += all_late && ends;
+    remember(flow, p);
 }
 
 /* A PSN from before the next one. */
 static void again(struct flow *flow, const struct roce_packet *p, uint32_t back)
 {
     struct sent *sent = &flow->sent[p->psn & flow->mask];
-    bool seen = sent->count > 0 && sent->psn == p->psn;
+    bool seen = sent->count > 0 && sent->psn == p->psn, passed = sent->missed && sent->psn == p->psn;
+    bool is_read = p->operation == READ_REQUEST;
     /* A read may be asked for again from its middle; and what the ring has lost can only have been sent before. */
-    if (is_reliable(flow) && (seen || back > flow->mask || p->operation == READ_REQUEST)) {
+    if (is_reliable(flow) && (seen || back > flow->mask || (is_read && !passed))) {
         flow->counts.retransmissions++;
         flow->counts.retransmitted_bytes += p->payload_length;
         series_at(flow->series, p->time_ns)->retransmissions++;
+        flow->counts.repeated += seen && sent->count == 1;
         if (seen && sent->count < UINT16_MAX)
             sent->count++;
         return;
     }
     flow->counts.out_of_order++;
-    if (flow->counts.missing > 0)
+    bool fills = flow->counts.missing > 0;
+    if (is_read)
+        reads_came_late(flow, p);
+    else if (fills)
         flow->counts.missing--;
-    if (is_reliable(flow))
-        remember(flow, p);
+    if (is_reliable(flow) || fills) /* of others nothing is remembered: without a gap it is a copy */
+        count_late(flow, p);
 }
 
 static void count_sequence(struct flow *flow, const struct roce_packet *p)
@@ -205,10 +179,10 @@ void flow_request(struct flow *flow, const struct roce_packet *p)
     if (UNLIKELY(!flow->started))
         begin(flow, p->psn);
     if (flow->read_open)
-        close_read(flow, p->psn);
+        reads_close(flow, p->psn);
     int32_t step = psn_distance(flow->next_psn, p->psn);
     bool datagram = flow->service == SERVICE_UD; /* numbered by the sender over all its destinations */
-    if (UNLIKELY(step > FLOW_RESTART || step < -FLOW_RESTART) && !datagram) {
+    if (UNLIKELY(step > FLOW_RESTART || (step < -FLOW_RESTART && step < -reach(flow))) && !datagram) {
         flow_forget(flow);
         flow->counts.restarts++;
         begin(flow, p->psn);
@@ -221,11 +195,14 @@ void flow_request(struct flow *flow, const struct roce_packet *p)
     }
     if (!datagram)
         flow->counts.missing += (uint64_t)step;
-    if (is_reliable(flow))
+    if (is_reliable(flow)) {
+        if (UNLIKELY(step > 0))
+            pass_over(flow, (uint32_t)step);
         remember(flow, p);
-    advance(flow, psn_plus(p->psn, 1));
+    }
+    flow_advance(flow, psn_plus(p->psn, 1));
     if ((p->traits & BEGINS) != 0 && (p->traits & ENDS) == 0)
-        learn_mtu(flow, p->payload_length);
+        reads_learn_mtu(flow, p->payload_length);
     place_message(flow, p);
 }
 
@@ -258,11 +235,11 @@ static void measure(struct flow *flow, const struct roce_packet *p)
 static void response(struct flow *flow, const struct roce_packet *p)
 {
     if (p->operation != ATOMIC_ACKNOWLEDGE && (p->traits & ENDS) == 0)
-        learn_mtu(flow, p->payload_length);
+        reads_learn_mtu(flow, p->payload_length);
     struct message *message = newest(flow);
     if ((p->traits & ENDS) != 0 && flow->read_open && message != NULL && psn_distance(message->first, p->psn) >= 0) {
         flow->read_open = false;
-        advance(flow, psn_plus(p->psn, 1));
+        flow_advance(flow, psn_plus(p->psn, 1));
         end_message(flow, p->psn);
     }
     if (p->traits & BEGINS)
@@ -276,25 +253,27 @@ static void response(struct flow *flow, const struct roce_packet *p)
 bool flow_answer(struct flow *flow, const struct roce_packet *p)
 {
     bool is_response = p->operation != ACKNOWLEDGE;
-    unsigned type = p->syndrome >> 5 & 3;
+    enum roce_syndrome said = roce_syndrome(p->syndrome);
     int32_t ahead = psn_distance(flow->next_psn, p->psn);
     /* A read whose end is not known may be answered beyond; a NAK names the PSN that is waited for, which may be the next one. */
-    bool may_be_ahead = (is_response && flow->read_open) || type == SYNDROME_NAK;
-    if (!flow->started || ahead < -FLOW_RESTART || ahead > FLOW_RESTART || (ahead >= 0 && !may_be_ahead))
+    bool may_be_ahead = is_response ? flow->read_open : said == SYNDROME_NAK;
+    if (!flow->started || ahead > FLOW_RESTART || (ahead >= 0 && !may_be_ahead))
+        return false;
+    if (UNLIKELY(ahead < -FLOW_RESTART && ahead < -reach(flow)))
         return false;
     if (is_response) {
         response(flow, p);
         return true;
     }
     struct series_bin *bin = series_at(flow->series, p->time_ns);
-    uint32_t acknowledged = type == SYNDROME_ACK ? p->psn : psn_plus(p->psn, -1);
-    bin->acks += type == SYNDROME_ACK;
-    bin->naks += type == SYNDROME_NAK;
-    bin->not_ready += type == SYNDROME_NOT_READY;
+    uint32_t acknowledged = said == SYNDROME_ACK ? p->psn : psn_plus(p->psn, -1);
+    bin->acks += said == SYNDROME_ACK;
+    bin->naks += said == SYNDROME_NAK;
+    bin->not_ready += said == SYNDROME_NOT_READY;
     uint64_t at = flow->sequence + (uint64_t)(int64_t)psn_distance(flow->next_psn, acknowledged);
     if (at > bin->acknowledged)
         bin->acknowledged = at;
-    if (type == SYNDROME_ACK)
+    if (said == SYNDROME_ACK)
         measure(flow, p);
     complete(flow, acknowledged, p->time_ns, false);
     return true;

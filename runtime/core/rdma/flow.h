@@ -15,7 +15,11 @@
  * which depends on the path MTU: that is learned from the first data packet of full size, or from where the next request goes on.
  *
  * A PSN seen before is a retransmission. A PSN skipped is missing: the capture or the network lost it before this point; one that
- * comes later is out of order. A jump of more than FLOW_RESTART is another life of the same queue pair number. */
+ * comes later is out of order. A message all of whose packets come so late is counted and has no time: its place in the queue is
+ * passed, and it was sent before anybody saw it.
+ *
+ * A jump of more than FLOW_RESTART is another life of the same queue pair number, unless a message reaches back as far that waits for
+ * an answer: one read may take eight million PSNs. That holds for paired flows only, since in others nothing is ever answered. */
 #ifndef TICKWIRE_RDMA_FLOW_H
 #define TICKWIRE_RDMA_FLOW_H
 
@@ -43,6 +47,7 @@ struct sent {
     uint32_t psn;
     uint16_t count; /* 0: nothing was sent */
     bool answered;
+    bool missed; /* not sent as far as seen, but passed over */
 };
 
 struct message {
@@ -76,6 +81,8 @@ struct flow_counts {
     uint64_t naks[FLOW_NAKS];      /* sent in this flow, by code */
     uint64_t not_ready[FLOW_NAKS]; /* RNR NAKs sent in this flow, by timer code */
     uint64_t other_syndromes;
+    uint64_t late_messages; /* without a time */
+    uint64_t repeated;      /* packets sent again, each once */
 };
 
 struct flow {
@@ -103,6 +110,7 @@ struct flow {
     struct histogram *round_trip, *whole; /* of single packets; of messages */
     struct series *series;
     struct flow_counts counts;
+    uint32_t late_psn; /* where a message goes on of which all came late so far; FLOW_NONE: there is none */
     uint64_t pauses_before[ROCE_PRIORITIES + 1];
 };
 

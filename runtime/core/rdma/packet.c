@@ -265,6 +265,7 @@ enum packet_kind packet_read(const struct capture_record *record, struct packet 
     p->end = frame + record->length;
     p->priority = ROCE_NO_PRIORITY;
     p->link_direction = 0;
+    p->syndrome = 0;
     switch (record->link) {
     case LINK_ETHERNET:
         return record->length < MAC_ADDRESSES + 2 ? PACKET_OTHER : read_type(packet, frame, frame + MAC_ADDRESSES);

@@ -39,6 +39,9 @@ enum roce_operation {
     SEND_LAST_INVALIDATE = 0x16, SEND_ONLY_INVALIDATE,
 };
 
+/* What an acknowledgement says. */
+enum roce_syndrome { SYNDROME_ACK, SYNDROME_NOT_READY, SYNDROME_RESERVED, SYNDROME_NAK };
+
 /* What the headers and the place of an operation in its message are. */
 enum roce_trait {
     HAS_RETH = 1 << 0,
@@ -71,7 +74,7 @@ struct roce_packet {
     uint8_t priority;       /* of the outermost VLAN tag; ROCE_NO_PRIORITY without one */
     uint8_t link_direction; /* packet type of a Linux cooked capture and 1; 0: not told */
     uint8_t opcode, service, operation;
-    uint8_t syndrome; /* of the AETH */
+    uint8_t syndrome; /* of the AETH; 0 without one */
     uint16_t traits;
     uint16_t partition;
     bool ack_request, becn;
@@ -112,6 +115,12 @@ static inline int32_t psn_distance(uint32_t from, uint32_t to)
 static inline uint32_t psn_plus(uint32_t psn, int32_t step)
 {
     return (psn + (uint32_t)step) & ROCE_PSN_MASK;
+}
+
+/* Two bits; the one above them is reserved. */
+static inline enum roce_syndrome roce_syndrome(uint8_t syndrome)
+{
+    return (enum roce_syndrome)(syndrome >> 5 & 3);
 }
 
 static inline bool address_equal(struct address a, struct address b)

@@ -16,9 +16,12 @@ static struct pauser *sender_of(struct pauses *pauses, const struct pause_frame 
     return pauser;
 }
 
-static void count(struct pauses *pauses, struct pauser *pauser, uint32_t class, uint16_t quanta)
+static void count(struct pauses *pauses, struct pauser *pauser, uint32_t class, uint16_t quanta, uint64_t time_ns)
 {
-    pauses->by_class[class] += quanta > 0;
+    if (quanta > 0) {
+        pauses->by_class[class]++;
+        series_at(&pauses->series_of_class[class], time_ns)->pauses++;
+    }
     if (pauser == NULL)
         return;
     pauser->pauses[class] += quanta > 0;
@@ -37,9 +40,9 @@ void pauses_record(struct pauses *pauses, const struct pause_frame *frame)
             continue;
         stops |= frame->quanta[i] > 0;
         if (!frame->whole_port)
-            count(pauses, pauser, i, frame->quanta[i]);
+            count(pauses, pauser, i, frame->quanta[i], frame->time_ns);
     }
     if (frame->whole_port)
-        count(pauses, pauser, ROCE_PRIORITIES, frame->quanta[0]);
+        count(pauses, pauser, ROCE_PRIORITIES, frame->quanta[0], frame->time_ns);
     series_at(&pauses->series, frame->time_ns)->pauses += stops;
 }

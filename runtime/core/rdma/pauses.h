@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who paused whom: pause frames by the port that sent them and by priority, and all of them over time. Their link sees them and no
- * other, so they say nothing about a queue pair by themselves. */
+ * Who paused whom: pause frames by the port that sent them and by priority, and over time all of them and those that stop each
+ * priority. Their link sees them and no other, so they say nothing about a queue pair by themselves. */
 #ifndef TICKWIRE_RDMA_PAUSES_H
 #define TICKWIRE_RDMA_PAUSES_H
 
@@ -23,7 +23,8 @@ struct pauses {
     uint64_t beyond;                        /* frames of further senders */
     uint32_t sender_count;
     struct pauser senders[PAUSES_SENDERS];
-    struct series series;
+    struct series series;                                 /* of frames that stop anything */
+    struct series series_of_class[ROCE_PRIORITIES + 1]; /* of those that stop it, as in by_class */
 };
 
 void pauses_record(struct pauses *pauses, const struct pause_frame *frame);

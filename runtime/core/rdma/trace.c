@@ -128,11 +128,12 @@ static void answer(struct trace *trace, uint32_t index, const struct roce_packet
     struct flow *flow = &trace->flows[index];
     struct flow_counts *counts = &flow->counts;
     if (p->operation == ACKNOWLEDGE) {
-        unsigned type = p->syndrome >> 5, value = p->syndrome & 0x1F;
-        counts->acks += type == 0;
-        counts->not_ready[value] += type == 1;
-        counts->naks[value] += type == 3;
-        counts->other_syndromes += type == 2 || type > 3;
+        enum roce_syndrome said = roce_syndrome(p->syndrome);
+        unsigned value = p->syndrome & 0x1F;
+        counts->acks += said == SYNDROME_ACK;
+        counts->not_ready[value] += said == SYNDROME_NOT_READY;
+        counts->naks[value] += said == SYNDROME_NAK;
+        counts->other_syndromes += said == SYNDROME_RESERVED;
     } else {
         counts->read_responses += p->operation != ATOMIC_ACKNOWLEDGE;
         counts->acks += p->operation == ATOMIC_ACKNOWLEDGE;

@@ -152,6 +152,40 @@ static void psns_around_the_wrap(void)
     CHECK(psn_distance(5, 5 + 0x7FFFFF) == 0x7FFFFF && psn_distance(0, 0x800000) == -0x800000 && psn_plus(0, -1) == 0xFFFFFF);
 }
 
+/* A packet is read into whatever was there: of a packet before it nothing stays. */
+static void headers_that_are_not_there(void)
+{
+    uint8_t frame[FRAME];
+    make_write(frame, 1, 2, 7, 5);
+    for (int opcode = 0; opcode < 32; opcode++) {
+        frame[42] = (uint8_t)opcode;
+        struct capture_record record = {1, frame, FRAME, FRAME, 1};
+        struct packet packet;
+        memset(&packet, 0xFF, sizeof packet);
+        if (packet_read(&record, &packet) != PACKET_ROCE)
+            continue;
+        CHECK(packet.roce.syndrome == 0); /* the frame has zeroes wherever an acknowledge header is */
+        CHECK(roce_syndrome(packet.roce.syndrome) == SYNDROME_ACK);
+    }
+    CHECK(roce_syndrome(0x80 | 0x20) == SYNDROME_NOT_READY && roce_syndrome(0xE3) == SYNDROME_NAK);
+}
+
+/* Of more PSNs passed over than the ring has room for the newest are known, and nothing beyond the ring is touched. */
+static void a_gap_wider_than_the_ring(void)
+{
+    uint8_t frame[FRAME];
+    struct trace *trace = fresh(1, 8);
+    static const uint32_t psns[] = {10, 60010, 60009, 60002, 60001, 60009};
+    for (uint32_t i = 0; i < sizeof psns / sizeof psns[0]; i++) {
+        make_write(frame, 1, 2, 7, psns[i]);
+        put_record(trace, frame, FRAME, i, 1);
+    }
+    const struct flow_counts *counts = &trace->flows[0].counts;
+    CHECK(counts->late_messages == 1 && counts->out_of_order == 1 && counts->retransmissions == 3 && counts->repeated == 1);
+    CHECK(counts->missing == 60010 - 11 - 1 && counts->messages[MESSAGE_WRITE] == 3 && counts->restarts == 0);
+    free(trace);
+}
+
 static void the_table_of_flows(void)
 {
     struct trace *trace = fresh(300, 2);
@@ -178,6 +212,8 @@ int main(void)
     a_histogram();
     a_series_keeps_its_sums();
     psns_around_the_wrap();
+    headers_that_are_not_there();
+    a_gap_wider_than_the_ring();
     the_table_of_flows();
     return DONE();
 }

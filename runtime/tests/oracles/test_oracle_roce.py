@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -42,6 +41,7 @@ from roce_frames import (
     reth,
     timed,
 )
+from roce_tshark import tshark
 
 from tickwire import _core
 
@@ -73,19 +73,6 @@ OTHERS = (
     "ieee8021ad.priority",
 )
 PAUSES = ("macc.opcode", "macc.cbfc.enbv")
-
-
-def tshark(capture: Path, *fields: str) -> list[dict[str, str]]:
-    """A dictionary for each packet; a field that occurs several times is its first occurrence."""
-    command = ["tshark", "-n", "-r", str(capture), "-T", "fields", "-E", "separator=|", "-E", "occurrence=f"]
-    done = subprocess.run(
-        command + [word for name in fields for word in ("-e", name)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return [dict(zip(fields, line.split("|"), strict=True)) for line in done.stdout.splitlines()]
 
 
 def number(text: str) -> int:
@@ -215,32 +202,3 @@ def test_the_connection_manager_names_the_queue_pairs_tshark_reads(tmp_path: Pat
     paired = {(flow["source_qp"], flow["destination_qp"]) for flow in trace.flows() if flow["pairing"] == "cm"}
     assert trace.state()["connections"] == len(asking) == 2
     assert paired >= set(zip(asking, asked, strict=True)) and len(paired) <= 4
-
-
-@pytest.mark.parametrize("name", ["send", "ecn", "rnr", "loss"])
-def test_round_trips_are_those_of_the_times_and_psns_tshark_prints(name: str) -> None:
-    """By hand: a request to one address, an ACK (syndrome 0 to 31) from it with the same PSN, nothing sent twice."""
-    fields = ("ip.src", "infiniband.bth.opcode", "infiniband.bth.psn", "infiniband.aeth.syndrome", "frame.time_epoch")
-    sent: dict[tuple[str, int], list[int]] = {}
-    expected: dict[str, list[int]] = {"10.9.0.1": [], "10.9.0.2": []}
-    for row in tshark(FIXTURES / f"{name}.pcap", *fields):
-        if not row["infiniband.bth.opcode"]:
-            continue
-        seconds, _, fraction = row["frame.time_epoch"].partition(".")
-        time_ns, psn = int(seconds) * 10**9 + int(fraction), int(row["infiniband.bth.psn"])
-        asker = {"10.9.0.1": "10.9.0.2", "10.9.0.2": "10.9.0.1"}[row["ip.src"]]
-        if int(row["infiniband.bth.opcode"]) != ACK:
-            sent.setdefault((row["ip.src"], psn), []).append(time_ns)
-        elif int(row["infiniband.aeth.syndrome"], 0) < 32 and (times := sent.get((asker, psn))):
-            if len(times) == 1:
-                expected[asker].append(time_ns - times[0])
-            times.append(0)  # answered
-    trace = _core.RoceTrace()
-    trace.feed((FIXTURES / f"{name}.pcap").read_bytes())
-    found = {flow["source"]: flow["round_trip"] for flow in trace.flows()}
-    for source, took_ns in expected.items():
-        assert found[source]["samples"] == len(took_ns)
-        if took_ns:
-            assert (found[source]["min_ns"], found[source]["max_ns"]) == (min(took_ns), max(took_ns))
-            assert found[source]["mean_ns"] == pytest.approx(sum(took_ns) / len(took_ns))
-    assert any(expected.values())

@@ -5,6 +5,15 @@ from __future__ import annotations
 
 from typing import Any
 
+TWICE_PACKETS = 16  # fewer that were sent twice may well be what they seem
+
+
+def _is_twice(pair: dict[str, Any]) -> bool:
+    """Whether nearly all packets of a queue pair came just twice."""
+    resent, repeated = pair["requester"]["retransmissions"], pair["requester"]["repeated"]
+    first = pair["sent"]["requests"] - resent
+    return bool(repeated >= TWICE_PACKETS and repeated >= 0.9 * first and resent <= 1.1 * repeated)
+
 
 def warnings(report: dict[str, Any]) -> list[str]:
     """What makes the figures say less than they seem to."""
@@ -15,8 +24,8 @@ def warnings(report: dict[str, Any]) -> list[str]:
 
     alone = sum(pair["received"] is None and pair["service"] in ("RC", "XRC") for pair in pairs)
     overrun = sum(pair["requester"]["overrun"] for pair in pairs if pair["received"])
-
-    copies = sum(pair["sent"]["copies"] for pair in pairs)
+    copies, timeless = capture["copies"], total("late_messages") + total("partial")
+    twice = sum(_is_twice(pair) for pair in pairs)
     found = (
         (
             capture["ends"] != "whole",
@@ -42,7 +51,17 @@ def warnings(report: dict[str, Any]) -> list[str]:
             f"{copies} packets are in it more than once (same PSN and IP identification): counted once; capture on one"
             " interface",
         ),
+        (
+            twice,
+            f"nearly all packets of {twice} queue pairs are in it just twice and count as sent again: captured twice?"
+            " mirror one direction only",
+        ),
         (total("missing"), f"{total('missing')} packets are not in the capture: lost before this point, or by it"),
+        (
+            timeless,
+            f"{timeless} messages have no message time, since their beginning came late or never: they are likely the"
+            " slowest",
+        ),
         (overrun, f"{overrun} messages waited for longer than there is room for: --outstanding"),
         (
             alone,

@@ -23,8 +23,8 @@ EVENTS = (
     ("not_ready", "RNR NAK", "#b26a00"),
     ("cnps", "CNP", "#00687a"),
     ("ce_marks", "CE marks", "#6b5d00"),
-    ("pauses", "pauses", "#40484f"),
 )
+PAUSED = "#40484f"
 
 Bins = list[dict[str, int]]
 
@@ -68,6 +68,11 @@ class _Axis:
     def x(self, time_ns: float) -> float:
         share = (time_ns - self.start_ns) / self.span_ns
         return LEFT + min(max(share, 0.0), 1.0) * (WIDTH - LEFT - RIGHT)
+
+    def within(self, rows: Bins, key: str) -> Bins:
+        """The rows that have something of `key` and are on the axis."""
+        end_ns = self.start_ns + self.span_ns
+        return [row for row in rows if row[key] and row["end_ns"] >= self.start_ns and row["start_ns"] <= end_ns]
 
     def grid(self, top: float, bottom: float) -> Iterator[str]:
         step = max(round(_step(self.span_ns, 6)), 1)
@@ -134,12 +139,21 @@ def _events(name: str, key: str, colour: str, rows: Bins, axis: _Axis, top: floa
     yield _text(LEFT - 6, top + 12, name, "end", colour)
     yield _line(LEFT, top + ROW, WIDTH - RIGHT, top + ROW, GRID)
     for row in rows:
-        if row[key] and row["end_ns"] >= axis.start_ns and row["start_ns"] <= axis.start_ns + axis.span_ns:
-            left = axis.x(row["start_ns"])
-            width = max(axis.x(row["end_ns"]) - left, 2)
-            title = f"<title>{row[key]} {name}</title>"
-            box = f'x="{left:.1f}" y="{top + 3:.1f}" width="{width:.1f}" height="{ROW - 6}"'
-            yield f'<rect {box} fill="{colour}">{title}</rect>'
+        left = axis.x(row["start_ns"])
+        width = max(axis.x(row["end_ns"]) - left, 2)
+        title = f"<title>{row[key]} {name}</title>"
+        box = f'x="{left:.1f}" y="{top + 3:.1f}" width="{width:.1f}" height="{ROW - 6}"'
+        yield f'<rect {box} fill="{colour}">{title}</rect>'
+
+
+def _stopping(pair: dict[str, Any], pauses: dict[str, Any]) -> Iterator[tuple[str, Bins]]:
+    """The rows of pauses that stop a queue pair: of its priority, of the port; all of them when nothing tells which."""
+    if pair["priority"] is None:
+        yield "all pauses", bins_of(pauses["series"])
+        return
+    for key, text in ((str(pair["priority"]), f"PFC priority {pair['priority']}"), ("port", "PAUSE of port")):
+        if key in pauses["series_of_priority"]:
+            yield text, bins_of(pauses["series_of_priority"][key])
 
 
 def drawing(pair: dict[str, Any], pauses: dict[str, Any], zero_ns: int, name: str) -> str:
@@ -152,8 +166,8 @@ def drawing(pair: dict[str, Any], pauses: dict[str, Any], zero_ns: int, name: st
     axis = _Axis(start_ns, end_ns, zero_ns)
     sent = [row for row in rows if row["packets"]]
     timed = [row for row in rows if row["samples"]]
-    marks = [(key, text, colour, bins_of(pauses) if key == "pauses" else rows) for key, text, colour in EVENTS]
-    marks = [mark for mark in marks if any(row[mark[0]] for row in mark[3])]
+    marks = [(key, text, colour, axis.within(rows, key)) for key, text, colour in EVENTS]
+    marks += [("pauses", text, PAUSED, axis.within(where, "pauses")) for text, where in _stopping(pair, pauses)]
     body: list[str] = []
     top = 22.0
     if sent:
@@ -166,6 +180,8 @@ def drawing(pair: dict[str, Any], pauses: dict[str, Any], zero_ns: int, name: st
         body += [*axis.grid(top, top + LATENCY), *_latency(timed, axis, top)]
         top += LATENCY + GAP - 6
     for key, text, colour, where in marks:
+        if not where:
+            continue
         body += _events(text, key, colour, where, axis, top)
         top += ROW
     size = f'viewBox="0 0 {WIDTH} {top + 8:.0f}" width="{WIDTH}" height="{top + 8:.0f}"'

@@ -58,7 +58,7 @@ def _section(number: int, pair: dict[str, Any], report: dict[str, Any]) -> str:
         f'<p class="muted">{escape(how)}</p>',
         f"<p>NAKs: {escape('; '.join(codes))}</p>" if codes else "",
         _table(("", *text.TIMES), times, 1) if times else "",
-        drawing(pair, report["pauses"]["series"], report["capture"]["first_ns"], escape(_name(pair), quote=True)),
+        drawing(pair, report["pauses"], report["capture"]["first_ns"], escape(_name(pair), quote=True)),
     ]
     return "".join(parts)
 

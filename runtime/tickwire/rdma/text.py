@@ -43,7 +43,8 @@ def both_ways(pair: dict[str, Any], count: Any) -> str:
 
 
 COUNTS = (
-    *("packets", "bytes", "messages", "resent", "missing", "NAK in/out", "RNR in/out", "CNP in/out", "CE", "pauses"),
+    *("packets", "bytes", "messages", "late", "resent", "missing"),
+    *("NAK in/out", "RNR in/out", "CNP in/out", "CE", "pauses"),
 )
 
 
@@ -54,6 +55,7 @@ def counts(pair: dict[str, Any]) -> list[str]:
         f"{sent['packets']:,}",
         f"{sent['payload_bytes']:,}",
         f"{total(sent['messages']):,}",
+        f"{requester['late_messages']:,}",
         f"{requester['retransmissions']:,}",
         f"{requester['missing']:,}",
         both_ways(pair, lambda answers: total(answers["naks"])),

@@ -106,8 +106,8 @@ def _series(series: dict[str, Any]) -> dict[str, Any]:
     return {"start_ns": series["start_ns"], "bin_ns": series["bin_ns"], "columns": list(COLUMNS), "bins": rows}
 
 
-def _priorities(counts: dict[int, int]) -> dict[str, int]:
-    return {"port" if number == WHOLE_PORT else str(number): count for number, count in counts.items()}
+def _priorities(values: dict[int, Any]) -> dict[str, Any]:
+    return {"port" if number == WHOLE_PORT else str(number): value for number, value in values.items()}
 
 
 def _answers(flow: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _answers(flow: dict[str, Any]) -> dict[str, Any]:
 
 _REQUESTER = (
     *("retransmissions", "retransmitted_bytes", "missing", "out_of_order", "restarts", "completed", "partial"),
-    *("unanswered", "unacknowledged", "overrun", "ambiguous", "backwards"),
+    *("unanswered", "unacknowledged", "overrun", "ambiguous", "backwards", "late_messages", "repeated"),
 )
 _CARRIED = ("packets", "wire_bytes", "payload_bytes", "copies", "ecn_capable", "ce_marks", "becn")
 
@@ -176,8 +176,10 @@ def _report(path: str, trace: _core.RoceTrace, ends: str, problem: str) -> Repor
         pair["series"] = _series(trace.series(index))
     counts = {key: value for key, value in state.items() if isinstance(value, int)}
     del counts["to_skip"]
+    counts["copies"] = sum(flow["copies"] for flow in flows)
     counts["icrc_checked"] = sum(flow["icrc_checked"] for flow in flows)
     counts["icrc_wrong"] = sum(flow["icrc_wrong"] for flow in flows)
+    stopped = state["pause_series_of_priority"]
     senders = [
         {key: _priorities(value) if isinstance(value, dict) else value for key, value in sender.items()}
         for sender in state["pause_senders"]
@@ -191,6 +193,7 @@ def _report(path: str, trace: _core.RoceTrace, ends: str, problem: str) -> Repor
             "by_priority": _priorities(state["pauses"]),
             "senders": senders,
             "series": _series(state["pause_series"]),
+            "series_of_priority": _priorities({number: _series(series) for number, series in stopped.items()}),
         },
         "queue_pairs": [pair for _index, pair in found],
     }
