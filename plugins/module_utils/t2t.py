@@ -13,6 +13,8 @@ Run = Callable[[Sequence[str]], "tuple[int, str, str]"]
 GRACE_S = 15
 FIGURES = ("min_ns", "mean_ns", "median_ns", "p99_ns", "p99_9_ns", "max_ns", "stddev_ns")
 REQUIRED = (
+    "headline",
+    "software_rdma",
     "samples",
     "unstamped",
     "unstamped_by",

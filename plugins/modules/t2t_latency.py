@@ -55,6 +55,17 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+headline:
+  description:
+    - What the figures are, in one line. Over RDMA made by software (Soft-RoCE) it begins with the warning that they say
+      nothing about hardware.
+  returned: success
+  type: str
+  sample: "tick-to-trade, software time stamps, session LAB0000001: 400 samples"
+software_rdma:
+  description: Whether the engine trades or hears the market over RDMA made by software.
+  returned: success
+  type: bool
 samples:
   description: Number of orders measured, every one kept.
   returned: success
@@ -116,7 +127,7 @@ p99_ns:
   returned: success
   type: float
 p99_9_ns:
-  description: 99.9th percentile, in nanoseconds.
+  description: 99.9th percentile, in nanoseconds; null, not measured, with too few samples for one (fewer than 1000).
   returned: success
   type: float
 max_ns:

@@ -11,7 +11,8 @@
  *   burst     open loop: every message has a due time of its own, start + (n / burst) * every + (n % burst) * gap, and is charged from
  *             it. Whatever delays a send, the initiator itself too, is in the latency of all messages due meanwhile.
  *
- * A message is its number (big-endian, 8 bytes) and filler. Every sample is kept; an echo that does not come in time is BENCH_LOST.
+ * A message is its number (big-endian, 8 bytes) and filler. Every sample is kept; an echo that does not come is BENCH_LOST: in a
+ * ping-pong after its time-out, in a burst only at the end of the run, so that a slow echo is a long sample and not a lost one.
  * Whoever watches over the run (a connection between the two ends) is looked at every BENCH_LOOK_NS: a system call a look. */
 #ifndef TICKWIRE_BENCH_END_H
 #define TICKWIRE_BENCH_END_H
@@ -40,7 +41,7 @@ struct bench_end {
 
 struct bench_plan {
     uint64_t total;      /* messages, those of the warm-up too */
-    uint64_t timeout_ns; /* for an echo, and for room to send */
+    uint64_t timeout_ns; /* ping-pong: for an echo; burst: without any, once all is sent; both: for room to send */
     uint64_t burst, every_ns;
     double gap_ns; /* between messages of one burst */
     int watch;     /* readable: the other end is gone or has ended the run */
@@ -48,7 +49,7 @@ struct bench_plan {
 
 struct bench_outcome {
     uint64_t sent;
-    uint64_t late;  /* echoes that came after they were given up, or twice */
+    uint64_t late;  /* echoes of no open message: come twice or, in a ping-pong, after they were given up */
     uint64_t send_late_max_ns; /* burst: how late after its due time the latest message was handed over */
     uint64_t elapsed_ns;
 };

@@ -17,10 +17,11 @@
 #include "wire.h"
 
 #define BLOCK_MAGIC "TICKWIRE"
-#define BLOCK_VERSION 4u
+#define BLOCK_VERSION 5u
 #define BLOCK_NAME 32
 #define BLOCK_STRATEGY 64
 #define BLOCK_STAMPING 384 /* as much as a failure says */
+#define BLOCK_RDMA 192     /* three names of RDMA devices */
 #define BLOCK_TOPS 8
 #define BLOCK_POSITIONS 16
 #define BLOCK_SAMPLES_LIMIT (1u << 26)
@@ -109,6 +110,7 @@ struct block {
     uint64_t position_count;
     struct block_position position[BLOCK_POSITIONS];
     struct block_reject reject[BLOCK_REJECTS]; /* a ring: the nth reject since start is at n % BLOCK_REJECTS */
+    char rdma[BLOCK_RDMA]; /* names of the devices of sides over verbs, a blank between; "": none; written as `stamping` is */
 };
 
 /* The single writer's increment: a plain load, add and store. */

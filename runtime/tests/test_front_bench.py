@@ -189,8 +189,7 @@ def test_a_schedule_that_cannot_be_is_refused(arguments, why):
 
 @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=200))
 def test_figures_are_of_all_samples(values):
-    figures, mean = stats.honest(values), statistics.fmean(values)
-    assert figures["p99_9_ns"] is None  # under 1000 samples it is not measured
+    figures, mean = stats.summary(values), statistics.fmean(values)
     jitter = figures["jitter"]
     close = {"rel_tol": 1e-9, "abs_tol": 1e-9}
     assert math.isclose(jitter["stddev_over_mean"], statistics.pstdev(values) / mean, **close)
@@ -202,8 +201,8 @@ def test_figures_are_of_all_samples(values):
 
 
 def test_p99_9_is_measured_from_a_thousand_samples_on():
-    assert stats.honest(range(1, 1000))["p99_9_ns"] is None
-    assert stats.honest(range(1, 1001))["p99_9_ns"] == 999
+    assert stats.summary(range(1, 1000))["p99_9_ns"] is None
+    assert stats.summary(range(1, 1001))["p99_9_ns"] == 999
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=100))
@@ -275,6 +274,7 @@ def test_transports_stand_side_by_side(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     comparison = json.loads(out.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(SCHEMA).validate(comparison)
     assert comparison["headline"] == "UDP, TCP, RDMA RC between the same two hosts, messages of 64 bytes"
     assert [(row["transport"], row["test"]) for row in comparison["rows"]] == [
         (transport, test) for test in ("pingpong", "burst") for transport in ("udp", "tcp", "rc")
@@ -297,6 +297,18 @@ def test_transports_stand_side_by_side(tmp_path):
             assert 0 <= x <= page.WIDTH and 0 <= y <= page.HEIGHT
 
 
+@pytest.mark.parametrize("test", ["pingpong", "burst"])
+@pytest.mark.parametrize("transport", ["rc", "ud"])
+@pytest.mark.parametrize("rdma", [RXE, MLX], ids=lambda rdma: rdma["device"])
+def test_a_result_over_rdma_is_what_its_schema_describes(tmp_path, transport, test, rdma):
+    result = json.loads(Path(write(tmp_path / "a.json", transport, test, rdma)).read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    validator.validate(result)
+    assert result["software_rdma"] == rdma["software"]
+    result["hosts"]["server"]["rdma"] = {"device": "rxe0"}
+    assert not validator.is_valid(result), "half an RDMA device"
+
+
 def test_soft_roce_is_in_every_headline(tmp_path):
     files = six(tmp_path, RXE)
     for file in files:
@@ -313,6 +325,7 @@ def test_soft_roce_is_in_every_headline(tmp_path):
     "change, why",
     [
         ({"size": 128}, r"b.json: messages of 128 bytes, .*a.json has messages of 64 bytes"),
+        ({"tos": 104}, r"b.json: tos 104, .*a.json has tos 0; only like is compared"),
         ({"client": "c"}, r"b.json: hosts \['client c .*a.json has hosts \['client a"),
         ({"burst": 10}, r"b.json: bursts of 10 every 10 ms.*a.json has bursts of 50"),
     ],
@@ -354,6 +367,38 @@ def test_what_weakens_a_comparison_is_noted(tmp_path):
     assert "a.json: under 1000 samples, p99.9 is not measured" in notes and "1 of 500 messages were lost" in notes
     assert "the client was not pinned in every run" in notes
     assert "not measured" in compare.table(comparison).splitlines()[5]
+
+
+def test_how_the_hosts_and_runs_differ_is_noted(tmp_path):
+    files = [write(tmp_path / f"{transport}.json", transport, "burst") for transport in ("tcp", "udp")]
+    other = json.loads(Path(files[1]).read_text(encoding="utf-8"))
+    states = [{"name": name, "latency_us": 1, "disabled": name == "C6"} for name in ("POLL", "C1", "C6")]
+    for role, change in (
+        ("client", {"scheduler": "fifo", "scheduler_priority": 80}),
+        ("server", {"smt": {True: False, False: True, None: True}[other["hosts"]["server"]["smt"]]}),
+    ):
+        other["hosts"][role].update(change)
+    other["hosts"]["client"]["cpu"]["idle_states"] = states
+    Path(files[1]).write_text(json.dumps({**other, "warmup": 77}), encoding="utf-8")
+    first = json.loads(Path(files[0]).read_text(encoding="utf-8"))
+    first["hosts"]["client"]["cpu"]["idle_states"] = [{**state, "disabled": False} for state in states]
+    Path(files[0]).write_text(json.dumps(first), encoding="utf-8")
+    notes = compare.compare([(file, results.load(file)) for file in files], {})["notes"]
+    assert "the runs had different warm-ups: 0, 77 messages" in notes
+    assert any(re.match("the client had different schedulers: fifo priority 80, ", note) for note in notes)
+    assert "the client had different idle states: POLL C1, POLL C1 C6" in notes
+    assert [note for note in notes if note.startswith("the server had different SMT: ")]
+    assert not [note for note in notes if "different kernels" in note or "server had different idle" in note]
+
+
+def test_what_late_means_is_said_of_each_test(tmp_path):
+    """A ping-pong gives an echo up after --timeout; a burst keeps one however late, and counts what comes twice."""
+    said = {}
+    for test in ("pingpong", "burst"):
+        loaded = results.load(write(tmp_path / f"{test}.json", "udp", test, late=3))
+        (said[test],) = [warning for warning in results.warnings(loaded) if "echoes" in warning]
+    assert said["pingpong"] == "3 echoes came after --timeout, which count as lost, or twice"
+    assert said["burst"] == "3 echoes came twice, of which the first is in the figures"
 
 
 def test_registration_without_a_device_says_so():

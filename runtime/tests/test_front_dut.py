@@ -26,6 +26,7 @@ from front_shim import ALL, Card, Shim
 from front_site import Processes, Site, tickwire
 
 from tickwire import _core, itchfile
+from tickwire.bench import dut as measuring
 from tickwire.bench import results
 from tickwire.exchange.soupbin import packet
 
@@ -108,6 +109,24 @@ def test_the_exchange_times_the_engine(timed: Any, processes: Processes) -> None
     assert shown.returncode == 0 and "software time stamps, session LAB" in shown.stdout
     assert f": {COUNT} samples, {WARMUP} before them left out\n" in shown.stdout
     assert f" answered within {ANSWER_MS} ms\n" in shown.stdout
+
+
+@pytest.mark.parametrize("bridges", [0, 1])
+def test_what_comes_through_the_rdma_gateway_is_said(
+    timed: Any, processes: Processes, monkeypatch: pytest.MonkeyPatch, bridges: int
+) -> None:
+    """A run over sockets whose exchange says it has a gateway on Soft-RoCE, with or without anybody on it."""
+    site = timed()
+    processes.start("exchange", site.exchange)
+    processes.start("run", site.engine)
+    state, gateway = measuring.read_state, {"device": "rxe0", "subscribers": 0, "bridges": bridges}
+    monkeypatch.setattr(measuring, "read_state", lambda block: {**state(block), "rdma": gateway})
+    result = measuring.measure(measuring.Request(site.state, COUNT, WARMUP, ANSWER_MS, 5))
+    jsonschema.Draft202012Validator(SCHEMA).validate(result)
+    assert result["software_rdma"] is bool(bridges) and (result["host"]["rdma"] is not None) is bool(bridges)
+    assert result["headline"].startswith(results.WARNING) is bool(bridges)
+    assert "tick-to-trade of TRADE1 seen by the exchange, software time stamps, session LAB" in result["headline"]
+    assert measuring.table(result).splitlines()[0] == result["headline"] and result["p99_9_ns"] is None
 
 
 @pytest.mark.parametrize("wish", ["auto", "hardware"])

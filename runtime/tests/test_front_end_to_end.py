@@ -8,10 +8,14 @@ import subprocess
 import time
 from pathlib import Path
 
+import jsonschema
 import pytest
 from front_site import TICKWIRE, TIME_LIMIT_S, Site, tickwire
 
 from tickwire import config
+from tickwire.bench import results, stats
+
+SCHEMA = json.loads((Path(results.__file__).parent / "bench-result.schema.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -34,7 +38,12 @@ def test_measures_tick_to_trade_and_ends_cleanly(site, processes):
     assert result["feed"]["messages"] == 3000 and result["feed"]["lost"] == 0 and result["feed"]["gaps"] == 0
     assert result["orders"]["sent"] == result["orders"]["accepted"] == result["exchange"]["orders"] > 50
     assert result["samples"] + result["unstamped"] == result["orders"]["sent"]
-    assert 0 < result["min_ns"] <= result["median_ns"] <= result["p99_ns"] <= result["p99_9_ns"] <= result["max_ns"]
+    rows = [result[f"{name}_ns"] for name in ("min", "median", "p99", "p99_9", "max")]
+    assert (result["p99_9_ns"] is None) == (result["samples"] < stats.FEWEST_FOR_P99_9)
+    assert rows[0] > 0 and [row for row in rows if row is not None] == sorted(row for row in rows if row is not None)
+    assert (result["software_rdma"], result["host"]["rdma"]) == (False, None)
+    assert result["headline"].startswith("tick-to-trade, software time stamps, session ")
+    jsonschema.Draft202012Validator(SCHEMA).validate(result)
     assert sum(count for _, _, count in result["histogram"]) == result["samples"]
     assert result["exchange"]["sent"] == 3000 and result["exchange"]["session"] == result["feed"]["session"]
 
@@ -42,6 +51,7 @@ def test_measures_tick_to_trade_and_ends_cleanly(site, processes):
     again = site.bench()
     assert again.returncode == 0, again.stderr
     assert "4000 messages, 0 lost" in again.stdout and "median" in again.stdout
+    assert again.stdout.startswith("tick-to-trade, software time stamps, session ")
 
     state = site.status(site.block)
     assert (state["component"], state["alive"], state["state"]) == ("engine", True, "live")

@@ -60,8 +60,9 @@ def latency_row(text: str) -> list[str]:
 def latency_of(block: Path) -> list[str]:
     """The same from the samples in the block, by the statistics of the bench."""
     figures = stats.summary(samples.read(_core.block_samples(str(block))).latencies)
-    shown = [figures[f"{name}_ns"] / 1000 for name in ("min", "median", "p99", "p99_9", "max")]
-    return [f"{us:.3f}" if us < 10_000 else f"{us:,.0f}" for us in shown]  # a busy machine needs milliseconds
+    shown = [figures[f"{name}_ns"] for name in ("min", "median", "p99", "p99_9", "max")]
+    # a busy machine needs milliseconds
+    return ["-" if ns is None else f"{ns / 1000:.3f}" if ns < 10_000_000 else f"{ns / 1000:,.0f}" for ns in shown]
 
 
 def test_rates_and_percentiles_over_several_intervals_and_a_restart(block: Path, trader: Trader) -> None:

@@ -439,9 +439,9 @@ class RdmaGateway:
     def stop(self) -> None:
         """Make `run` return; from any thread."""
 
-    def state(self) -> dict[str, int]:
-        """datagrams, dropped (no room), oversize (longer than the MTU), subscriptions, connections and refused so far;
-        subscribers and bridges now."""
+    def state(self) -> dict[str, Any]:
+        """device, its name; datagrams, dropped (no room), oversize (longer than the MTU), subscriptions, connections
+        and refused so far; subscribers and bridges now."""
 
     def problem(self) -> str:
         """Why somebody was refused last, or a datagram not sent; "" for nothing."""
@@ -476,7 +476,8 @@ def block_read(path: str) -> dict[str, Any]:
     shown_ns (when the engine last wrote there, by the monotonic clock; it does so every few milliseconds),
     every counter of BLOCK_COUNTERS in core/block.h by its name (risk_<reason>: orders refused),
     timestamp_source (one of stamp_clocks(): what was switched on at start), timestamp_reason (why, for people),
-    priority (of the engine's thread, SCHED_FIFO; 0: ordinary), memory ("hugepages" | "pages"),
+    rdma_devices (names of those the sides over verbs use), priority (of the engine's thread, SCHED_FIFO; 0: ordinary),
+    memory ("hugepages" | "pages"),
     top: list of {locate, stock, bid, bid_size, ask, ask_size, trading_state}, up to 8 instruments,
     positions: list of {stock, shares, cash, open_buys, open_sells}, up to 16; cash in 1/10000 dollar.
     OSError when there is no such file; ValueError when it is not a block of this version.

@@ -112,8 +112,8 @@ def unstamped_by(state: Mapping[str, Any]) -> dict[str, int]:
 
 
 def percentiles(path: str) -> dict[str, Any] | None:
-    """Tick-to-trade of the samples so far, in ns, as bench/stats.py defines them, and by whose `clock`; None without
-    samples."""
+    """Tick-to-trade of the samples so far, in ns, as bench/stats.py defines them (p99_9 is None with too few), and by
+    whose `clock`; None without samples."""
     from .bench import samples as stamped
     from .bench import stats
 
@@ -130,7 +130,7 @@ def percentiles(path: str) -> dict[str, Any] | None:
         "min": samples[0],
         "median": stats.percentile(samples, 50),
         "p99": stats.percentile(samples, 99),
-        "p99_9": stats.percentile(samples, 99.9),
+        "p99_9": stats.p99_9(samples),
         "max": samples[-1],
     }
 
@@ -207,7 +207,9 @@ def _obstacles(state: Mapping[str, Any]) -> list[str]:
     return lines + (textwrap.wrap(f"halted: {stopped}", WIDTH, subsequent_indent="  ") if stopped else [])
 
 
-def _microseconds(ns: int) -> str:
+def _microseconds(ns: int | None) -> str:
+    if ns is None:
+        return "-"
     us = ns / 1000
     return f"{us:.3f}" if us < 10_000 else f"{us:,.0f}" if us < 1e6 else f"{us / 1e6:,.1f} s"
 
@@ -216,7 +218,7 @@ def _latency(state: Mapping[str, Any], latency: Mapping[str, Any] | None) -> lis
     clock = latency["clock"] if latency else state["timestamp_source"]
     source = f"{clock} stamps" if clock != "none" else "no stamps"
     names = "".join(f"{name.replace('_', '.'):>10}" for name in PERCENTILES)
-    values = "".join(f"{_microseconds(latency[name]) if latency else '-':>10}" for name in PERCENTILES)
+    values = "".join(f"{_microseconds(latency[name] if latency else None):>10}" for name in PERCENTILES)
     said = f"{state['samples']:,}, {source}"
     title = "TICK TO ACKNOWLEDGEMENT, us" if clock == "completion" else "TICK TO TRADE, us"
     lines = [f"{title:<30}{names}", f"{said:<30}{values}"]

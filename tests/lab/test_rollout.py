@@ -72,7 +72,11 @@ def test_rollout_passes_its_gates(lab: Lab) -> None:
     assert report["gates"] and failed_gates(lab) == []
     figures = report["measurements"]["trade1"]["t2t"]
     assert figures["samples"] > 0 and figures["timestamp_source"] == "software"
-    assert figures["min_ns"] <= figures["median_ns"] <= figures["p99_ns"] <= figures["p99_9_ns"] <= figures["max_ns"]
+    # p99.9 is null, not measured, with too few samples for it
+    rows = [figures[f"{row}_ns"] for row in ("min", "median", "p99", "p99_9", "max")]
+    rows = [row for row in rows if row is not None]
+    assert len(rows) >= 4 and rows == sorted(rows)
+    assert figures["software_rdma"] is False
     assert "report.html" in outcome.text, "make site says where the report is"
 
 

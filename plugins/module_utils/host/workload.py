@@ -18,7 +18,7 @@ from .system import System
 
 ENGINE = "tickwire-engine.service"
 BLOCK = "run/tickwire/t2t.block"
-_VERSIONS = (3, 4)  # the same up to what is read here
+_VERSIONS = (3, 4, 5)  # the same up to what is read here
 _LIVE = 2
 # magic, version, pid; then up to `state`; then up to the counters, of which open_orders is the 27th of 28.
 _BLOCK = struct.Struct("<8sII 4Q 32s 64s I 9I 3Q 26Q 2Q")

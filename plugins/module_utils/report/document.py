@@ -73,11 +73,11 @@ def _away(raw: Mapping[str, Any], host: Mapping[str, Any]) -> bool:
 
 
 def emulated(hosts: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether any RDMA device is made by software, by its link or by its ping."""
+    """Whether any RDMA device is made by software, by its link, by its ping or by what the engine says."""
     return any(
-        bool((host.get(section) or {}).get("emulated"))
+        bool((host.get(section) or {}).get(said))
         for host in hosts.values()
-        for section in ("rdma_link", "rdma_ping")
+        for section, said in (("rdma_link", "emulated"), ("rdma_ping", "emulated"), ("t2t", "software_rdma"))
     )
 
 
@@ -174,13 +174,14 @@ def _figures(host: Mapping[str, Any]) -> list[str]:
     if bench.get("median_ns") is not None:
         jitter = (bench.get("jitter") or {}).get("p99_minus_min_over_mean")
         lines.append(
-            "%s median %s, p99 %s, p99.9 %s, max %s, jitter (p99-min)/mean %s (%d samples, %s stamps)%s"
+            "%s median %s, p99 %s, p99.9 %s, max %s, jitter (p99-min)/mean %s (%d samples, %s stamps%s)%s"
             % (
                 t2t_name(bench),
                 *(duration(bench[name]) for name in ("median_ns", "p99_ns", "p99_9_ns", "max_ns")),
                 "none" if jitter is None else "%.0f %%" % (100 * jitter),
                 bench["samples"],
                 bench["timestamp_source"],
+                ", Soft-RoCE" if bench.get("software_rdma") else "",
                 _beside(bench),
             )
         )
@@ -273,7 +274,7 @@ def _together(what: str, found: Mapping[str, Any]) -> str:
 def duration(nanoseconds: float | None) -> str:
     """Return a time for people: 412 ns, 3.21 us, 10.4 ms, 1.50 s; three significant digits."""
     if nanoseconds is None:
-        return "none"
+        return "not measured"
     scale, unit = next(
         (scale, unit)
         for limit, scale, unit in ((999.5, 1.0, "ns"), (999.5e3, 1e3, "us"), (999.5e6, 1e6, "ms"), (math.inf, 1e9, "s"))

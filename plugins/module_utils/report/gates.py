@@ -25,13 +25,15 @@ class Gate(NamedTuple):
 class Rule(NamedTuple):
     """How one budget is judged: ``kind`` is max (value at most), min (at least) or is (equal to the budget).
 
-    ``why``, where there is one, says more than the value when the gate fails.
+    ``why``, where there is one, says more than the value when the gate fails; ``missing`` what a result without this
+    value lacks.
     """
 
     kind: str
     unit: str
     value: Callable[[Mapping[str, Any]], Any]
     why: Callable[[Mapping[str, Any]], str] | None = None
+    missing: str = ""
 
 
 def _field(*path: str) -> Callable[[Mapping[str, Any]], Any]:
@@ -102,7 +104,10 @@ RULES: dict[str, dict[str, Rule]] = {
         "offset_max_ns": Rule("max", "ns", _offset(max)),
     },
     "t2t": {
-        **{name + "_ns": Rule("max", "ns", _field(name + "_ns")) for name in ("median", "p99", "p99_9", "max")},
+        **{name + "_ns": Rule("max", "ns", _field(name + "_ns")) for name in ("median", "p99", "max")},
+        "p99_9_ns": Rule(
+            "max", "ns", _field("p99_9_ns"), missing="too few samples for p99.9; raise validate_t2t_messages"
+        ),
         "samples_min": Rule("min", "samples", _field("samples")),
         "samples_dropped_max": Rule("max", "samples", _field("samples_dropped")),
         "unstamped_max": Rule("max", "samples", _field("unstamped")),
@@ -188,7 +193,7 @@ def _judge(name: str, host: str, rule: Rule, found: Mapping[str, Any] | None, bu
         return _failed(name, host, str(found["error"]), budget, rule.unit)
     value = rule.value(found)
     if value is None or (rule.kind != "is" and not _is_number(value)):
-        return _failed(name, host, _why_no_value(found, value), budget, rule.unit)
+        return _failed(name, host, _why_no_value(rule, found, value), budget, rule.unit)
     if rule.kind == "is":
         ok, reason = value == budget, found.get("reason") or "it is %s, not %s" % (value, budget)
     elif rule.kind == "max":
@@ -210,11 +215,11 @@ def show(value: Any, unit: str) -> str:
     return "%s %s" % (text, unit) if unit else text
 
 
-def _why_no_value(found: Mapping[str, Any], value: Any) -> str:
-    return "no value%s%s" % (
-        "" if value is None else " but %r" % (value,),
-        ": %s" % found["reason"] if found.get("reason") else "",
-    )
+def _why_no_value(rule: Rule, found: Mapping[str, Any], value: Any) -> str:
+    if value is not None:
+        return "no value but %r" % (value,)
+    reason = found.get("reason") or rule.missing
+    return "no value: %s" % reason if reason else "no value"
 
 
 def _failed(name: str, host: str, reason: str, budget: Any = None, unit: str = "") -> Gate:

@@ -118,6 +118,9 @@ A value that could not be measured is a failed gate.</p>
 {% if host.t2t.error is defined %}
 <p class="reason">{{ host.t2t.error }}</p>
 {% else %}
+{% if host.t2t.software_rdma | default(false) %}
+<p class="reason">{{ host.t2t.headline }}</p>
+{% endif %}
 {{ drawings[name].t2t }}
 <div class="scroll"><table>
 <tr><th class="number">min</th><th class="number">mean</th><th class="number">median</th><th class="number">p99</th>

@@ -248,10 +248,10 @@ static PyObject *registration(PyObject *module, PyObject *arguments)
     unsigned int rounds;
     if (!PyArg_ParseTuple(arguments, "sKpI:bench_registration", &interface, &bytes, &hugepages, &rounds))
         return NULL;
-    if (bytes < 4096 || bytes > 1ULL << 40 || rounds - 1u >= 100000u || (hugepages && bytes % BENCH_REGISTER_HUGE != 0))
+    if (bytes < 4096 || bytes > 1ULL << 40 || rounds - 1u >= 1000000u || (hugepages && bytes % BENCH_REGISTER_HUGE != 0))
         return PyErr_Format(PyExc_ValueError,
                             "bench_registration: %llu bytes, %u rounds: 4096 to 2^40 bytes, on hugepages a multiple of 2 MiB, and 1 to "
-                            "100000 rounds",
+                            "1000000 rounds",
                             bytes, rounds);
     return cost(interface, (size_t)bytes, hugepages != 0, rounds);
 }

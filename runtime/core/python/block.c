@@ -59,6 +59,14 @@ static PyObject *rejects_of(const struct block *block)
     return list;
 }
 
+static PyObject *rdma_devices_of(const struct block *block)
+{
+    PyObject *names = PyUnicode_DecodeUTF8(block->rdma, (Py_ssize_t)strnlen(block->rdma, BLOCK_RDMA), "replace");
+    PyObject *list = names == NULL ? NULL : PyUnicode_Split(names, NULL, -1);
+    Py_XDECREF(names);
+    return list;
+}
+
 PyObject *block_as_dict(const struct block *block)
 {
     static const char *const states[] = {"starting", "login", "live", "stopped"};
@@ -89,6 +97,7 @@ PyObject *block_as_dict(const struct block *block)
                    PyUnicode_FromString(stamp_clock_names[BLOCK_GET(block, timestamp_source) % STAMP_CLOCKS])) ||
           put_item(dict, "timestamp_reason",
                    PyUnicode_DecodeUTF8(block->stamping, (Py_ssize_t)strnlen(block->stamping, BLOCK_STAMPING), "replace")) ||
+          put_item(dict, "rdma_devices", rdma_devices_of(block)) ||
           put_item(dict, "priority", PyLong_FromUnsignedLong(BLOCK_GET(block, priority))) ||
           put_item(dict, "memory", PyUnicode_FromString(BLOCK_GET(block, hugepages) ? "hugepages" : "pages")) ||
           put_item(dict, "top", tops_of(block)) || put_item(dict, "positions", positions_of(block)) ||

@@ -85,6 +85,7 @@ static PyObject *py_open(PyObject *object, PyObject *unused)
     engine->transport = self->transports.chosen;
     BLOCK_SET(engine->block, timestamp_source, self->transports.stamping.clock);
     memcpy(engine->block->stamping, self->transports.stamping.why, sizeof engine->block->stamping);
+    verbs_devices(&self->transports.verbs, engine->block->rdma);
     BLOCK_SET(engine->block, state, BLOCK_LOGIN);
     Py_RETURN_NONE;
 }

@@ -116,7 +116,7 @@ static PyObject *state(PyObject *object, PyObject *unused)
     (void)unused;
     struct gateway *gateway = &((struct gateway_object *)object)->gateway;
     struct gateway_counts *counts = &gateway->counts;
-    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:I,s:I}", "datagrams", (unsigned long long)counts->datagrams, "dropped",
+    return Py_BuildValue("{s:s,s:K,s:K,s:K,s:K,s:K,s:K,s:I,s:I}", "device", gateway->device.gid.device, "datagrams", (unsigned long long)counts->datagrams, "dropped",
                          (unsigned long long)counts->dropped, "oversize", (unsigned long long)counts->oversize, "subscriptions",
                          (unsigned long long)counts->subscriptions, "connections", (unsigned long long)counts->connections, "refused",
                          (unsigned long long)counts->refused, "subscribers", (unsigned int)counts->subscribers, "bridges",

@@ -67,6 +67,21 @@ static void describe(struct verbs *self)
         snprintf(self->text + used, sizeof self->text - used, "%zu MB on %s", self->arena.capacity >> 20, pages[self->arena.pages]);
 }
 
+void verbs_devices(const struct verbs *self, char text[BLOCK_RDMA])
+{
+    const struct verbs_device *devices[] = {&self->a, &self->b, &self->o};
+    _Static_assert(BLOCK_RDMA >= 3 * sizeof devices[0]->gid.device, "all three names fit");
+    memset(text, 0, BLOCK_RDMA);
+    for (size_t i = 0, used = 0; i < 3; i++) {
+        bool known = devices[i]->context == NULL;
+        for (size_t before = 0; before < i; before++) /* two interfaces may be two ports of one device */
+            known = known || (devices[before]->context != NULL &&
+                              strcmp(devices[before]->gid.device, devices[i]->gid.device) == 0);
+        if (!known)
+            used += (size_t)snprintf(text + used, BLOCK_RDMA - used, "%s%s", used > 0 ? " " : "", devices[i]->gid.device);
+    }
+}
+
 static bool open_device(struct verbs *self, struct verbs_device *device, const struct verbs_places *places, const char *key,
                         const char *interface, const struct engine_settings *settings, struct failure *failure)
 {

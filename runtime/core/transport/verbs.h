@@ -66,6 +66,9 @@ bool verbs_connect(struct verbs *self, const struct orders_settings *settings, i
 /* What is wrong now and may mend itself (a gateway that is away, a port that is down), for people; "" for nothing. From any thread. */
 void verbs_problem(struct verbs *self, char *text, size_t capacity);
 
+/* The names of the devices that are open, each once, a blank between; "" for none. From the thread that opened them. */
+void verbs_devices(const struct verbs *self, char text[BLOCK_RDMA]);
+
 /* The engine's thread, or when it is gone. An attempt to connect under way is given up. */
 void verbs_close(struct verbs *self);
 

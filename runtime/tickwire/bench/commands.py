@@ -132,7 +132,7 @@ def _registration(args: argparse.Namespace) -> int:
     return 0
 
 
-def _client(sub: argparse.ArgumentParser, count: int) -> None:
+def _client(sub: argparse.ArgumentParser, count: int, timeout: str) -> None:
     sub.add_argument("address", type=host_port, metavar="HOST:PORT", help="where `tickwire bench serve` listens")
     sub.add_argument("--transport", required=True, choices=TRANSPORTS)
     sub.add_argument("--size", type=_between(8, 32768), default=64, metavar="BYTES", help="default %(default)s")
@@ -140,7 +140,7 @@ def _client(sub: argparse.ArgumentParser, count: int) -> None:
     sub.add_argument(
         "--warmup", type=_between(0, 10_000_000), default=count // 10, metavar="N", help="default %(default)s"
     )
-    sub.add_argument("--timeout", type=seconds(0.001, 60), default=1.0, metavar="S", help="for an echo; default 1")
+    sub.add_argument("--timeout", type=seconds(0.001, 60), default=1.0, metavar="S", help=f"{timeout}; default 1")
     sub.add_argument("--cpu", type=whole, metavar="N", help="stay on this CPU")
     sub.add_argument("--tos", type=_between(0, 255), default=0, help="IPv4 type of service byte; default 0")
     sub.add_argument(
@@ -166,10 +166,10 @@ def add_parsers(kinds: Any) -> None:
     sub = command(
         "pingpong", _pingpong, "Half round trip of one message at a time: closed loop, nothing else under way."
     )
-    _client(sub, 10_000)
+    _client(sub, 10_000, "for an echo")
 
     sub = command("burst", _burst, "Round trip in bursts or at a steady rate: open loop, charged from the due time.")
-    _client(sub, 10_000)
+    _client(sub, 10_000, "without any echo, after the last message, until the rest counts as lost")
     sub.add_argument(
         "--rate", type=rate, default=0.0, metavar="R", help="messages a second, within a burst if there is one"
     )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tickwire bench compare`: transports side by side, from results of the same two hosts, message size and schedule.
+"""`tickwire bench compare`: transports side by side, from results of the same two hosts, message size, type of service
+and schedule.
 
 All figures are of round trips, so that idle (closed loop) and bursts (open loop, from the due time) can stand in one
 table; they are computed anew from the samples of each file. "Jitter" is given three ways, each named by its formula.
@@ -7,7 +8,7 @@ table; they are computed anew from the samples of each file. "Jitter" is given t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import __version__
@@ -36,6 +37,7 @@ def _must_match(taken: Sequence[tuple[str, dict[str, Any]]]) -> None:
     for path, result in taken:
         for what, here, there in (
             ("messages of {} bytes", result["size_bytes"], first["size_bytes"]),
+            ("tos {}", result["tos"], first["tos"]),  # another lane: other queues, other traffic beside it
             ("hosts {}", _pair(result), _pair(first)),
         ):
             if here != there:
@@ -53,22 +55,38 @@ def _must_match(taken: Sequence[tuple[str, dict[str, Any]]]) -> None:
             )
 
 
+def _idle_states(host: dict[str, Any]) -> str:
+    return " ".join(state["name"] or "?" for state in host["cpu"]["idle_states"] if not state["disabled"]) or "none"
+
+
+# What of a host may differ between two runs that are compared, and how a note names it.
+_DIFFERS: tuple[tuple[str, Callable[[dict[str, Any]], Any]], ...] = (
+    ("kernels", lambda host: host["kernel"]),
+    ("CPUs", lambda host: host["pinned_cpu"]),
+    ("isolated CPUs", lambda host: host["isolated_cpus"]),
+    ("CPU governors", lambda host: host["cpu"]["governor"]),
+    ("idle states", _idle_states),
+    ("SMT", lambda host: {True: "on", False: "off", None: "unknown"}[host["smt"]]),
+    ("schedulers", lambda host: f"{host['scheduler']} priority {host['scheduler_priority']}"),
+)
+
+
 def _notes(taken: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
     """What differs between the runs beside the transport, and what weakens them."""
     notes = []
     for role in ("client", "server"):
         hosts = [result["hosts"][role] for _file, result in taken]
-        for name, text in (("kernel", "kernels"), ("pinned_cpu", "CPUs"), ("isolated_cpus", "isolated CPUs")):
-            values = sorted({str(host[name]) for host in hosts})
+        for text, value in _DIFFERS:
+            values = sorted({str(value(host)) for host in hosts})
             if len(values) > 1:
                 notes.append(f"the {role} had different {text}: {', '.join(values)}")
-        governors = sorted({str(host["cpu"]["governor"]) for host in hosts})
-        if len(governors) > 1:
-            notes.append(f"the {role} had different CPU governors: {', '.join(governors)}")
         if any(host["pinned_cpu"] is None for host in hosts):
             notes.append(f"the {role} was not pinned in every run")
         if any(host["virtual_machine"] for host in hosts):
             notes.append(f"the {role} is a virtual machine")
+    warmups = sorted({result["warmup"] for _file, result in taken})
+    if len(warmups) > 1:
+        notes.append(f"the runs had different warm-ups: {', '.join(map(str, warmups))} messages")
     for path, result in taken:
         if result["lost"]:
             notes.append(f"{path}: {result['lost']} of {result['count']} messages were lost and are in no figure")
@@ -79,7 +97,7 @@ def _notes(taken: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
 
 def _row(path: str, result: dict[str, Any]) -> dict[str, Any]:
     kept = [sample for sample in result["samples"] if sample != results.LOST]
-    figures = stats.honest(kept)
+    figures = stats.summary(kept)
     del figures["histogram"]
     return {
         "file": path,
@@ -121,6 +139,7 @@ def compare(taken: Sequence[tuple[str, dict[str, Any]]], missing: dict[str, str]
         "tickwire": __version__,
         "software_rdma": software,
         "size_bytes": first["size_bytes"],
+        "tos": first["tos"],
         "hosts": first["hosts"],
         "rows": rows,
         "missing": [{"transport": name, "reason": reason} for name, reason in missing.items()],

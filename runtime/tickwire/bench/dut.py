@@ -107,12 +107,19 @@ def _result(request: Request, state: dict[str, Any], done: dict[str, Any]) -> di
     except OSError as error:
         raise TickwireError(f"{path}: {error.strerror}; run this as the user of the exchange, on its machine") from None
     said = {**counts, "samples_dropped": 0, **{key: state[key] for key in ("timestamp_source", "timestamp_reason")}}
-    return {
-        **ticks.origin("dut", state["feed_interface"], state["pid"], counts["warmup"], found),
+    result = {
+        **ticks.origin("dut", state["feed_interface"], state["pid"], counts["warmup"], found, rdma_devices(state)),
         **ticks.figures(found, said),
         "attribution": {"asked": request.samples, **{name: counts[name] for name in _COUNTS}},
         "exchange": {key: value for key, value in done.items() if key != "done"},
     }
+    return {**result, "headline": ticks.headline(result, f"tick-to-trade of {counts['user']} seen by the exchange")}
+
+
+def rdma_devices(state: dict[str, Any]) -> list[str]:
+    """The device of the exchange's RDMA gateway while anybody hears or trades through it: who was timed may."""
+    gateway = state.get("rdma", {})
+    return [gateway["device"]] if gateway.get("subscribers") or gateway.get("bridges") else []
 
 
 def warnings(result: dict[str, Any]) -> list[str]:
@@ -150,9 +157,7 @@ def table(result: dict[str, Any]) -> str:
     counts = result["attribution"]
     return "\n".join(
         [
-            *ticks.table(
-                result, f"tick-to-trade of {counts['user']} seen by the exchange", result["exchange"]["session"]
-            ),
+            *ticks.table(result),
             f"  ticks: {counts['ticks']} sent, {counts['answered']} answered within {counts['answer_ms']:g} ms",
             f"  orders in no sample: {counts['further']} further ones of a tick, {counts['late']} late, "
             f"{counts['together']} read together with others, {counts['others']} of other users",

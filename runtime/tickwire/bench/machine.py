@@ -12,6 +12,7 @@ import fcntl
 import os
 import socket
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,11 @@ def rdma(name: str, root: Path = Path("/")) -> dict[str, Any]:
         "firmware": _text(base / "fw_ver"),
         "software": driver is None or driver in SOFTWARE_RDMA,
     }
+
+
+def rdma_of(names: Sequence[str]) -> str | None:
+    """Of several RDMA devices the one that says most of a figure: the first in software, else the first one."""
+    return min(names, key=lambda name: not rdma(name)["software"], default=None)
 
 
 def thread_named(pid: int, name: str, root: Path = Path("/")) -> int:

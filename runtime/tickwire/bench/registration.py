@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 from array import array
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from . import machine, rendezvous, results, stats
 FORM = "tickwire-bench-registration-1"
 HUGE = 2 << 20
 SIZES = tuple(4096 << shift for shift in range(0, 19, 2))  # 4 KiB to 1 GiB
+WARMUP = 1  # registrations of each size before the first one that is measured
 _FIGURES = ("min_ns", "mean_ns", "median_ns", "p99_ns", "max_ns")
 
 
@@ -26,17 +28,18 @@ def _available() -> int:
 
 
 def _row(address: str, size: int, hugepages: bool, rounds: int) -> dict[str, Any]:
-    row: dict[str, Any] = {"size_bytes": size, "pages": "huge" if hugepages else "ordinary", "rounds": rounds}
+    row: dict[str, Any] = {"size_bytes": size, "pages": "huge" if hugepages else "ordinary"}
+    row |= {"warmup": WARMUP, "rounds": rounds}
     if not hugepages and size > (available := _available()) // 2:
         return {**row, "reason": f"more than half of the {available >> 10} kB of memory that is available"}
     try:
-        samples = _core.bench_registration(address, size, hugepages, rounds)
+        samples = _core.bench_registration(address, size, hugepages, WARMUP + rounds)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EPERM):
             raise TickwireError(f"registration {address}: {error.strerror}") from None
         return {**row, "reason": error.strerror}
     for name, ns in zip(("register", "deregister"), samples, strict=True):
-        figures = stats.summary(array("Q", ns))
+        figures = stats.summary(array("Q", ns)[WARMUP:])
         row[name] = {figure: figures[figure] for figure in _FIGURES}
     return row
 
@@ -58,6 +61,7 @@ def measure(address: str, sizes: Sequence[int], rounds: int, cpu: int | None) ->
         "form": FORM,
         "headline": f"{results.WARNING}. {headline}" if software else headline,
         "tickwire": __version__,
+        "taken": datetime.now(UTC).isoformat(timespec="seconds"),
         "software_rdma": software,
         "rows": rows,
         "host": host,

@@ -81,7 +81,7 @@ def build(request: Request, ran: dict[str, Any]) -> dict[str, Any]:
             f"{request.host}:{request.port}: {request.transport}: none of {request.count} echoes came within "
             f"{request.timeout_s:g} s; is the way between the hosts open for it?"
         )
-    figures = stats.honest(kept)
+    figures = stats.summary(kept)
     outcome = ran["outcome"]
     test = "burst" if request.burst else "pingpong"
     result = {
@@ -180,8 +180,10 @@ def warnings(result: dict[str, Any]) -> list[str]:
     found = []
     if result["lost"]:
         found.append(f"{result['lost']} of {result['count']} messages were lost and are in no figure")
-    if result["late"]:
-        found.append(f"{result['late']} echoes came after --timeout and count as lost")
+    if result["late"] and result["test"] == "pingpong":
+        found.append(f"{result['late']} echoes came after --timeout, which count as lost, or twice")
+    elif result["late"]:
+        found.append(f"{result['late']} echoes came twice, of which the first is in the figures")
     if result["wrong_size"]:
         found.append(f"{result['wrong_size']} messages had another size: something else sends to this port")
     found += [
@@ -206,7 +208,9 @@ def load(path: str) -> dict[str, Any]:
         lost = result["samples"].count(LOST)
         if len(result["samples"]) != result["count"] or (kept, result["lost"]) != (result["count"] - lost, lost):
             raise ValueError(f"{len(result['samples'])} samples where {result['count']} are told of")
-        named = [result[name] for name in ("transport", "test", "size_bytes", "schedule", "hosts", "lost", "warmup")]
+        named = [
+            result[name] for name in ("transport", "test", "size_bytes", "tos", "schedule", "hosts", "lost", "warmup")
+        ]
         if named[0] not in NAMES or named[1] not in QUANTITIES or {"client", "server"} - set(result["hosts"]):
             raise ValueError(f"transport {named[0]!r}, test {named[1]!r}")
     except (KeyError, TypeError, ValueError) as error:

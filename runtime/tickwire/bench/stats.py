@@ -17,6 +17,11 @@ FEWEST_FOR_P99_9 = 1000  # with fewer samples the nearest rank of p99.9 is the l
 NEAR_MEAN = 0.05  # "consistent within 95 % of the mean": the share of samples not further than this from it
 
 
+def p99_9(ordered: Sequence[int]) -> int | None:
+    """p99.9 of samples sorted ascending; None, "not measured", with fewer than FEWEST_FOR_P99_9."""
+    return percentile(ordered, 99.9) if len(ordered) >= FEWEST_FOR_P99_9 else None
+
+
 def percentile(ordered: Sequence[int], p: float) -> int:
     """Nearest-rank percentile of samples sorted ascending, 0 < p <= 100. ValueError without samples."""
     if not ordered:
@@ -73,7 +78,8 @@ def histogram(ordered: Sequence[int], bins_per_decade: int = BINS_PER_DECADE) ->
 
 
 def summary(samples: Sequence[int]) -> dict[str, Any]:
-    """Figures of latency samples in ns, any order. Without samples every figure is None and the histogram empty."""
+    """Figures of latency samples in ns, any order. Without samples every figure is None and the histogram empty; p99.9
+    is None with too few."""
     ordered = sorted(samples)
     if not ordered:
         names = ("min_ns", "mean_ns", "median_ns", "p99_ns", "p99_9_ns", "max_ns", "stddev_ns", "jitter")
@@ -86,15 +92,9 @@ def summary(samples: Sequence[int]) -> dict[str, Any]:
         "mean_ns": mean,
         "median_ns": percentile(ordered, 50),
         "p99_ns": percentile(ordered, 99),
-        "p99_9_ns": percentile(ordered, 99.9),
+        "p99_9_ns": p99_9(ordered),
         "max_ns": ordered[-1],
         "stddev_ns": stddev,
         "jitter": jitter(ordered, mean, stddev),
         "histogram": histogram(ordered),
     }
-
-
-def honest(samples: Sequence[int]) -> dict[str, Any]:
-    """`summary`, but p99.9 is None, "not measured", with fewer than FEWEST_FOR_P99_9 samples."""
-    figures = summary(samples)
-    return figures if len(samples) >= FEWEST_FOR_P99_9 else {**figures, "p99_9_ns": None}

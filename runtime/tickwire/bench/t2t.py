@@ -147,10 +147,11 @@ def measure(request: Request) -> dict[str, Any]:
         warm = min(request.warmup, len(raw) // samples.RECORD.size)
         raw = raw[warm * samples.RECORD.size :]
         address = control.sock.getsockname()[0]
-        return {
-            **ticks.origin("t2t", address, after["pid"], warm, samples.read(raw)),
+        result = {
+            **ticks.origin("t2t", address, after["pid"], warm, samples.read(raw), after["rdma_devices"]),
             **report(before, after, raw, done, _core.block_legs(request.block)),
         }
+        return {**result, "headline": ticks.headline(result, "tick-to-trade")}
     finally:
         if replaying:  # out of time, or interrupted: nobody is left who wants it
             control.stop()
@@ -214,7 +215,7 @@ def warnings(result: dict[str, Any]) -> list[str]:
 
 def table(result: dict[str, Any]) -> str:
     """The result for people."""
-    lines = ticks.table(result, "tick-to-trade", result["feed"]["session"])
+    lines = ticks.table(result)
     feed, orders = result["feed"], result["orders"]
     lines.append(f"  feed: {feed['messages']} messages, {feed['lost']} lost in {feed['gaps']} gaps")
     lines.append(

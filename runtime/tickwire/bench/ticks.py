@@ -6,13 +6,13 @@ Their result is one form, `tickwire-bench-ticks-1`, in bench-result.schema.json 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from .. import __version__
 from . import machine, samples, stats
-from .results import encode
+from .results import WARNING, encode, us
 
 FORM = "tickwire-bench-ticks-1"
 ROWS = ("min", "mean", "median", "p99", "p99_9", "max", "stddev")
@@ -27,20 +27,25 @@ ACKNOWLEDGED = (
 )
 
 
-def origin(test: str, address: str, pid: int, warmup: int, found: samples.Samples) -> dict[str, Any]:
+def origin(
+    test: str, address: str, pid: int, warmup: int, found: samples.Samples, devices: Sequence[str] = ()
+) -> dict[str, Any]:
     """The part of a result that says where its figures are from; `pid` is the process that was measured or that
-    measured, its messages leave from `address`. The host is read now."""
+    measured, its messages leave from `address` and, where it uses RDMA, over `devices`. The host is read now."""
     thread = machine.thread_named(pid, "tickwire-trade")  # core/python/engine.c; an exchange has its one place for all
     allowed = machine.allowed_cpus(thread)
     pinned = allowed[0] if len(allowed) == 1 else None
+    host = machine.read(address, pinned, machine.rdma_of(devices), thread=thread)
     return {
         "form": FORM,
+        "headline": "",
         "tickwire": __version__,
         "taken": datetime.now(UTC).isoformat(timespec="seconds"),
         "test": test,
+        "software_rdma": host["rdma"] is not None and host["rdma"]["software"],
         "quantity": ACKNOWLEDGED if found.clock == "completion" else QUANTITIES[test],
         "warmup": warmup,
-        "host": machine.read(address, pinned, thread=thread),
+        "host": host,
         "latencies": encode(found.latencies),
     }
 
@@ -87,19 +92,26 @@ def warnings(result: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def table(result: Mapping[str, Any], what: str, session: str) -> list[str]:
-    """The figures for people: `what` they are, of which feed session."""
-    warm = f", {result['warmup']} before them left out" if result.get("warmup") else ""
+def headline(result: Mapping[str, Any], what: str) -> str:
+    """One line that says `what` the figures are, of which feed session and how many; over software RDMA it begins with
+    what they are not."""
+    warm = f", {result['warmup']} before them left out" if result["warmup"] else ""
     source = result["timestamp_source"]
-    completed = source == "completion"
-    head = f"{'tick to acknowledgement' if completed else what}, {source} time stamps, session {session}"
-    lines = [f"{head}: {result['samples']} samples{warm}"]
+    name = "tick to acknowledgement" if source == "completion" else what
+    session = result["exchange"]["session"]
+    text = f"{name}, {source} time stamps, session {session}: {result['samples']} samples{warm}"
+    return f"{WARNING}. {text}" if result["software_rdma"] else text
+
+
+def table(result: Mapping[str, Any]) -> list[str]:
+    """The figures for people."""
+    lines = [result["headline"]]
     if not result["samples"]:
         return lines
-    lines += [f"  {row.replace('_', '.'):<8}{result[f'{row}_ns'] / 1000:>14.3f} us" for row in ROWS]
+    lines += [f"  {row.replace('_', '.'):<8}{us(result[f'{row}_ns']):>17}" for row in ROWS]
     if beside := result["software"]:
-        values = ", ".join(f"{row.replace('_', '.')} {beside[f'{row}_ns'] / 1000:.3f}" for row in ROWS)
-        whose = "engine" if completed else "kernel"
-        lines.append(f"  the same orders by the {whose}'s stamps, us: {values} ({beside['samples']} samples)")
+        values = ", ".join(f"{row.replace('_', '.')} {us(beside[f'{row}_ns'])}" for row in ROWS)
+        whose = "engine" if result["timestamp_source"] == "completion" else "kernel"
+        lines.append(f"  the same orders by the {whose}'s stamps: {values} ({beside['samples']} samples)")
     lines += [f"  {name.replace('_', ' '):<32}{100 * value:>8.1f} %" for name, value in result["jitter"].items()]
     return lines

@@ -69,8 +69,8 @@ class Gateway:
             if thread.is_alive():
                 thread.join()
 
-    def state(self) -> dict[str, int]:
-        """Counters and how many subscribers and order connections there are."""
+    def state(self) -> dict[str, Any]:
+        """The device, counters, and how many subscribers and order connections there are."""
         return self._gateway.state()
 
     def _run(self) -> None:

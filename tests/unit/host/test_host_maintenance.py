@@ -149,7 +149,8 @@ class Running:
         (block(state=1), ""),
         (block(state=0), ""),
         (block(state=1, open_orders=3, unsure=1), "it has 4 open orders"),
-        (block(version=5), "no block of version 3 to 4"),
+        (block(state=1, version=5), ""),
+        (block(version=6), "no block of version 3 to 5"),
         (block(pid=40), "the block is of process 40, not 41"),
         (b"TICKWIRE", "the block is too short"),
         (b"", "the block is too short"),
@@ -232,4 +233,4 @@ def test_the_layout_of_the_block_is_what_the_compiler_says(tmp_path: Path) -> No
     program = str(tmp_path / "layout")
     subprocess.run(["gcc", "-std=gnu11", f"-I{core}", "-o", program, str(source)], check=True, timeout=60)
     done = subprocess.run([program], capture_output=True, text=True, check=True, timeout=10)
-    assert done.stdout.split() == ["8", "12", "144", str(208 + 26 * 8), str(208 + 27 * 8), "4", "2"]
+    assert done.stdout.split() == ["8", "12", "144", str(208 + 26 * 8), str(208 + 27 * 8), "5", "2"]

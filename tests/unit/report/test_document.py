@@ -86,6 +86,16 @@ def test_soft_roce_is_told_first():
     assert [line for line in made["summary"] if line.startswith("Note: Soft-RoCE")]
 
 
+def test_an_engine_over_soft_roce_is_told_even_where_no_other_device_is():
+    raw = results()
+    assert build(raw)["emulated"] is False and "Soft-RoCE" not in "\n".join(build(raw)["summary"])
+    raw["trade1"]["t2t"].update(software_rdma=True, p99_9_ns=None)
+    made = build(raw)
+    assert made["emulated"] is True and made["notes"][0].startswith("Soft-RoCE is in use")
+    (line,) = [line for line in made["summary"] if line.startswith("trade1: tick-to-trade")]
+    assert "p99.9 not measured, max 45.0 us" in line and "(4000 samples, hardware stamps, Soft-RoCE)" in line
+
+
 def test_completions_are_no_tick_to_trade():
     raw = results()
     raw["trade1"]["t2t"]["timestamp_source"] = "completion"
@@ -142,7 +152,7 @@ def test_the_command_line_as_text():
         (10.4e6, "10.4 ms"),
         (1.5e9, "1.50 s"),
         (250e9, "250 s"),
-        (None, "none"),
+        (None, "not measured"),
     ],
 )
 def test_durations(nanoseconds, text):

@@ -132,6 +132,16 @@ def test_a_missing_value_in_a_measurement_fails():
     }
 
 
+def test_too_few_samples_for_p99_9_fail_its_gate_and_no_other():
+    raw = results()
+    raw["trade1"]["t2t"].update(samples=400, p99_9_ns=None)
+    found = failed(evaluate(raw))
+    assert set(found) == {("t2t.p99_9_ns", "trade1")}
+    assert found["t2t.p99_9_ns", "trade1"].reason == (
+        "no value: too few samples for p99.9; raise validate_t2t_messages"
+    )
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), True, "3"])
 def test_a_value_that_is_no_number_fails(value):
     raw = results()

@@ -91,6 +91,16 @@ def test_soft_roce_is_in_the_headline():
     assert "Soft-RoCE" not in read()[0].split("</header>")[0]
 
 
+def test_tick_to_trade_over_soft_roce_says_so_beside_its_figures():
+    raw = results()
+    warning = "Soft-RoCE: this proves function"
+    raw["trade1"]["t2t"].update(software_rdma=True, headline=warning + ". tick-to-trade", p99_9_ns=None)
+    html, reader = read(raw)
+    assert "on Soft-RoCE: function, not speed" in html.split("</header>")[0]
+    assert '<p class="reason">%s' % warning in html and '<td class="number">not measured</td>' in html
+    assert warning not in read()[0]
+
+
 def test_nothing_measured_still_makes_a_page():
     raw = {name: {"role": found["role"], "ptp_role": found["ptp_role"]} for name, found in results().items()}
     html, reader = read(raw)

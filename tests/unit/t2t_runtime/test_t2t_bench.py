@@ -13,11 +13,15 @@ from ansible_collections.tickwire.fabric.plugins.module_utils import t2t
 
 # The report of a feed session without an order, as the runtime makes it from the shared block's counters.
 _PROGRAM = """
-import collections, json, sys
-from tickwire.bench import t2t
+import collections, json, os
+from tickwire.bench import samples, t2t, ticks
 said = {"feed_session": "S", "timestamp_source": "software", "timestamp_reason": "why"}
 zero = collections.defaultdict(int, said, unstamped=0, by_kernel=0, samples_dropped=0)
-print(json.dumps(t2t.report(zero, zero, b"", {"sent": 1})))
+made = {
+    **ticks.origin("t2t", "127.0.0.1", os.getpid(), 0, samples.read(b"")),
+    **t2t.report(zero, zero, b"", {"session": "S"}),
+}
+print(json.dumps({**made, "headline": ticks.headline(made, "tick-to-trade")}))
 """
 
 
@@ -30,11 +34,14 @@ def printed() -> str:
 
 def test_everything_required_is_printed(printed: str) -> None:
     result = t2t.bench(lambda argv: (0, printed, ""), "tickwire", "block", "host:1", 1, 1, 1)
-    assert set(t2t.REQUIRED) == set(json.loads(printed)) - {"legs"} == set(result) - {"legs"}
+    # Where the figures are from is in the facts of the host, and what a sample is in the module's documentation.
+    left = {"legs", "form", "tickwire", "taken", "test", "quantity", "warmup", "host", "latencies"}
+    assert set(t2t.REQUIRED) == set(json.loads(printed)) - left == set(result) - left
+    assert result["software_rdma"] is False and result["headline"].startswith("tick-to-trade, ")
     assert result["timestamp_source"] == "software" and result["software"] is None
 
 
-@pytest.mark.parametrize("name", ["unstamped_by", "software", "timestamp_reason"])
+@pytest.mark.parametrize("name", ["unstamped_by", "software", "timestamp_reason", "software_rdma", "headline"])
 def test_an_older_runtime_is_named(printed: str, name: str) -> None:
     result = json.loads(printed)
     del result[name]
