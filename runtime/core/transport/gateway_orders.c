@@ -152,7 +152,8 @@ void gateway_orders_event(struct gateway *self, struct rdma_cm_event *event)
         if (what == RDMA_CM_EVENT_ESTABLISHED) {
             bridge->established = true;
             atomic_fetch_add(&self->counts.connections, 1);
-            if (!verbs_link_established(&bridge->link, &self->device, -1, &failure)) {
+            /* the traffic class of this end is what the request came with, the client's orders.tos, and no setting of ours */
+            if (!verbs_link_established(&bridge->link, &self->device, self->settings.tos, &failure)) {
                 gateway_tell(self, "%s", failure.text);
                 end_bridge(self, bridge);
             }

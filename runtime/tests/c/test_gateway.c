@@ -427,6 +427,25 @@ static void test_a_server_that_closes_early(void)
     stop_gateway();
 }
 
+static bool bridge_ended(void)
+{
+    return atomic_load(&gateway.counts.connections) == 1 && atomic_load(&gateway.counts.bridges) == 0;
+}
+
+/* A connection in another lane than rdma.tos is ended. */
+static void test_another_lane(void)
+{
+    settings.orders.tos = 72;
+    start_gateway();
+    open_engine();
+    CHECK(verbs_connect(&verbs, &settings.orders, -1, &failure) && within(bridge_ended));
+    CHECK(is_told("go with traffic class 72, rdma.tos is 106: another lane than the intent's"));
+    close(accept(server, NULL, NULL));
+    verbs_close(&verbs);
+    stop_gateway();
+    settings.orders.tos = 104;
+}
+
 /* An order server that takes no connection is one that is away; the gateway does not wait for it. */
 static void test_a_server_that_takes_nobody(void)
 {
@@ -472,6 +491,7 @@ int main(int argc, char **argv)
     test_an_engine_that_does_not_read();
     test_a_server_that_closes_early();
     test_a_server_that_takes_nobody();
+    test_another_lane();
     CHECK(twin_of_rdma->objects <= 2); /* this program keeps the double loaded, and so its devices open */
     close(server);
     close(wake);

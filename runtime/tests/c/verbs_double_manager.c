@@ -193,6 +193,7 @@ EXPORT int rdma_connect(struct rdma_cm_id *opaque, struct rdma_conn_param *param
         child->id.channel = listener->id.channel;
         child->id.verbs = listener->id.verbs;
         child->peer = id;
+        child->tos = id->tos; /* the request carries it */
         id->peer = child;
         child->next = ids;
         ids = child;
