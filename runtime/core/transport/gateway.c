@@ -96,6 +96,7 @@ bool gateway_open(struct gateway *self, const struct gateway_settings *settings,
 void gateway_close(struct gateway *self)
 {
     gateway_orders_close(self);
+    gateway_subscribers_close(self);
     gateway_feed_close(self);
     lines_close(&self->lines);
     if (self->listener >= 0)
@@ -174,6 +175,15 @@ static void rearm(struct gateway *self)
     }
 }
 
+/* What of the order server can be used now: what cannot would end every wait at once. Where there is no room the next look is after
+ * STEP_MS. */
+static short awaited(struct gateway_bridge *bridge)
+{
+    if (!bridge->open || !bridge->established || bridge->closing_ns != 0)
+        return 0;
+    return (short)((verbs_link_room(&bridge->link) > 0 ? POLLIN : 0) | (bridge->held > 0 ? POLLOUT : 0));
+}
+
 static uint32_t collect(struct gateway *self, struct pollfd on[GATEWAY_FDS])
 {
     uint32_t count = 0;
@@ -188,9 +198,9 @@ static uint32_t collect(struct gateway *self, struct pollfd on[GATEWAY_FDS])
         if (self->subscribers[i].fd >= 0)
             on[count++] = (struct pollfd){.fd = self->subscribers[i].fd, .events = POLLIN};
     for (int i = 0; i < GATEWAY_BRIDGES; i++) {
-        const struct gateway_bridge *bridge = &self->bridges[i];
-        if (bridge->open && bridge->closing_ns == 0)
-            on[count++] = (struct pollfd){.fd = bridge->fd, .events = bridge->held > 0 ? POLLIN | POLLOUT : POLLIN};
+        short events = awaited(&self->bridges[i]);
+        if (events != 0) /* with 0 an error would be told all the same */
+            on[count++] = (struct pollfd){.fd = self->bridges[i].fd, .events = events};
     }
     return count;
 }
@@ -207,7 +217,8 @@ bool gateway_run(struct gateway *self, struct failure *failure)
         hear(self);
         if (self->removed)
             return failure_set(failure, ENODEV, "RDMA gateway: device %s was removed; see `rdma link show`", self->device.gid.device);
-        gateway_feed_accept(self);
+        gateway_subscribers_accept(self);
+        gateway_subscribers_step(self);
         gateway_feed_step(self);
         gateway_orders_step(self);
         if (self->failed != IBV_WC_SUCCESS)

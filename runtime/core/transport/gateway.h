@@ -8,9 +8,13 @@
  *
  * One thread that sleeps until something comes: it is no part of what is measured, and shares its machine with the exchange.
  *
- *   gateway.c         memory, device, the loop
- *   gateway_feed.c    subscribers and datagrams
- *   gateway_orders.c  bridges */
+ * A subscriber is known by GID, queue pair and line: whoever asks again takes the place of what asked before, for the goodbye of a host
+ * or a link that went away never comes.
+ *
+ *   gateway.c              memory, device, the loop
+ *   gateway_subscribers.c  who wants datagrams
+ *   gateway_feed.c         datagrams
+ *   gateway_orders.c       bridges */
 #ifndef TICKWIRE_TRANSPORT_GATEWAY_H
 #define TICKWIRE_TRANSPORT_GATEWAY_H
 
@@ -18,15 +22,17 @@
 
 #include "../arena.h"
 #include "lines.h"
+#include "verbs_feed.h"
 #include "verbs_link.h"
-#include "verbs_subscription.h"
 
 #define GATEWAY_SUBSCRIBERS 64
 #define GATEWAY_BRIDGES 16
 #define GATEWAY_SENDS 1024u
-#define GATEWAY_SLOT 4096u
+#define GATEWAY_SLOT FEED_STRIDE
 #define GATEWAY_SIGNAL 32u
-#define GATEWAY_FULL_MS 20 /* a datagram waits so long for room in the queue, then it is lost */
+#define GATEWAY_FULL_MS 20 /* a step waits so long for room in the queue; then what finds none is lost at once */
+#define GATEWAY_REQUEST_MS 2000 /* from a subscriber's connection to its request */
+#define GATEWAY_SERVER_MS 20 /* until the order server, which is on this host, has taken a connection */
 #define GATEWAY_CLOSE_MS 200 /* for what was sent before the order server closed */
 #define GATEWAY_FDS (8 + GATEWAY_SUBSCRIBERS + GATEWAY_BRIDGES)
 
@@ -50,10 +56,12 @@ struct gateway_counts {
 
 struct gateway_subscriber {
     int fd; /* -1: none */
+    uint64_t due_ns; /* by when its request must be there */
     uint32_t got;
     uint8_t request[SUBSCRIPTION_REQUEST];
     struct ibv_ah *ah; /* NULL: has not asked yet */
     uint8_t line;
+    uint8_t gid[16];
     uint32_t queue_pair, key;
 };
 
@@ -80,9 +88,11 @@ struct gateway {
     struct rdma_cm_id *out;
     struct ibv_cq *sends;
     uint32_t posted, completed, max_inline;
+    uint64_t patience_ns; /* until when this step waits for room; 0: it has not had to */
     enum ibv_wc_status failed; /* of the first datagram that could not be sent: the queue pair is in error from there */
     uint8_t *memory;
-    struct ibv_ah *groups[2]; /* by line; NULL: not sent to */
+    struct sockaddr_in joined[2]; /* by line; family 0: none */
+    struct ibv_ah *groups[2];     /* by line; NULL: not sent to */
     struct gateway_subscriber subscribers[GATEWAY_SUBSCRIBERS];
     /* orders */
     struct rdma_cm_id *orders;
@@ -106,11 +116,19 @@ void gateway_problem(struct gateway *self, char *text, size_t capacity); /* from
 
 /* --- between the files of the gateway --- */
 
+/* Of its datagrams. */
+static inline uint8_t gateway_service_level(const struct gateway_settings *settings)
+{
+    return (uint8_t)(settings->priority >= 0 ? settings->priority : settings->tos >> 5);
+}
+
 __attribute__((format(printf, 2, 3))) void gateway_tell(struct gateway *self, const char *format, ...);
 bool gateway_feed_open(struct gateway *self, struct failure *failure);
 void gateway_feed_close(struct gateway *self);
-void gateway_feed_accept(struct gateway *self);
-void gateway_feed_step(struct gateway *self);    /* subscribers, and packets that have come */
+void gateway_feed_step(struct gateway *self); /* packets that have come */
+void gateway_subscribers_accept(struct gateway *self);
+void gateway_subscribers_step(struct gateway *self);
+void gateway_subscribers_close(struct gateway *self);
 bool gateway_orders_open(struct gateway *self, struct failure *failure);
 void gateway_orders_close(struct gateway *self);
 void gateway_orders_event(struct gateway *self, struct rdma_cm_event *event); /* acknowledges it */

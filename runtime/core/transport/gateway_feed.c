@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include "../clock.h"
 #include "gateway.h"
@@ -23,6 +22,7 @@ static bool join(struct gateway *self, uint32_t line, const char *group, struct 
     if (library->join_multicast(self->out, (struct sockaddr *)&to, NULL) != 0)
         return failure_set(failure, errno, "feed %s: join over RDMA: %s; is it a multicast group? else rdma.multicast = false", group,
                            strerror(errno));
+    self->joined[line] = to;
     for (;;) {
         struct rdma_cm_event *event;
         struct pollfd until = {.fd = self->channel->fd, .events = POLLIN};
@@ -32,6 +32,7 @@ static bool join(struct gateway *self, uint32_t line, const char *group, struct 
             int status = event->status;
             library->ack_cm_event(event);
             attributes.grh.traffic_class = self->settings.tos;
+            attributes.sl = gateway_service_level(&self->settings);
             self->groups[line] = good ? library->create_ah(self->device.pd, &attributes) : NULL;
             return self->groups[line] != NULL || failure_set(failure, EHOSTUNREACH, "feed %s: join over RDMA: status %d", group, status);
         }
@@ -62,25 +63,15 @@ bool gateway_feed_open(struct gateway *self, struct failure *failure)
            (join(self, 0, feed->group, failure) && (feed->group_b[0] == '\0' || join(self, 1, feed->group_b, failure)));
 }
 
-static void forget(struct gateway *self, struct gateway_subscriber *subscriber)
-{
-    if (subscriber->ah != NULL) {
-        self->library.destroy_ah(subscriber->ah);
-        atomic_fetch_sub(&self->counts.subscribers, 1);
-    }
-    close(subscriber->fd);
-    subscriber->ah = NULL;
-    subscriber->fd = -1;
-}
-
 void gateway_feed_close(struct gateway *self)
 {
-    for (int i = 0; i < GATEWAY_SUBSCRIBERS; i++)
-        if (self->subscribers[i].fd >= 0)
-            forget(self, &self->subscribers[i]);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         if (self->groups[i] != NULL)
             self->library.destroy_ah(self->groups[i]);
+        if (self->joined[i].sin_family != 0) /* the kernel keeps a queue pair that is in a group */
+            self->library.leave_multicast(self->out, (struct sockaddr *)&self->joined[i]);
+        self->joined[i].sin_family = 0;
+    }
     if (self->out != NULL && self->out->qp != NULL)
         self->library.destroy_qp(self->out);
     if (self->sends != NULL)
@@ -90,95 +81,6 @@ void gateway_feed_close(struct gateway *self)
     self->groups[0] = self->groups[1] = NULL;
     self->out = NULL;
     self->sends = NULL;
-}
-
-/* --- subscribers --- */
-
-void gateway_feed_accept(struct gateway *self)
-{
-    int fd;
-    while ((fd = accept4(self->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        struct gateway_subscriber *free = NULL;
-        for (int i = 0; i < GATEWAY_SUBSCRIBERS && free == NULL; i++)
-            if (self->subscribers[i].fd < 0)
-                free = &self->subscribers[i];
-        if (free == NULL) {
-            close(fd);
-            continue;
-        }
-        *free = (struct gateway_subscriber){.fd = fd};
-    }
-}
-
-static bool is_line(const struct subscription_wish *wish, const char *group, uint16_t port)
-{
-    struct in_addr address;
-    return inet_pton(AF_INET, group, &address) == 1 && address.s_addr == wish->group.s_addr && port == wish->port;
-}
-
-static bool admit(struct gateway *self, struct gateway_subscriber *subscriber, struct failure *failure)
-{
-    const struct feed_settings *feed = &self->settings.feed;
-    const struct verbs_device *device = &self->device;
-    struct subscription_wish wish;
-    char shown[INET_ADDRSTRLEN];
-    if (!subscription_decode(subscriber->request, &wish))
-        return failure_set(failure, EPROTO, "not a subscription of this version of Tickwire");
-    inet_ntop(AF_INET, &wish.group, shown, sizeof shown);
-    bool a = is_line(&wish, feed->group, feed->port), b = is_line(&wish, feed->group_b, feed->port_b);
-    if (!a && !b)
-        return failure_set(failure, ENOENT, "there is no line %s:%u here; correct feed.group and feed.port", shown, wish.port);
-    if (wish.mtu != device->mtu)
-        return failure_set(failure, EMSGSIZE, "MTU mismatch: RDMA MTU %u at the gateway, %u there; one MTU for both (fabric.mtu.host)",
-                           device->mtu, wish.mtu);
-    struct ibv_ah_attr attributes = {
-        .is_global = 1,
-        .grh = {.sgid_index = device->gid.index, .hop_limit = 64, .traffic_class = self->settings.tos},
-        .sl = (uint8_t)(self->settings.priority >= 0 ? self->settings.priority : self->settings.tos >> 5),
-        .port_num = device->gid.port};
-    memcpy(attributes.grh.dgid.raw, wish.gid, sizeof wish.gid);
-    subscriber->ah = self->library.create_ah(device->pd, &attributes);
-    if (subscriber->ah == NULL)
-        return failure_set(failure, errno, "no way to the subscriber's GID from %s: %s", device->gid.device, strerror(errno));
-    subscriber->line = a ? 0 : 1;
-    subscriber->queue_pair = wish.queue_pair;
-    subscriber->key = wish.key;
-    return true;
-}
-
-static void answer(struct gateway *self, struct gateway_subscriber *subscriber)
-{
-    uint8_t answer[SUBSCRIPTION_ANSWER] = {0};
-    struct failure failure = {0};
-    bool good = admit(self, subscriber, &failure);
-    if (good) {
-        atomic_fetch_add(&self->counts.subscribers, 1);
-        atomic_fetch_add(&self->counts.subscriptions, 1);
-    } else {
-        put32(answer, (uint32_t)failure.code);
-        snprintf((char *)answer + 4, sizeof answer - 4, "%.250s", failure.text);
-        gateway_tell(self, "%s", failure.text);
-        atomic_fetch_add(&self->counts.refused, 1);
-    }
-    if (send(subscriber->fd, answer, sizeof answer, MSG_NOSIGNAL) != (ssize_t)sizeof answer || !good)
-        forget(self, subscriber);
-}
-
-static void look_at_subscriber(struct gateway *self, struct gateway_subscriber *subscriber)
-{
-    uint8_t nothing;
-    bool asked = subscriber->ah != NULL;
-    ssize_t got = asked ? recv(subscriber->fd, &nothing, 1, 0)
-                        : recv(subscriber->fd, subscriber->request + subscriber->got, SUBSCRIPTION_REQUEST - subscriber->got, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (got <= 0 || asked) {
-        forget(self, subscriber);
-        return;
-    }
-    subscriber->got += (uint32_t)got;
-    if (subscriber->got == SUBSCRIPTION_REQUEST)
-        answer(self, subscriber);
 }
 
 /* --- datagrams --- */
@@ -198,7 +100,6 @@ static void reap(struct gateway *self)
 
 static bool make_room(struct gateway *self)
 {
-    uint64_t deadline = 0;
     for (;;) {
         if (self->posted - self->completed < GATEWAY_SENDS)
             return true;
@@ -206,8 +107,8 @@ static bool make_room(struct gateway *self)
         if (self->posted - self->completed < GATEWAY_SENDS)
             return true;
         uint64_t now = clock_now();
-        deadline = deadline != 0 ? deadline : now + GATEWAY_FULL_MS * NS_PER_MS;
-        if (now >= deadline)
+        self->patience_ns = self->patience_ns != 0 ? self->patience_ns : now + GATEWAY_FULL_MS * NS_PER_MS;
+        if (now >= self->patience_ns)
             return false;
         sched_yield();
     }
@@ -245,12 +146,12 @@ static void send_to(struct gateway *self, struct ibv_ah *ah, uint32_t queue_pair
 
 static void send_packet(struct gateway *self, const struct transport_packet *packet)
 {
-    if (packet->length > self->device.mtu || packet->length > GATEWAY_SLOT) {
+    if (packet->length > self->device.mtu || packet->length > FEED_DATAGRAM) {
         if (atomic_fetch_add(&self->counts.oversize, 1) == 0)
             gateway_tell(self,
-                         "a packet of %u bytes is longer than the RDMA MTU %u of %s: lost; raise the MTU of %s or lower "
-                         "feed.messages_per_packet",
-                         packet->length, self->device.mtu, self->device.gid.device, self->device.gid.netdev);
+                         "a packet of %u bytes is lost: the RDMA MTU of %s is %u, and subscribers take %u; lower "
+                         "feed.messages_per_packet, or raise the MTU of %s",
+                         packet->length, self->device.gid.device, self->device.mtu, FEED_DATAGRAM, self->device.gid.netdev);
         return;
     }
     if (self->groups[packet->line] != NULL)
@@ -265,9 +166,7 @@ static void send_packet(struct gateway *self, const struct transport_packet *pac
 void gateway_feed_step(struct gateway *self)
 {
     struct transport_packet packet;
-    for (int i = 0; i < GATEWAY_SUBSCRIBERS; i++)
-        if (self->subscribers[i].fd >= 0)
-            look_at_subscriber(self, &self->subscribers[i]);
+    self->patience_ns = 0;
     for (uint32_t i = 0, quiet = 0; i < PACKETS_PER_STEP && quiet < 2; i++) { /* twice: both lines have had a turn */
         if (lines_receive(&self->lines, &packet) == TRANSPORT_PACKET) {
             send_packet(self, &packet);

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "../clock.h"
@@ -48,15 +49,32 @@ void gateway_orders_close(struct gateway *self)
 
 /* --- a connection comes --- */
 
+/* On this host it is connected at once, or refused. One that takes no more (its backlog is full) must not hold up the feed. */
+static bool connect_briefly(int fd, const struct sockaddr_in *to)
+{
+    struct pollfd until = {.fd = fd, .events = POLLOUT};
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (connect(fd, (const struct sockaddr *)to, sizeof *to) == 0)
+        return true;
+    if (errno != EINPROGRESS)
+        return false;
+    if (poll(&until, 1, GATEWAY_SERVER_MS) <= 0)
+        error = ETIMEDOUT;
+    else
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    errno = error;
+    return error == 0;
+}
+
 static bool connect_server(struct gateway *self, int *fd, struct failure *failure)
 {
     const struct gateway_settings *settings = &self->settings;
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(settings->orders_port)};
     int one = 1;
     inet_pton(AF_INET, settings->orders_host, &to.sin_addr);
-    *fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (*fd < 0 || setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0 ||
-        connect(*fd, (struct sockaddr *)&to, sizeof to) != 0) /* on this machine: at once, or refused */
+    *fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (*fd < 0 || setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0 || !connect_briefly(*fd, &to))
         return failure_set(failure, errno, "the order server %s:%u does not answer: %s", settings->orders_host, settings->orders_port,
                            strerror(errno));
     return true;
@@ -134,7 +152,8 @@ void gateway_orders_event(struct gateway *self, struct rdma_cm_event *event)
         if (what == RDMA_CM_EVENT_ESTABLISHED) {
             bridge->established = true;
             atomic_fetch_add(&self->counts.connections, 1);
-            if (!verbs_link_established(&bridge->link, &self->device, -1, &failure)) {
+            /* the traffic class of this end is what the request came with, the client's orders.tos, and no setting of ours */
+            if (!verbs_link_established(&bridge->link, &self->device, self->settings.tos, &failure)) {
                 gateway_tell(self, "%s", failure.text);
                 end_bridge(self, bridge);
             }

@@ -120,9 +120,10 @@ bool verbs_device_check(const struct verbs_device *device, struct ibv_qp *qp, in
         return true;
     if (wanted)
         return failure_set(failure, EPROTONOSUPPORT,
-                           "%s: packets of queue pair %u go with traffic class %u, orders.tos is %d: another lane than the intent's; see "
+                           "%s: packets of queue pair %u go with traffic class %u, %s.tos is %d: another lane than the intent's; see "
                            "`cat /sys/class/infiniband/%s/tc/%u/traffic_class`, which module roce_cm sets",
-                           device->gid.device, qp->qp_num, route->traffic_class, tos, device->gid.device, device->gid.port);
+                           device->gid.device, qp->qp_num, route->traffic_class,
+                           strcmp(device->section, "rdma") == 0 ? "rdma" : "orders", tos, device->gid.device, device->gid.port);
     return failure_set(failure, EPROTONOSUPPORT,
                        "%s: the connection manager uses GID index %u, the intent wants index %u; set its RoCE mode (module roce_cm, or "
                        "default_roce_mode in configfs) or correct %s.%s",

@@ -64,6 +64,7 @@ static bool join(struct verbs_feed *feed, struct verbs_feed_line *line, struct r
     uint64_t deadline = clock_now() + FEED_JOIN_MS * NS_PER_MS;
     if (library->join_multicast(line->id, (struct sockaddr *)&to, NULL) != 0)
         return failure_set(failure, errno, "feed %s: join over RDMA: %s", group, strerror(errno));
+    line->joined = to;
     for (;;) {
         struct rdma_cm_event *event;
         struct pollfd until = {.fd = channel->fd, .events = POLLIN};
@@ -134,11 +135,13 @@ void verbs_feed_close(struct verbs_feed *feed)
         struct verbs_feed_line *line = &feed->lines[n];
         if (line->subscribed)
             subscription_close(&line->subscription);
+        if (line->joined.sin_family != 0) /* the kernel keeps a queue pair that is in a group, and its queues with it */
+            feed->library->leave_multicast(line->id, (struct sockaddr *)&line->joined);
         if (line->id != NULL && line->id->qp != NULL)
             feed->library->destroy_qp(line->id);
         verbs_queue_close(&line->queue, feed->library);
         if (line->id != NULL)
-            feed->library->destroy_id(line->id); /* leaves its group */
+            feed->library->destroy_id(line->id);
     }
     if (feed->request_fd >= 0)
         close(feed->request_fd);

@@ -23,6 +23,7 @@
 #define FEED_SLOTS 4096u
 #define FEED_STRIDE 2048u
 #define FEED_GRH 40u
+#define FEED_DATAGRAM (FEED_STRIDE - FEED_GRH) /* the longest packet a slot holds */
 #define FEED_POLL 16u
 #define FEED_REFILL 64u
 #define VERBS_FEED_LINE_MEMORY (FEED_SLOTS * (size_t)FEED_STRIDE)
@@ -35,6 +36,7 @@ struct verbs_feed_line {
     uint32_t key;
     uint32_t next_refill, freed;
     bool subscribed;  /* over a gateway; else joined */
+    struct sockaddr_in joined; /* family 0: none */
     struct subscription subscription;
 };
 

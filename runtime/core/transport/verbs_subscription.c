@@ -38,6 +38,17 @@ bool subscription_decode(const uint8_t request[SUBSCRIPTION_REQUEST], struct sub
     return true;
 }
 
+void subscription_keepalive(int fd)
+{
+    int one = 1, idle_s = 2, every_s = 1, times = 3;
+    unsigned unacknowledged_ms = 5000; /* while something is, nobody asks */
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof times);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
+}
+
 void subscription_init(struct subscription *self, const struct sockaddr_in *gateway, const struct subscription_wish *wish)
 {
     memset(self, 0, sizeof *self);
@@ -65,16 +76,12 @@ static void fail(struct subscription *self, uint64_t now_ns, const char *step, c
 
 static void connect_now(struct subscription *self, uint64_t now_ns)
 {
-    int one = 1, idle_s = 2, every_s = 1, times = 3; /* a gateway whose machine is gone says no goodbye */
     self->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (self->fd < 0) {
         fail(self, now_ns, "socket", strerror(errno));
         return;
     }
-    setsockopt(self->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-    setsockopt(self->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
-    setsockopt(self->fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
-    setsockopt(self->fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof times);
+    subscription_keepalive(self->fd);
     self->state = SUBSCRIPTION_CONNECTING;
     self->due_ns = now_ns + SUBSCRIPTION_ANSWER_MS * NS_PER_MS;
     if (connect(self->fd, (struct sockaddr *)&self->gateway, sizeof self->gateway) != 0 && errno != EINPROGRESS)

@@ -31,6 +31,10 @@ struct subscription_wish {
 void subscription_encode(uint8_t request[SUBSCRIPTION_REQUEST], const struct subscription_wish *wish);
 bool subscription_decode(const uint8_t request[SUBSCRIPTION_REQUEST], struct subscription_wish *wish);
 
+/* Of both ends: a host that is gone says no goodbye. After 5 s without a word, or with something it has not acknowledged, the
+ * connection ends. */
+void subscription_keepalive(int fd);
+
 enum subscription_state { SUBSCRIPTION_IDLE, SUBSCRIPTION_CONNECTING, SUBSCRIPTION_ASKED, SUBSCRIPTION_THERE, SUBSCRIPTION_REFUSED };
 
 struct subscription {

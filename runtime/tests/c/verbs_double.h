@@ -22,7 +22,8 @@ struct verbs_double {
     _Atomic int max_inline;
     _Atomic int hold_completions; /* sends are not acknowledged */
     _Atomic int fail_status;      /* enum ibv_wc_status the next send ends in, once */
-    _Atomic int mute;             /* nothing is answered to a connection request */
+    _Atomic int way_errno;        /* of making an address handle */
+    _Atomic int mute;             /* 1: nothing is answered to a connection request; 2: the answer is lost */
     /* the devices' counter; none as it comes */
     _Atomic uint64_t clock_mask, clock_khz;
     _Atomic uint64_t clock_ticks;    /* where it is, or was when the host's clock began */
@@ -34,6 +35,7 @@ struct verbs_double {
     _Atomic int stamped_pair_errno;
     /* told to the test */
     _Atomic int way;     /* of the last address handle: traffic class << 8 | service level */
+    _Atomic int way_from; /* its GID index */
     _Atomic unsigned sends, inlined, signaled, receive_posts, receives, dropped;
     _Atomic int objects; /* not destroyed yet */
     void (*remove_device)(unsigned device);

@@ -4,7 +4,7 @@
 static struct id *ids;
 static uint32_t next_number = 17;
 
-static void push(struct id *id, enum rdma_cm_event_type what, int status, const void *data, size_t length, struct id *listener)
+static struct event *push(struct id *id, enum rdma_cm_event_type what, int status, const void *data, size_t length, struct id *listener)
 {
     struct channel *channel = (struct channel *)(listener != NULL ? listener : id)->id.channel;
     struct event *event = calloc(1, sizeof *event), **at = &channel->events;
@@ -19,6 +19,7 @@ static void push(struct id *id, enum rdma_cm_event_type what, int status, const 
     *at = event;
     if (write(channel->write_fd, "", 1) < 0)
         abort();
+    return event;
 }
 
 EXPORT struct rdma_event_channel *rdma_create_event_channel(void)
@@ -148,9 +149,20 @@ EXPORT int rdma_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_q
     return 0;
 }
 
+static const union ibv_gid no_group;
+
+static bool is_group(const union ibv_gid *a, const union ibv_gid *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* As librdmacm, which tells nobody that the kernel refuses while the queue pair is in a group: it stays. */
 EXPORT void rdma_destroy_qp(struct rdma_cm_id *id)
 {
     struct qp *qp = (struct qp *)id->qp, **at = &double_qps;
+    id->qp = NULL;
+    if (!is_group(&qp->groups[0], &no_group) || !is_group(&qp->groups[1], &no_group))
+        return;
     pthread_mutex_lock(&verbs_double_lock);
     while (*at != qp)
         at = &(*at)->next;
@@ -163,14 +175,13 @@ EXPORT void rdma_destroy_qp(struct rdma_cm_id *id)
         free(first);
     }
     pthread_mutex_unlock(&verbs_double_lock);
-    id->qp = NULL;
     double_destroy(qp);
 }
 
 EXPORT int rdma_connect(struct rdma_cm_id *opaque, struct rdma_conn_param *parameters)
 {
     struct id *id = (struct id *)opaque, *listener = ids;
-    if (verbs_double.mute)
+    if (verbs_double.mute == 1)
         return 0;
     pthread_mutex_lock(&verbs_double_lock);
     while (listener != NULL && !(listener->listening && listener->port == id->port))
@@ -182,6 +193,7 @@ EXPORT int rdma_connect(struct rdma_cm_id *opaque, struct rdma_conn_param *param
         child->id.channel = listener->id.channel;
         child->id.verbs = listener->id.verbs;
         child->peer = id;
+        child->tos = id->tos; /* the request carries it */
         id->peer = child;
         child->next = ids;
         ids = child;
@@ -195,7 +207,7 @@ EXPORT int rdma_accept(struct rdma_cm_id *opaque, struct rdma_conn_param *parame
 {
     struct id *id = (struct id *)opaque;
     pthread_mutex_lock(&verbs_double_lock);
-    if (id->peer != NULL) {
+    if (id->peer != NULL && verbs_double.mute == 0) {
         struct qp *a = (struct qp *)id->id.qp, *b = (struct qp *)id->peer->id.qp;
         a->peer = b;
         b->peer = a;
@@ -264,21 +276,47 @@ EXPORT int rdma_set_option(struct rdma_cm_id *id, int level, int name, void *val
     return level == RDMA_OPTION_ID ? 0 : -1;
 }
 
+/* The GID of an IPv4 group, of RoCE v2. */
+static union ibv_gid group_gid(const struct sockaddr *group)
+{
+    union ibv_gid gid = {.raw = {[10] = 0xff, [11] = 0xff}};
+    memcpy(gid.raw + 12, &((const struct sockaddr_in *)group)->sin_addr, 4);
+    return gid;
+}
+
+/* Change one of a queue pair's groups into another. */
+static int change_group(struct rdma_cm_id *id, const union ibv_gid *from, const union ibv_gid *to)
+{
+    struct qp *qp = (struct qp *)id->qp;
+    for (unsigned i = 0; i < 2; i++)
+        if (is_group(&qp->groups[i], from)) {
+            qp->groups[i] = *to;
+            return 0;
+        }
+    errno = EADDRNOTAVAIL;
+    return -1;
+}
+
 EXPORT int rdma_join_multicast(struct rdma_cm_id *id, struct sockaddr *group, void *owner)
 {
-    (void)group;
+    union ibv_gid gid = group_gid(group);
     (void)owner;
     pthread_mutex_lock(&verbs_double_lock);
-    push((struct id *)id, RDMA_CM_EVENT_MULTICAST_JOIN, 0, "", 0, NULL);
+    int result = change_group(id, &no_group, &gid);
+    if (result == 0)
+        push((struct id *)id, RDMA_CM_EVENT_MULTICAST_JOIN, 0, "", 0, NULL)->event.param.ud =
+            (struct rdma_ud_param){.ah_attr = {.is_global = 1, .grh = {.dgid = gid}}, .qp_num = MULTICAST, .qkey = RDMA_UDP_QKEY};
     pthread_mutex_unlock(&verbs_double_lock);
-    return 0;
+    return result;
 }
 
 EXPORT int rdma_leave_multicast(struct rdma_cm_id *id, struct sockaddr *group)
 {
-    (void)id;
-    (void)group;
-    return 0;
+    union ibv_gid gid = group_gid(group);
+    pthread_mutex_lock(&verbs_double_lock);
+    int result = change_group(id, &gid, &no_group);
+    pthread_mutex_unlock(&verbs_double_lock);
+    return result;
 }
 
 EXPORT const char *rdma_event_str(enum rdma_cm_event_type event)

@@ -125,11 +125,16 @@ EXPORT int ibv_destroy_comp_channel(struct ibv_comp_channel *channel)
     return double_destroy(channel);
 }
 
-/* As in the kernel, what nobody has taken goes with it. */
+/* As in the kernel, what nobody has taken goes with it, and it stays while a queue pair has it. */
 EXPORT int ibv_destroy_cq(struct ibv_cq *cq)
 {
     struct comp *comp = (struct comp *)cq->channel;
     pthread_mutex_lock(&verbs_double_lock);
+    for (const struct qp *qp = double_qps; qp != NULL; qp = qp->next)
+        if (&qp->sends->cq == cq || &qp->receives->cq == cq) {
+            pthread_mutex_unlock(&verbs_double_lock);
+            return EBUSY;
+        }
     for (unsigned i = 0; comp != NULL && i < 64; i++)
         if (comp->ready[i] == cq)
             comp->ready[i] = NULL;
@@ -159,10 +164,15 @@ EXPORT void ibv_ack_cq_events(struct ibv_cq *cq, unsigned count)
 
 EXPORT struct ibv_ah *ibv_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attributes)
 {
-    struct ibv_ah *ah = double_make(sizeof *ah);
+    errno = verbs_double.way_errno;
+    if (errno != 0)
+        return NULL;
+    struct ah *ah = double_make(sizeof *ah);
     verbs_double.way = attributes->grh.traffic_class << 8 | attributes->sl;
-    ah->pd = pd;
-    return ah;
+    verbs_double.way_from = attributes->grh.sgid_index;
+    ah->ah.pd = pd;
+    ah->to = attributes->grh.dgid;
+    return &ah->ah;
 }
 
 EXPORT int ibv_destroy_ah(struct ibv_ah *ah)

@@ -24,6 +24,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #define DEPTH 8192u
 #define GRH 40u
+#define MULTICAST 0xFFFFFFu /* the queue pair number that stands for a group's */
 
 extern struct verbs_double verbs_double;
 extern pthread_mutex_t verbs_double_lock;
@@ -46,6 +47,11 @@ struct cq {
     bool armed;
 };
 
+struct ah {
+    struct ibv_ah ah;
+    union ibv_gid to;
+};
+
 struct message {
     struct message *next;
     uint32_t length;
@@ -56,6 +62,7 @@ struct qp {
     struct ibv_qp qp;
     struct qp *next, *peer; /* of all; connected to */
     struct cq *sends, *receives;
+    union ibv_gid groups[2]; /* joined; zeros: none */
     struct ibv_sge posted[DEPTH];
     uint64_t ids[DEPTH];
     unsigned head, tail;

@@ -72,6 +72,17 @@ static int post_recv(struct ibv_qp *opaque, struct ibv_recv_wr *wr, struct ibv_r
     return 0;
 }
 
+/* A datagram reaches who has its key: one queue pair, or all that have joined the group. */
+static bool is_meant(const struct qp *to, const struct ibv_send_wr *wr)
+{
+    const union ibv_gid *gid = &((const struct ah *)wr->wr.ud.ah)->to;
+    if (to->qp.qp_type != IBV_QPT_UD || wr->wr.ud.remote_qkey != RDMA_UDP_QKEY)
+        return false;
+    if (wr->wr.ud.remote_qpn != MULTICAST)
+        return to->qp.qp_num == wr->wr.ud.remote_qpn;
+    return memcmp(gid, &to->groups[0], sizeof *gid) == 0 || memcmp(gid, &to->groups[1], sizeof *gid) == 0;
+}
+
 static void send_one(struct qp *qp, const struct ibv_send_wr *wr)
 {
     const uint8_t *bytes = (const uint8_t *)(uintptr_t)wr->sg_list[0].addr;
@@ -89,7 +100,7 @@ static void send_one(struct qp *qp, const struct ibv_send_wr *wr)
     }
     if (qp->qp.qp_type == IBV_QPT_UD) {
         for (struct qp *to = double_qps; to != NULL; to = to->next)
-            if (to->qp.qp_num == wr->wr.ud.remote_qpn && !deliver(to, bytes, length, GRH))
+            if (is_meant(to, wr) && !deliver(to, bytes, length, GRH))
                 verbs_double.dropped++;
     } else if (qp->peer != NULL && (qp->peer->waiting != NULL || !deliver(qp->peer, bytes, length, 0))) {
         struct message *late = malloc(sizeof *late + length), **at = &qp->peer->waiting;
