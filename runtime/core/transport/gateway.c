@@ -96,8 +96,8 @@ bool gateway_open(struct gateway *self, const struct gateway_settings *settings,
 void gateway_close(struct gateway *self)
 {
     gateway_orders_close(self);
+    gateway_feed_close(self); /* its queue pair before the ways of what is posted to it */
     gateway_subscribers_close(self);
-    gateway_feed_close(self);
     lines_close(&self->lines);
     if (self->listener >= 0)
         close(self->listener);

@@ -32,6 +32,7 @@
 #define GATEWAY_SIGNAL 32u
 #define GATEWAY_FULL_MS 20 /* a step waits so long for room in the queue; then what finds none is lost at once */
 #define GATEWAY_REQUEST_MS 2000 /* from a subscriber's connection to its request */
+#define GATEWAY_LEAVE_MS 1000   /* until what was posted for a subscriber is gone, though no completion says so */
 #define GATEWAY_SERVER_MS 20 /* until the order server, which is on this host, has taken a connection */
 #define GATEWAY_CLOSE_MS 200 /* for what was sent before the order server closed */
 #define GATEWAY_FDS (8 + GATEWAY_SUBSCRIBERS + GATEWAY_BRIDGES)
@@ -56,10 +57,11 @@ struct gateway_counts {
 
 struct gateway_subscriber {
     int fd; /* -1: none */
-    uint64_t due_ns; /* by when its request must be there */
+    uint64_t due_ns; /* by when its request must be there, or what was posted for one that has left must be gone */
+    uint32_t left;   /* datagrams posted when it left */
     uint32_t got;
     uint8_t request[SUBSCRIPTION_REQUEST];
-    struct ibv_ah *ah; /* NULL: has not asked yet */
+    struct ibv_ah *ah; /* NULL: has not asked yet; without fd: has left */
     uint8_t line;
     uint8_t gid[16];
     uint32_t queue_pair, key;

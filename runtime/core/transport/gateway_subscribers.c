@@ -6,22 +6,40 @@
 #include "../clock.h"
 #include "gateway.h"
 
+static void destroy_way(struct gateway *self, struct gateway_subscriber *subscriber)
+{
+    self->library.destroy_ah(subscriber->ah);
+    subscriber->ah = NULL;
+}
+
+/* A device may look up the way of a datagram when it sends it: Soft-RoCE does, and a way that is gone by then is an error that ends the
+ * queue pair, for all subscribers. So the way stays until what was posted before is completed. */
 static void forget(struct gateway *self, struct gateway_subscriber *subscriber)
 {
-    if (subscriber->ah != NULL) {
-        self->library.destroy_ah(subscriber->ah);
-        atomic_fetch_sub(&self->counts.subscribers, 1);
-    }
     close(subscriber->fd);
-    subscriber->ah = NULL;
     subscriber->fd = -1;
+    if (subscriber->ah == NULL)
+        return;
+    atomic_fetch_sub(&self->counts.subscribers, 1);
+    subscriber->left = self->posted;
+    subscriber->due_ns = clock_now() + GATEWAY_LEAVE_MS * NS_PER_MS;
+}
+
+/* Only one datagram in GATEWAY_SIGNAL is told of when it is gone: behind the last such one, time tells. */
+static void let_go(struct gateway *self, struct gateway_subscriber *subscriber)
+{
+    if ((int32_t)(self->completed - subscriber->left) >= 0 || clock_now() >= subscriber->due_ns)
+        destroy_way(self, subscriber);
 }
 
 void gateway_subscribers_close(struct gateway *self)
 {
-    for (int i = 0; i < GATEWAY_SUBSCRIBERS; i++)
+    for (int i = 0; i < GATEWAY_SUBSCRIBERS; i++) {
         if (self->subscribers[i].fd >= 0)
             forget(self, &self->subscribers[i]);
+        if (self->subscribers[i].ah != NULL)
+            destroy_way(self, &self->subscribers[i]);
+    }
 }
 
 /* --- one comes --- */
@@ -32,7 +50,7 @@ void gateway_subscribers_accept(struct gateway *self)
     while ((fd = accept4(self->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         struct gateway_subscriber *free = NULL;
         for (int i = 0; i < GATEWAY_SUBSCRIBERS && free == NULL; i++)
-            if (self->subscribers[i].fd < 0)
+            if (self->subscribers[i].fd < 0 && self->subscribers[i].ah == NULL)
                 free = &self->subscribers[i];
         if (free == NULL) {
             gateway_tell(self, "%d subscribers are there, no more are possible", GATEWAY_SUBSCRIBERS);
@@ -157,7 +175,10 @@ static void look_at_subscriber(struct gateway *self, struct gateway_subscriber *
 
 void gateway_subscribers_step(struct gateway *self)
 {
-    for (int i = 0; i < GATEWAY_SUBSCRIBERS; i++)
+    for (int i = 0; i < GATEWAY_SUBSCRIBERS; i++) {
         if (self->subscribers[i].fd >= 0)
             look_at_subscriber(self, &self->subscribers[i]);
+        if (self->subscribers[i].fd < 0 && self->subscribers[i].ah != NULL)
+            let_go(self, &self->subscribers[i]);
+    }
 }

@@ -211,6 +211,35 @@ static void test_a_full_queue(void)
     gateway_release(&gateway);
 }
 
+/* A way is there for as long as the device may need it: until what was posted is completed, or has had its time. */
+static void test_the_way_of_one_that_left(void)
+{
+    uint16_t port;
+    int fd, out = bound(SOCK_DGRAM, &port);
+    open_gateway();
+    for (int quiet = 0; quiet < 2; quiet++) {
+        CHECK(subscribe(&fd, 1000) == 0);
+        int with_it = twin_of_rdma->objects;
+        twin_of_rdma->hold_completions = 1;
+        for (uint32_t i = 0; i < GATEWAY_SIGNAL; i++)
+            say(out, gateway_settings.feed.port, i, 64);
+        step();
+        close(fd);
+        step();
+        step();
+        CHECK(nobody_subscribed() && gateway.subscribers[0].fd < 0 && twin_of_rdma->objects == with_it);
+        twin_of_rdma->hold_completions = quiet;
+        gateway.subscribers[0].due_ns = quiet ? 1 : UINT64_MAX; /* its time is up, or never */
+        step();
+        step();
+        CHECK(gateway.subscribers[0].ah == NULL && twin_of_rdma->objects == with_it - 1);
+        twin_of_rdma->hold_completions = 0;
+        step();
+    }
+    close(out);
+    gateway_release(&gateway);
+}
+
 static struct transport_packet packet;
 
 static bool feed_failed(void)
@@ -484,6 +513,7 @@ int main(int argc, char **argv)
     test_slots();
     test_the_way();
     test_a_full_queue();
+    test_the_way_of_one_that_left();
     test_long_packets();
     test_who_asks_again();
     test_a_moment_without_a_way();
