@@ -63,9 +63,9 @@ static bool register_memory(struct verbs_device *device, void *memory, size_t by
     getrlimit(RLIMIT_MEMLOCK, &limit);
     if (limit.rlim_cur != RLIM_INFINITY)
         return failure_set(failure, error == ENOMEM ? EPERM : error,
-                           "%s: %zu kB of memory cannot be registered: %s; RLIMIT_MEMLOCK is %llu kB: raise it to %zu kB or more "
-                           "(roce_host_limits.memlock, LimitMEMLOCK= of the unit)",
-                           device->gid.device, bytes >> 10, strerror(error), (unsigned long long)limit.rlim_cur >> 10, bytes >> 10);
+                           "%s: %zu kB of memory cannot be registered: %s; RLIMIT_MEMLOCK is %llu kB, for this, the queues "
+                           "and other devices: raise it to unlimited (roce_host_limits.memlock, LimitMEMLOCK=infinity of the unit)",
+                           device->gid.device, bytes >> 10, strerror(error), (unsigned long long)limit.rlim_cur >> 10);
     return failure_set(failure, error == ENOMEM ? EPERM : error, "%s: %zu kB of memory cannot be registered: %s", device->gid.device,
                        bytes >> 10, strerror(error));
 }

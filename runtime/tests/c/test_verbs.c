@@ -273,6 +273,16 @@ static void test_no_hugepages(void)
         munmap(taken_pages[count], SIZE);
 }
 
+/* So many devices, each registered with once. */
+static void open_engine_within(unsigned devices)
+{
+    unsigned registrations = twin_of_rdma->registrations;
+    size_t registered = twin_of_rdma->registered;
+    open_engine();
+    CHECK(twin_of_rdma->registrations - registrations == devices);
+    CHECK(twin_of_rdma->registered - registered == 2 * VERBS_FEED_LINE_MEMORY + VERBS_ORDERS_MEMORY);
+}
+
 /* The gateway hears the same device, and an event is heard by one of the two: said until the engine has heard it. */
 static bool port_says(unsigned device, int up, const char *said)
 {
@@ -318,12 +328,31 @@ static bool first_port_alone_is_down(void)
 static void test_the_ports_of_two_devices(void)
 {
     strcpy(settings.feed.interface_b, "127.0.0.2");
-    open_engine();
+    open_engine_within(2);
     CHECK(within(both_subscribed) && within(second_port_is_down) && within(second_port_is_up));
     CHECK(within(both_down) && within(first_port_alone_is_down) && within(port_is_up));
     verbs_close(&verbs);
     settings.feed.interface_b[0] = '\0';
     CHECK(within(nobody_subscribed));
+}
+
+/* Whichever device has what, no byte is registered twice, and what each posts is under its own key, as the double sees to. */
+static void test_the_memory_of_several_devices(void)
+{
+    uint8_t byte = 7, got = 0;
+    uint32_t last_byte;
+    for (int n = 0; n < 4; n++) {
+        strcpy(settings.feed.interface_b, (n & 1) != 0 ? "127.0.0.2" : "");
+        strcpy(settings.orders.interface, (n & 2) != 0 ? "127.0.0.2" : "");
+        open_engine_within(n == 0 ? 1 : n == 3 ? 3 : 2);
+        test_feed();
+        int fd = connect_orders();
+        CHECK(orders.send(orders.self, &byte, 1, &last_byte) == 0 && recv(fd, &got, 1, 0) == 1 && got == byte);
+        close(fd);
+        verbs_close(&verbs);
+        CHECK(within(nobody_subscribed));
+    }
+    settings.feed.interface_b[0] = settings.orders.interface[0] = '\0';
 }
 
 static void test_the_port_and_the_device(void)
@@ -354,9 +383,11 @@ int main(int argc, char **argv)
     verbs_init(&verbs);
     start_gateway();
     open_engine();
+    unsigned registrations = twin_of_rdma->registrations;
     test_feed();
     test_orders();
     test_replacement();
+    CHECK(twin_of_rdma->registrations == registrations && registrations == 2); /* engine and gateway, at start */
     test_the_gateway_goes_away();
     test_closing_while_connecting();
     test_refusals();
@@ -365,6 +396,7 @@ int main(int argc, char **argv)
     test_long_packets();
     test_no_hugepages();
     test_the_ports_of_two_devices();
+    test_the_memory_of_several_devices();
     test_the_port_and_the_device();
     CHECK(twin_of_rdma->objects <= 2); /* this program keeps the double loaded, and so its devices open */
     close(server);

@@ -36,6 +36,8 @@ struct verbs_double {
     _Atomic int way;     /* of the last address handle: traffic class << 8 | service level */
     _Atomic unsigned sends, inlined, signaled, receive_posts, receives, dropped;
     _Atomic int objects; /* not destroyed yet */
+    _Atomic unsigned registrations;
+    _Atomic size_t registered; /* bytes, by all devices now */
     void (*remove_device)(unsigned device);
     void (*port_event)(unsigned device, int up);
 };
