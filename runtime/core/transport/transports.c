@@ -139,10 +139,9 @@ static bool switch_on_stamps(struct transports *self, enum stamping_wish wish, s
     if (wish != STAMPING_AUTO)
         return failure_set(failure, errno, "engine.timestamps: the kernel does not stamp (SO_TIMESTAMPING): %s; use \"none\"",
                            strerror(errno));
-    int error = errno;
-    stamping_close(stamping);
+    snprintf(stamping->why, sizeof stamping->why, "the kernel does not stamp (SO_TIMESTAMPING): %s", strerror(errno));
+    stamping_give_back(stamping, stamping->why, sizeof stamping->why);
     stamping->clock = STAMP_NONE;
-    snprintf(stamping->why, sizeof stamping->why, "the kernel does not stamp (SO_TIMESTAMPING): %s", strerror(error));
     return true;
 }
 
@@ -208,6 +207,7 @@ bool transports_open(struct transports *self, const struct engine_settings *sett
         choose_orders(self, settings);
         return true;
     }
+    stamping_give_back(&self->stamping, failure->text, sizeof failure->text);
     transports_close(self);
     return false;
 }
