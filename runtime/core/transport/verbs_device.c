@@ -116,7 +116,8 @@ bool verbs_device_check(const struct verbs_device *device, struct ibv_qp *qp, in
         return true; /* not told */
     bool wanted = route->sgid_index == device->gid.index ||
                   (!device->fixed_index && verbs_gid_is_at(device->sysfs, &device->gid, route->sgid_index));
-    if (wanted && (tos < 0 || route->traffic_class >> 2 == tos >> 2))
+    const bool has_dscp = device->gid.version != 1; /* RoCE v1 has no IP header; its lane is the priority alone */
+    if (wanted && (tos < 0 || !has_dscp || route->traffic_class >> 2 == tos >> 2))
         return true;
     if (wanted)
         return failure_set(failure, EPROTONOSUPPORT,

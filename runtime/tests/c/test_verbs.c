@@ -20,6 +20,7 @@ static void test_feed(void)
     uint32_t next[2] = {0, 0}, sent[2] = {0, 0};
     unsigned posts = twin_of_rdma->receive_posts;
     CHECK(within(both_subscribed) && twin_of_rdma->way == (106 << 8 | 5));
+    CHECK(twin_of_rdma->way_index == (settings.verbs.roce_version == 1 ? 2 : 1));
     while ((next[0] < PACKETS || next[1] < PACKETS) && clock_now() < until) {
         struct transport_packet packet;
         for (uint32_t line = 0; line < 2; line++)
@@ -64,7 +65,10 @@ static void test_orders(void)
     static uint8_t out[100000], back[100000];
     uint64_t state = 5;
     uint32_t last_byte = 0, at = 0;
+    twin_of_rdma->ack_timeout = 0;
     int fd = connect_orders();
+    CHECK(twin_of_rdma->ack_timeout == 15); /* 4.096 us * 2^15 = 134 ms */
+    CHECK(twin_of_rdma->rnr_timer == 1);    /* 0.01 ms */
     for (uint32_t i = 0; i < sizeof out; i++)
         out[i] = (uint8_t)chance(&state);
     while (at < sizeof out) { /* the server sends everything back */
@@ -142,6 +146,31 @@ static void test_closing_while_connecting(void)
     CHECK(pthread_join(thread, NULL) == 0 && code == ECANCELED);
     twin_of_rdma->mute = 0;
     CHECK(within(nobody_subscribed));
+}
+
+/* --- RoCE v1 --- */
+
+/* Both ends by its entry of the GID table, and only by that one. Its packets have no DSCP, so no traffic class is the wrong one. */
+static void test_roce_v1(void)
+{
+    stop_gateway();
+    gateway_settings.verbs.roce_version = settings.verbs.roce_version = 1;
+    start_gateway();
+    open_engine();
+    CHECK(strstr(verbs.text, "double0 port 1, GID index 2 (RoCE v1), MTU 4096; ") == verbs.text);
+    test_feed();
+    CHECK(!verbs_connect(&verbs, &settings.orders, -1, &failure) && failure.code == EPROTONOSUPPORT);
+    CHECK(strstr(failure.text, "the connection manager uses GID index 1, the intent wants index 2") != NULL);
+    close(accept(server, NULL, NULL));
+    twin_of_rdma->sgid_index = 2;
+    twin_of_rdma->traffic_class = 0;
+    test_orders();
+    twin_of_rdma->sgid_index = 1;
+    twin_of_rdma->traffic_class = -1;
+    verbs_close(&verbs);
+    stop_gateway();
+    gateway_settings.verbs.roce_version = settings.verbs.roce_version = 2;
+    start_gateway();
 }
 
 /* --- bad days --- */
@@ -390,6 +419,7 @@ int main(int argc, char **argv)
     CHECK(twin_of_rdma->registrations == registrations && registrations == 2); /* engine and gateway, at start */
     test_the_gateway_goes_away();
     test_closing_while_connecting();
+    test_roce_v1();
     test_refusals();
     test_the_lane();
     test_an_address_that_is_away();

@@ -34,6 +34,9 @@ struct verbs_double {
     _Atomic int stamped_pair_errno;
     /* told to the test */
     _Atomic int way;     /* of the last address handle: traffic class << 8 | service level */
+    _Atomic int way_index; /* and its GID index */
+    _Atomic int ack_timeout, rnr_timer; /* last set of an id and of a queue pair */
+    _Atomic unsigned rnr_timers;        /* set */
     _Atomic unsigned sends, inlined, signaled, receive_posts, receives, dropped;
     _Atomic int objects; /* not destroyed yet */
     _Atomic unsigned registrations;

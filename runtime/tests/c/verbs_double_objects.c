@@ -189,6 +189,7 @@ EXPORT struct ibv_ah *ibv_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attri
 {
     struct ibv_ah *ah = double_make(sizeof *ah);
     verbs_double.way = attributes->grh.traffic_class << 8 | attributes->sl;
+    verbs_double.way_index = attributes->grh.sgid_index;
     ah->pd = pd;
     return ah;
 }
@@ -201,6 +202,10 @@ EXPORT int ibv_destroy_ah(struct ibv_ah *ah)
 EXPORT int ibv_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attributes, int mask)
 {
     struct qp *self = (struct qp *)qp;
+    if ((mask & IBV_QP_MIN_RNR_TIMER) != 0) {
+        verbs_double.rnr_timer = attributes->min_rnr_timer;
+        verbs_double.rnr_timers++;
+    }
     if ((mask & IBV_QP_STATE) == 0)
         return mask == IBV_QP_MIN_RNR_TIMER ? 0 : EINVAL;
     pthread_mutex_lock(&verbs_double_lock);
