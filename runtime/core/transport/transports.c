@@ -146,7 +146,7 @@ static bool switch_on_stamps(struct transports *self, enum stamping_wish wish, s
 }
 
 /* Of the kernel a stamp over loopback is enough, as what keeps it from stamping keeps it from all. A card has to show its own, or,
- * where the kernel's will do instead, that it gives none. */
+ * where the kernel's will do instead, that it gives none; nothing will do in place of a device's completions. */
 static bool stamped(void *opaque)
 {
     struct transports *self = opaque;
@@ -154,8 +154,9 @@ static bool stamped(void *opaque)
     switch (self->stamping.clock) {
     case STAMP_NONE:
     case STAMP_APPLICATION:
-    case STAMP_COMPLETION:
         return true;
+    case STAMP_COMPLETION:
+        return verbs_stamped(&self->verbs);
     case STAMP_HARDWARE:
         return self->stamping.works && (lines->stamped || (self->stamping.or_kernel && lines->unstamped)) &&
                (self->connection.stamped || (self->stamping.or_kernel && self->connection.missing >= CARD_PATIENCE));

@@ -149,6 +149,16 @@ static bool choose_stamps(struct verbs *self, enum stamping_wish wish, struct fa
     return true;
 }
 
+bool verbs_stamped(const struct verbs *self)
+{
+    if (self->stamps != STAMP_COMPLETION)
+        return true;
+    if (self->orders.current < 0)
+        return false;
+    const struct verbs_link *link = &self->orders.links[self->orders.current].link;
+    return self->feed.ticks[0] != 0 && link->ticks[link->completed % LINK_SENDS] != 0;
+}
+
 static bool open_all(struct verbs *self, const struct engine_settings *settings, const struct verbs_places *places,
                      uint8_t *request_buffer, struct failure *failure)
 {

@@ -60,6 +60,10 @@ void verbs_init(struct verbs *self);
 bool verbs_open(struct verbs *self, const struct engine_settings *settings, const struct verbs_places *places, uint8_t *request_buffer,
                 struct failure *failure);
 
+/* Whether a receive and a send have been completed with the device's stamps, where these were chosen: what the device says of itself
+ * was true at the start, and this is the proof. The engine's thread. */
+bool verbs_stamped(const struct verbs *self);
+
 /* From any one thread. */
 bool verbs_connect(struct verbs *self, const struct orders_settings *settings, int wake, struct failure *failure);
 

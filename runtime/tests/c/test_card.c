@@ -367,6 +367,32 @@ static void over_verbs(void)
     }
 }
 
+/* The engine's thread stays an ordinary one until a device's completions have been seen on both sides. */
+static void real_time_waits_for_completions(void)
+{
+    static struct transports transports;
+    static uint8_t buffer[MOLD_PACKET_MAX];
+    transports_init(&transports);
+    three_cards(1, 1, 1);
+    strcpy(settings.feed.interface, "192.0.2.77"); /* no RDMA device has it */
+    settings.feed.transport = settings.orders.transport = TRANSPORT_VERBS;
+    CHECK(!transports_open(&transports, &settings, buffer, &failure));
+    bool (*stamped)(void *) = transports.chosen.stamped;
+    transports.stamping.clock = STAMP_APPLICATION;
+    CHECK(stamped(&transports));
+    transports.stamping.clock = transports.verbs.stamps = STAMP_COMPLETION;
+    transports.verbs.orders.current = -1;
+    CHECK(!stamped(&transports));
+    transports.verbs.orders.current = 0;
+    transports.verbs.feed.ticks[0] = 1;
+    CHECK(!stamped(&transports));
+    transports.verbs.orders.links[0].link.ticks[0] = 1;
+    CHECK(stamped(&transports));
+    transports.verbs.feed.ticks[0] = 0;
+    CHECK(!stamped(&transports));
+    transports_release(&transports);
+}
+
 /* A connection whose address is not on the card that was switched on has the kernel's stamps. */
 static void a_connection_by_another_card(void)
 {
@@ -410,5 +436,6 @@ int main(void)
     what_the_feed_lacks_after_all();
     a_connection_by_another_card();
     a_card_that_stays_on();
+    real_time_waits_for_completions();
     return DONE();
 }
