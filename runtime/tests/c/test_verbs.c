@@ -20,7 +20,7 @@ static void test_feed(void)
     uint32_t next[2] = {0, 0}, sent[2] = {0, 0};
     unsigned posts = twin_of_rdma->receive_posts;
     CHECK(within(both_subscribed) && twin_of_rdma->way == (106 << 8 | 5));
-    CHECK(twin_of_rdma->way_index == (settings.verbs.roce_version == 1 ? 2 : 1));
+    CHECK(twin_of_rdma->way_from == (settings.verbs.roce_version == 1 ? 2 : 1));
     while ((next[0] < PACKETS || next[1] < PACKETS) && clock_now() < until) {
         struct transport_packet packet;
         for (uint32_t line = 0; line < 2; line++)

@@ -189,7 +189,7 @@ EXPORT struct ibv_ah *ibv_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attri
 {
     struct ibv_ah *ah = double_make(sizeof *ah);
     verbs_double.way = attributes->grh.traffic_class << 8 | attributes->sl;
-    verbs_double.way_index = attributes->grh.sgid_index;
+    verbs_double.way_from = attributes->grh.sgid_index;
     ah->pd = pd;
     return ah;
 }
