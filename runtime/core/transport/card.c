@@ -98,11 +98,11 @@ bool card_switch_on(struct card *card, struct failure *failure)
     card->changed = true;
     if (covers(card, &card->ours)) /* the driver says what it has made of the request */
         return true;
-    struct failure ignored;
+    struct failure left;
     int filter = card->ours.rx_filter;
-    card_put_back(card, &ignored);
-    return failure_set(failure, EOPNOTSUPP, "%s: its driver was asked to stamp every received packet, and set filter %d",
-                       card->name, filter);
+    bool back = card_put_back(card, &left);
+    return failure_set(failure, EOPNOTSUPP, "%s: its driver was asked to stamp every received packet, and set filter %d%s%s",
+                       card->name, filter, back ? "" : "; ", back ? "" : left.text);
 }
 
 bool card_put_back(struct card *card, struct failure *failure)

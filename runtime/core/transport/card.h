@@ -37,7 +37,7 @@ bool card_find(struct in_addr address, char name[IF_NAMESIZE], struct failure *f
 /* Whether the driver of card->name can stamp all that the card needs; card->clock is set. */
 bool card_can(struct card *card, struct failure *failure);
 
-/* Switch on what the card needs. On failure it is as it was. */
+/* Switch on what the card needs. On failure it is as it was, or `failure` says that too. */
 bool card_switch_on(struct card *card, struct failure *failure);
 
 /* Undo card_switch_on. False when the driver refuses. */

@@ -80,7 +80,7 @@ static bool take_cards(struct stamping *self, const struct stamping_need needs[]
     for (uint32_t i = 0; good && i < self->count; i++)
         good = card_switch_on(&self->cards[i], failure);
     if (!good) {
-        stamping_close(self);
+        stamping_give_back(self, failure->text, sizeof failure->text);
         self->count = 0;
     }
     return good;
@@ -195,10 +195,9 @@ bool stamping_confirm(struct stamping *self, const char *lacks, struct failure *
     char why[sizeof self->why];
     if (self->clock != STAMP_HARDWARE || lacks[0] == '\0')
         return true;
-    self->why[0] = '\0';
-    stamping_close(self);
+    snprintf(why, sizeof why, "%.160s", lacks);
+    stamping_give_back(self, why, sizeof why);
     self->count = 0;
-    snprintf(why, sizeof why, "%.160s%s%.200s", lacks, self->why[0] != '\0' ? "; " : "", self->why);
     if (!self->or_kernel)
         return refuse(engine_key, why, EOPNOTSUPP, failure);
     self->clock = STAMP_SOFTWARE;
@@ -249,10 +248,20 @@ bool stamping_transmits(const struct stamping *self, int fd)
     return false;
 }
 
-void stamping_close(struct stamping *self)
+void stamping_give_back(struct stamping *self, char *text, size_t capacity)
 {
     struct failure failure;
-    for (uint32_t i = self->count; i > 0; i--) /* the last one first: two of them may be one card under two names */
+    for (uint32_t i = self->count; i > 0; i--) { /* the last one first: two of them may be one card under two names */
+        size_t used = strlen(text);
         if (!card_put_back(&self->cards[i - 1], &failure))
-            snprintf(self->why, sizeof self->why, "%s", failure.text);
+            snprintf(text + used, capacity - used, "%s%s", used > 0 ? "; " : "", failure.text);
+    }
+}
+
+void stamping_close(struct stamping *self)
+{
+    char left[sizeof self->why] = "";
+    stamping_give_back(self, left, sizeof left);
+    if (left[0] != '\0')
+        memcpy(self->why, left, sizeof left);
 }

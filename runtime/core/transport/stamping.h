@@ -57,6 +57,9 @@ void stamping_wait(struct stamping *self);
 /* Whether the card that this connected socket's address is on stamps what it sends. */
 bool stamping_transmits(const struct stamping *self, int fd);
 
+/* Put the cards back, and say behind `text` which could not be. */
+void stamping_give_back(struct stamping *self, char *text, size_t capacity);
+
 /* Put the cards back; what could not be is told in `why`. The rest stays as it is, for a connection that is being made meanwhile. */
 void stamping_close(struct stamping *self);
 

@@ -139,15 +139,14 @@ static bool switch_on_stamps(struct transports *self, enum stamping_wish wish, s
     if (wish != STAMPING_AUTO)
         return failure_set(failure, errno, "engine.timestamps: the kernel does not stamp (SO_TIMESTAMPING): %s; use \"none\"",
                            strerror(errno));
-    int error = errno;
-    stamping_close(stamping);
+    snprintf(stamping->why, sizeof stamping->why, "the kernel does not stamp (SO_TIMESTAMPING): %s", strerror(errno));
+    stamping_give_back(stamping, stamping->why, sizeof stamping->why);
     stamping->clock = STAMP_NONE;
-    snprintf(stamping->why, sizeof stamping->why, "the kernel does not stamp (SO_TIMESTAMPING): %s", strerror(error));
     return true;
 }
 
 /* Of the kernel a stamp over loopback is enough, as what keeps it from stamping keeps it from all. A card has to show its own, or,
- * where the kernel's will do instead, that it gives none. */
+ * where the kernel's will do instead, that it gives none; nothing will do in place of a device's completions. */
 static bool stamped(void *opaque)
 {
     struct transports *self = opaque;
@@ -155,8 +154,9 @@ static bool stamped(void *opaque)
     switch (self->stamping.clock) {
     case STAMP_NONE:
     case STAMP_APPLICATION:
-    case STAMP_COMPLETION:
         return true;
+    case STAMP_COMPLETION:
+        return verbs_stamped(&self->verbs);
     case STAMP_HARDWARE:
         return self->stamping.works && (lines->stamped || (self->stamping.or_kernel && lines->unstamped)) &&
                (self->connection.stamped || (self->stamping.or_kernel && self->connection.missing >= CARD_PATIENCE));
@@ -208,6 +208,7 @@ bool transports_open(struct transports *self, const struct engine_settings *sett
         choose_orders(self, settings);
         return true;
     }
+    stamping_give_back(&self->stamping, failure->text, sizeof failure->text);
     transports_close(self);
     return false;
 }

@@ -39,6 +39,17 @@ static unsigned long free_hugepages(void)
     return unused > promised ? unused - promised : 0;
 }
 
+/* The arena: orders, line A, line B. So what one device has of it is in one piece, whichever of them it has. */
+static size_t orders_memory(const struct verbs *self)
+{
+    return self->has_orders ? VERBS_ORDERS_MEMORY : 0;
+}
+
+static size_t feed_memory(const struct verbs *self, const struct feed_settings *feed)
+{
+    return !self->has_feed ? 0 : (feed->group_b[0] != '\0' ? 2 : 1) * VERBS_FEED_LINE_MEMORY;
+}
+
 static bool take_memory(struct verbs *self, const struct engine_settings *settings, size_t bytes, struct failure *failure)
 {
     if (!arena_open_near(&self->arena, bytes, settings->cpu))
@@ -82,11 +93,13 @@ void verbs_devices(const struct verbs *self, char text[BLOCK_RDMA])
     }
 }
 
+/* `from` and `to` in the arena: the device's own part. The kernel adds up what devices have registered, so no byte is registered with
+ * two of them. */
 static bool open_device(struct verbs *self, struct verbs_device *device, const struct verbs_places *places, const char *key,
-                        const char *interface, const struct engine_settings *settings, struct failure *failure)
+                        const char *interface, const struct engine_settings *settings, size_t from, size_t to, struct failure *failure)
 {
     return verbs_device_open(device, &self->library, places->sysfs, self->channel, key, interface, &settings->verbs,
-                             self->arena.base, self->arena.capacity, failure);
+                             self->arena.base + from, to - from, failure);
 }
 
 /* The devices of what is chosen; the orders' may be line A's. */
@@ -97,10 +110,13 @@ static bool open_devices(struct verbs *self, const struct engine_settings *setti
     const char *orders = settings->orders.interface[0] != '\0' ? settings->orders.interface : feed->interface;
     self->b_is_a = feed->group_b[0] == '\0' || feed->interface_b[0] == '\0' || strcmp(feed->interface_b, feed->interface) == 0;
     self->o_is_a = self->has_feed && strcmp(orders, feed->interface) == 0;
-    return (!self->has_feed || open_device(self, &self->a, places, "feed.interface", feed->interface, settings, failure)) &&
+    const size_t line_a = orders_memory(self), line_b = line_a + VERBS_FEED_LINE_MEMORY, end = line_a + feed_memory(self, feed);
+    return (!self->has_feed || open_device(self, &self->a, places, "feed.interface", feed->interface, settings,
+                                           self->o_is_a ? 0 : line_a, self->b_is_a ? end : line_b, failure)) &&
            (!self->has_feed || self->b_is_a ||
-            open_device(self, &self->b, places, "feed.interface_b", feed->interface_b, settings, failure)) &&
-           (!self->has_orders || self->o_is_a || open_device(self, &self->o, places, "orders.interface", orders, settings, failure));
+            open_device(self, &self->b, places, "feed.interface_b", feed->interface_b, settings, line_b, end, failure)) &&
+           (!self->has_orders || self->o_is_a ||
+            open_device(self, &self->o, places, "orders.interface", orders, settings, 0, line_a, failure));
 }
 
 /* --- stamps --- */
@@ -148,26 +164,34 @@ static bool choose_stamps(struct verbs *self, enum stamping_wish wish, struct fa
     return true;
 }
 
+bool verbs_stamped(const struct verbs *self)
+{
+    if (self->stamps != STAMP_COMPLETION)
+        return true;
+    if (self->orders.current < 0)
+        return false;
+    const struct verbs_link *link = &self->orders.links[self->orders.current].link;
+    return self->feed.ticks[0] != 0 && link->ticks[link->completed % LINK_SENDS] != 0;
+}
+
 static bool open_all(struct verbs *self, const struct engine_settings *settings, const struct verbs_places *places,
                      uint8_t *request_buffer, struct failure *failure)
 {
     const struct feed_settings *feed = &settings->feed;
     self->has_feed = feed->transport == TRANSPORT_VERBS;
     self->has_orders = settings->orders.transport == TRANSPORT_VERBS;
-    size_t lines = !self->has_feed ? 0 : feed->group_b[0] != '\0' ? 2 : 1;
     if (!verbs_library_open(&self->library, places, failure))
         return false;
-    if (!take_memory(self, settings, lines * VERBS_FEED_LINE_MEMORY + (self->has_orders ? VERBS_ORDERS_MEMORY : 0), failure))
+    if (!take_memory(self, settings, orders_memory(self) + feed_memory(self, feed), failure))
         return false;
     self->channel = verbs_channel(&self->library, failure);
     if (self->channel == NULL || !open_devices(self, settings, places, failure) ||
         !choose_stamps(self, settings->timestamps, failure))
         return false;
-    verbs_orders_init(&self->orders, self->o_is_a ? &self->a : &self->o, self->arena.base + lines * VERBS_FEED_LINE_MEMORY,
-                      self->stamped ? &self->clock : NULL);
+    verbs_orders_init(&self->orders, self->o_is_a ? &self->a : &self->o, self->arena.base, self->stamped ? &self->clock : NULL);
     self->feed.clock = (uint8_t)self->stamps;
     if (self->has_feed && !verbs_feed_open(&self->feed, feed, &self->a, self->b_is_a ? &self->a : &self->b, self->channel,
-                                           self->arena.base, request_buffer, failure))
+                                           self->arena.base + orders_memory(self), request_buffer, failure))
         return false;
     int error = pthread_create(&self->keeper, NULL, verbs_keeper, self);
     self->keeping = error == 0;

@@ -13,10 +13,10 @@
  *   verbs_queue.h         completion queues, with the device's stamps where it has them
  *   verbs_keeper.h        the thread for what waits
  *
- * Memory is one arena, on hugepages, registered once at start. The engine's thread polls completions and nothing else; it arms no
- * event. What must be waited for (the connection manager, the device, the gateway) is waited for by a thread of its own, the keeper,
- * which leaves what the engine must know in one word. The keeper runs where the thread that opened this runs: on a housekeeping
- * CPU.
+ * Memory is one arena, on hugepages, registered once at start, with each device the part that it uses. The engine's thread polls
+ * completions and nothing else; it arms no event. What must be waited for (the connection manager, the device, the gateway) is waited
+ * for by a thread of its own, the keeper, which leaves what the engine must know in one word. The keeper runs where the thread that
+ * opened this runs: on a housekeeping CPU.
  *
  * A device that goes away ends the engine, with its name: nothing here brings it back, and the kernel cannot remove it before its last
  * user has let go. Order state is in the journal and at the exchange. */
@@ -59,6 +59,10 @@ void verbs_init(struct verbs *self);
 /* Open what the settings choose verbs for. `request_buffer` as transports_open has it. On failure everything is closed again. */
 bool verbs_open(struct verbs *self, const struct engine_settings *settings, const struct verbs_places *places, uint8_t *request_buffer,
                 struct failure *failure);
+
+/* Whether a receive and a send have been completed with the device's stamps, where these were chosen: what the device says of itself
+ * was true at the start, and this is the proof. The engine's thread. */
+bool verbs_stamped(const struct verbs *self);
 
 /* From any one thread. */
 bool verbs_connect(struct verbs *self, const struct orders_settings *settings, int wake, struct failure *failure);

@@ -63,9 +63,9 @@ static bool register_memory(struct verbs_device *device, void *memory, size_t by
     getrlimit(RLIMIT_MEMLOCK, &limit);
     if (limit.rlim_cur != RLIM_INFINITY)
         return failure_set(failure, error == ENOMEM ? EPERM : error,
-                           "%s: %zu kB of memory cannot be registered: %s; RLIMIT_MEMLOCK is %llu kB: raise it to %zu kB or more "
-                           "(roce_host_limits.memlock, LimitMEMLOCK= of the unit)",
-                           device->gid.device, bytes >> 10, strerror(error), (unsigned long long)limit.rlim_cur >> 10, bytes >> 10);
+                           "%s: %zu kB of memory cannot be registered: %s; RLIMIT_MEMLOCK is %llu kB, for this, the queues "
+                           "and other devices: raise it to unlimited (roce_host_limits.memlock, LimitMEMLOCK=infinity of the unit)",
+                           device->gid.device, bytes >> 10, strerror(error), (unsigned long long)limit.rlim_cur >> 10);
     return failure_set(failure, error == ENOMEM ? EPERM : error, "%s: %zu kB of memory cannot be registered: %s", device->gid.device,
                        bytes >> 10, strerror(error));
 }
@@ -116,7 +116,8 @@ bool verbs_device_check(const struct verbs_device *device, struct ibv_qp *qp, in
         return true; /* not told */
     bool wanted = route->sgid_index == device->gid.index ||
                   (!device->fixed_index && verbs_gid_is_at(device->sysfs, &device->gid, route->sgid_index));
-    if (wanted && (tos < 0 || route->traffic_class >> 2 == tos >> 2))
+    const bool has_dscp = device->gid.version != 1; /* RoCE v1 has no IP header; its lane is the priority alone */
+    if (wanted && (tos < 0 || !has_dscp || route->traffic_class >> 2 == tos >> 2))
         return true;
     if (wanted)
         return failure_set(failure, EPROTONOSUPPORT,

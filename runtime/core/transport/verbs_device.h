@@ -32,8 +32,8 @@ bool verbs_device_open(struct verbs_device *device, struct verbs_library *librar
 void verbs_device_close(struct verbs_device *device);
 
 /* The GID of a connected queue pair, and so its RoCE version, must be the wanted one; its index too where that is fixed; and so must
- * be the DSCP of its packets when `tos` is one (-1: whatever it is; of the other two bits cards make their own). Drivers that do not
- * tell (irdma) are taken at their word. */
+ * be the DSCP of its packets when `tos` is one (-1: whatever it is; of the other two bits cards make their own; RoCE v1 has none).
+ * Drivers that do not tell (irdma) are taken at their word. */
 bool verbs_device_check(const struct verbs_device *device, struct ibv_qp *qp, int tos, struct failure *failure);
 
 #endif

@@ -36,8 +36,13 @@ static bool open_umem(struct xdp_port *port, const struct xdp_port_settings *set
     if (error == 0)
         return true;
     port->umem = NULL;
-    if (error != ENOBUFS)
+    if (error == EPERM || error == EACCES)
         return failure_set(failure, error, "frames: %s", strerror(error));
+    if (error != ENOBUFS)
+        return failure_set(failure, error,
+                           "AF_XDP on %s: %zu MB of frames for %u receive queues cannot be registered: %s; name fewer in "
+                           "feed.xdp_queues, or free memory",
+                           port->netdev.name, bytes >> 20, port->count, strerror(error));
     return failure_set(failure, error,
                        "AF_XDP on %s: the limit of locked memory is below the %zu MB of %u receive queues; raise it (systemd: "
                        "LimitMEMLOCK=infinity), or name fewer in feed.xdp_queues",
@@ -76,9 +81,11 @@ static bool open_queue(struct xdp_port *port, struct xdp_queue *queue, const str
                        strerror(errno));
 }
 
-static bool attempt(struct xdp_port *port, const struct xdp_port_settings *settings, struct failure *failure)
+/* `memory`: our own was had, so that what failed is of this mode. The driver asks for more in zero-copy than the others need, and
+ * what it cannot map for its device is ENOMEM too. */
+static bool attempt(struct xdp_port *port, const struct xdp_port_settings *settings, bool *memory, struct failure *failure)
 {
-    bool good = open_umem(port, settings, failure);
+    bool good = *memory = open_umem(port, settings, failure);
     for (uint32_t i = 0; good && i < port->count; i++)
         good = open_queue(port, &port->queues[i], settings, failure);
     good = good && xdp_program_start(port, settings, failure);
@@ -111,7 +118,7 @@ static bool choose_queues(struct xdp_port *port, uint64_t wanted, struct failure
 }
 
 /* What no other mode would cure, said with what to do. */
-static bool is_final(const struct xdp_port *port, struct failure *failure)
+static bool is_final(const struct xdp_port *port, bool memory, struct failure *failure)
 {
     char why[sizeof failure->text];
     const char *name = port->netdev.name;
@@ -139,12 +146,13 @@ static bool is_final(const struct xdp_port *port, struct failure *failure)
                         "in feed.xdp_queues",
                         name, why);
         return true;
+    case ENETDOWN: /* a driver may want it up for zero-copy: a lesser mode would be had for good by an accident of the start */
+        failure_set(failure, ENETDOWN, "AF_XDP on %s: %.120s: bring it up (`ip link set %s up`) and start again", name, why, name);
+        return true;
     case ENOENT:
-    case ENOMEM:
-    case ENOBUFS:
         return true;
     default:
-        return false;
+        return !memory;
     }
 }
 
@@ -159,13 +167,13 @@ bool xdp_port_open(struct xdp_port *port, const struct xdp_port_settings *settin
         return false;
     for (;; mode++) {
         port->mode = mode;
-        bool good;
-        while (!(good = attempt(port, settings, failure)) && failure->code == EBUSY && xdp_program_there(port) == 0 &&
+        bool good, memory;
+        while (!(good = attempt(port, settings, &memory, failure)) && failure->code == EBUSY && xdp_program_there(port) == 0 &&
                waits++ < RELEASE_WAITS)
             poll(NULL, 0, RELEASE_WAIT_MS);
         if (good)
             break;
-        if (is_final(port, failure))
+        if (is_final(port, memory, failure))
             return false;
         size_t used = strlen(refused);
         snprintf(refused + used, sizeof refused - used, "%s%s: %.60s", used > 0 ? "; " : "", mode_names[mode], failure->text);

@@ -7,7 +7,7 @@
 #include "check.h"
 #include "fake_card.h"
 #include "transport/connection.h"
-#include "transport/stamping.h"
+#include "transport/transports.h"
 
 static struct fake_card cards[3];
 static struct failure failure;
@@ -19,6 +19,15 @@ int ioctl(int fd, unsigned long request, ...)
     void *data = va_arg(arguments, void *);
     va_end(arguments);
     return fake_card_ioctl(cards, 3, fd, request, data);
+}
+
+static bool no_kernel_stamps;
+
+int setsockopt(int fd, int level, int option, const void *value, socklen_t length)
+{
+    if (no_kernel_stamps && option == SO_TIMESTAMPING)
+        return fake_refuse(ENOPROTOOPT);
+    return (int)syscall(SYS_setsockopt, fd, level, option, value, length);
 }
 
 static const struct fake_card mlx5 = {.name = "ens4",
@@ -168,6 +177,10 @@ static void a_driver_that_grants_less(void)
     cards[0].grants = HWTSTAMP_FILTER_SOME;
     CHECK(!card_switch_on(&card, &failure) && strstr(failure.text, "set filter 2") != NULL);
     CHECK(cards[0].sets == 2 && cards[0].tx_type == HWTSTAMP_TX_OFF);
+    card = with(&mlx5, CARD_RECEIVE);
+    cards[0].grants = HWTSTAMP_FILTER_SOME;
+    cards[0].rx_filters = FAKE_ONE(HWTSTAMP_FILTER_ALL); /* nor does it go back */
+    CHECK(!card_switch_on(&card, &failure) && strstr(failure.text, "set filter 2; ens4: its stamping cannot be put back") != NULL);
 }
 
 /* --- both sides --- */
@@ -292,6 +305,46 @@ static void what_the_feed_lacks_after_all(void)
     CHECK(strstr(stamping.why, "hwstamp_ctl -i ens4") != NULL);
 }
 
+/* Line A's card takes the new setting and not the old one again, and the start fails or goes on without the cards: whichever way, it
+ * is said that the card stays on. */
+static void a_card_that_stays_on(void)
+{
+    static struct transports transports;
+    static uint8_t buffer[MOLD_PACKET_MAX];
+    static const char stays[] = "; ens4: its stamping cannot be put back (hwstamp_ctl -i ens4 -t 0 -r 0): ";
+    struct stamping stamping;
+    stamping_init(&stamping);
+    for (settings.timestamps = STAMPING_AUTO; settings.timestamps <= STAMPING_HARDWARE; settings.timestamps++) {
+        enum stamping_wish wish = settings.timestamps;
+        three_cards(1, 1, 1);
+        settings.timestamps = wish;
+        cards[0].rx_filters = FAKE_ONE(HWTSTAMP_FILTER_ALL);
+        cards[2].set_error = EPERM;
+        bool good = stamping_open(&stamping, &settings, &failure);
+        const char *said = wish == STAMPING_AUTO ? stamping.why : failure.text;
+        CHECK(good == (wish == STAMPING_AUTO) && strstr(said, "lo: its driver refuses to stamp") != NULL && strstr(said, stays) != NULL);
+    }
+
+    three_cards(1, 1, 1);
+    cards[0].rx_filters = FAKE_ONE(HWTSTAMP_FILTER_ALL);
+    transports_init(&transports);
+    strcpy(settings.feed.group, "192.0.2.99"); /* no address of this machine, and no group */
+    CHECK(!transports_open(&transports, &settings, buffer, &failure));
+    CHECK(strstr(failure.text, "192.0.2.99") != NULL && strstr(failure.text, stays) != NULL);
+
+    three_cards(1, 1, 1);
+    cards[2].rx_filters = FAKE_ONE(HWTSTAMP_FILTER_ALL);
+    strcpy(settings.feed.group, "127.0.0.1");
+    strcpy(settings.feed.interface, "127.0.0.1");
+    settings.feed.group_b[0] = '\0';
+    no_kernel_stamps = true;
+    CHECK(transports_open(&transports, &settings, buffer, &failure) && transports.stamping.clock == STAMP_NONE);
+    CHECK(strstr(transports.stamping.why, "the kernel does not stamp (SO_TIMESTAMPING): ") == transports.stamping.why);
+    CHECK(strstr(transports.stamping.why, "; lo: its stamping cannot be put back") != NULL);
+    no_kernel_stamps = false;
+    transports_release(&transports);
+}
+
 /* Over verbs the card is left alone whatever is wished: the transport has the device's completions, or reads the clock itself. */
 static void over_verbs(void)
 {
@@ -312,6 +365,32 @@ static void over_verbs(void)
             CHECK(strstr(failure.text, "they have no clock in common; use verbs for both") != NULL);
         }
     }
+}
+
+/* The engine's thread stays an ordinary one until a device's completions have been seen on both sides. */
+static void real_time_waits_for_completions(void)
+{
+    static struct transports transports;
+    static uint8_t buffer[MOLD_PACKET_MAX];
+    transports_init(&transports);
+    three_cards(1, 1, 1);
+    strcpy(settings.feed.interface, "192.0.2.77"); /* no RDMA device has it */
+    settings.feed.transport = settings.orders.transport = TRANSPORT_VERBS;
+    CHECK(!transports_open(&transports, &settings, buffer, &failure));
+    bool (*stamped)(void *) = transports.chosen.stamped;
+    transports.stamping.clock = STAMP_APPLICATION;
+    CHECK(stamped(&transports));
+    transports.stamping.clock = transports.verbs.stamps = STAMP_COMPLETION;
+    transports.verbs.orders.current = -1;
+    CHECK(!stamped(&transports));
+    transports.verbs.orders.current = 0;
+    transports.verbs.feed.ticks[0] = 1;
+    CHECK(!stamped(&transports));
+    transports.verbs.orders.links[0].link.ticks[0] = 1;
+    CHECK(stamped(&transports));
+    transports.verbs.feed.ticks[0] = 0;
+    CHECK(!stamped(&transports));
+    transports_release(&transports);
 }
 
 /* A connection whose address is not on the card that was switched on has the kernel's stamps. */
@@ -356,5 +435,7 @@ int main(void)
     over_verbs();
     what_the_feed_lacks_after_all();
     a_connection_by_another_card();
+    a_card_that_stays_on();
+    real_time_waits_for_completions();
     return DONE();
 }

@@ -20,6 +20,7 @@ static void test_feed(void)
     uint32_t next[2] = {0, 0}, sent[2] = {0, 0};
     unsigned posts = twin_of_rdma->receive_posts;
     CHECK(within(both_subscribed) && twin_of_rdma->way == (106 << 8 | 5));
+    CHECK(twin_of_rdma->way_from == (settings.verbs.roce_version == 1 ? 2 : 1));
     while ((next[0] < PACKETS || next[1] < PACKETS) && clock_now() < until) {
         struct transport_packet packet;
         for (uint32_t line = 0; line < 2; line++)
@@ -64,7 +65,10 @@ static void test_orders(void)
     static uint8_t out[100000], back[100000];
     uint64_t state = 5;
     uint32_t last_byte = 0, at = 0;
+    twin_of_rdma->ack_timeout = 0;
     int fd = connect_orders();
+    CHECK(twin_of_rdma->ack_timeout == 15); /* 4.096 us * 2^15 = 134 ms */
+    CHECK(twin_of_rdma->rnr_timer == 1);    /* 0.01 ms */
     for (uint32_t i = 0; i < sizeof out; i++)
         out[i] = (uint8_t)chance(&state);
     while (at < sizeof out) { /* the server sends everything back */
@@ -142,6 +146,31 @@ static void test_closing_while_connecting(void)
     CHECK(pthread_join(thread, NULL) == 0 && code == ECANCELED);
     twin_of_rdma->mute = 0;
     CHECK(within(nobody_subscribed));
+}
+
+/* --- RoCE v1 --- */
+
+/* Both ends by its entry of the GID table, and only by that one. Its packets have no DSCP, so no traffic class is the wrong one. */
+static void test_roce_v1(void)
+{
+    stop_gateway();
+    gateway_settings.verbs.roce_version = settings.verbs.roce_version = 1;
+    start_gateway();
+    open_engine();
+    CHECK(strstr(verbs.text, "double0 port 1, GID index 2 (RoCE v1), MTU 4096; ") == verbs.text);
+    test_feed();
+    CHECK(!verbs_connect(&verbs, &settings.orders, -1, &failure) && failure.code == EPROTONOSUPPORT);
+    CHECK(strstr(failure.text, "the connection manager uses GID index 1, the intent wants index 2") != NULL);
+    close(accept(server, NULL, NULL));
+    twin_of_rdma->sgid_index = 2;
+    twin_of_rdma->traffic_class = 0;
+    test_orders();
+    twin_of_rdma->sgid_index = 1;
+    twin_of_rdma->traffic_class = -1;
+    verbs_close(&verbs);
+    stop_gateway();
+    gateway_settings.verbs.roce_version = settings.verbs.roce_version = 2;
+    start_gateway();
 }
 
 /* --- bad days --- */
@@ -273,6 +302,16 @@ static void test_no_hugepages(void)
         munmap(taken_pages[count], SIZE);
 }
 
+/* So many devices, each registered with once. */
+static void open_engine_within(unsigned devices)
+{
+    unsigned registrations = twin_of_rdma->registrations;
+    size_t registered = twin_of_rdma->registered;
+    open_engine();
+    CHECK(twin_of_rdma->registrations - registrations == devices);
+    CHECK(twin_of_rdma->registered - registered == 2 * VERBS_FEED_LINE_MEMORY + VERBS_ORDERS_MEMORY);
+}
+
 /* The gateway hears the same device, and an event is heard by one of the two: said until the engine has heard it. */
 static bool port_says(unsigned device, int up, const char *said)
 {
@@ -318,12 +357,31 @@ static bool first_port_alone_is_down(void)
 static void test_the_ports_of_two_devices(void)
 {
     strcpy(settings.feed.interface_b, "127.0.0.2");
-    open_engine();
+    open_engine_within(2);
     CHECK(within(both_subscribed) && within(second_port_is_down) && within(second_port_is_up));
     CHECK(within(both_down) && within(first_port_alone_is_down) && within(port_is_up));
     verbs_close(&verbs);
     settings.feed.interface_b[0] = '\0';
     CHECK(within(nobody_subscribed));
+}
+
+/* Whichever device has what, no byte is registered twice, and what each posts is under its own key, as the double sees to. */
+static void test_the_memory_of_several_devices(void)
+{
+    uint8_t byte = 7, got = 0;
+    uint32_t last_byte;
+    for (int n = 0; n < 4; n++) {
+        strcpy(settings.feed.interface_b, (n & 1) != 0 ? "127.0.0.2" : "");
+        strcpy(settings.orders.interface, (n & 2) != 0 ? "127.0.0.2" : "");
+        open_engine_within(n == 0 ? 1 : n == 3 ? 3 : 2);
+        test_feed();
+        int fd = connect_orders();
+        CHECK(orders.send(orders.self, &byte, 1, &last_byte) == 0 && recv(fd, &got, 1, 0) == 1 && got == byte);
+        close(fd);
+        verbs_close(&verbs);
+        CHECK(within(nobody_subscribed));
+    }
+    settings.feed.interface_b[0] = settings.orders.interface[0] = '\0';
 }
 
 static void test_the_port_and_the_device(void)
@@ -354,17 +412,21 @@ int main(int argc, char **argv)
     verbs_init(&verbs);
     start_gateway();
     open_engine();
+    unsigned registrations = twin_of_rdma->registrations;
     test_feed();
     test_orders();
     test_replacement();
+    CHECK(twin_of_rdma->registrations == registrations && registrations == 2); /* engine and gateway, at start */
     test_the_gateway_goes_away();
     test_closing_while_connecting();
+    test_roce_v1();
     test_refusals();
     test_the_lane();
     test_an_address_that_is_away();
     test_long_packets();
     test_no_hugepages();
     test_the_ports_of_two_devices();
+    test_the_memory_of_several_devices();
     test_the_port_and_the_device();
     CHECK(twin_of_rdma->objects <= 2); /* this program keeps the double loaded, and so its devices open */
     close(server);

@@ -105,8 +105,8 @@ static void test_devices(void)
     limit = before;
     limit.rlim_cur = 2048;
     CHECK(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
-    CHECK(!open_device(&device, &library, channel) && says(EPERM, "RLIMIT_MEMLOCK is 2 kB: raise it to 4 kB or more"));
-    CHECK(says(EPERM, "roce_host_limits.memlock, LimitMEMLOCK= of the unit"));
+    CHECK(!open_device(&device, &library, channel) && says(EPERM, "4 kB of memory cannot be registered: "));
+    CHECK(says(EPERM, "RLIMIT_MEMLOCK is 2 kB, for this, the queues and other devices: raise it to unlimited (roce_host_limits.memlock, "));
     CHECK(setrlimit(RLIMIT_MEMLOCK, &before) == 0);
     twin_of_rdma->memory_errno = 0;
     CHECK(open_device(&device, &library, channel) && device.mtu == 4096);

@@ -54,7 +54,9 @@ static void connect_both(void)
     CHECK(library.accept(request->id, &parameters) == 0);
     library.ack_cm_event(request);
     CHECK(take_id(RDMA_CM_EVENT_ESTABLISHED) == b.id && take_id(RDMA_CM_EVENT_ESTABLISHED) == id);
+    unsigned timers = twin_of_rdma->rnr_timers;
     CHECK(verbs_link_established(&a, &device, -1, &failure) && verbs_link_established(&b, &device, -1, &failure));
+    CHECK(twin_of_rdma->rnr_timers - timers == 2 && twin_of_rdma->rnr_timer == 1); /* the specification's code of 0.01 ms, both ends */
     library.destroy_id(listener);
 }
 

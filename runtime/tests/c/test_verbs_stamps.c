@@ -27,6 +27,7 @@ static void opens_with(enum stamping_wish wish, enum stamp_clock clock, const ch
     CHECK(verbs.stamped == (clock == STAMP_COMPLETION));
     for (uint32_t n = 0; n < FEED_LINES; n++)
         CHECK((verbs.feed.lines[n].queue.stamped != NULL) == (clock == STAMP_COMPLETION));
+    CHECK(verbs_stamped(&verbs) == (clock != STAMP_COMPLETION)); /* there are none to wait for, or none has been seen */
     CHECK(verbs.feed.clock == clock && (verbs.orders.clock != NULL) == (clock == STAMP_COMPLETION));
     verbs_close(&verbs);
 }
@@ -119,8 +120,8 @@ static void test_samples(void)
         received[n] = packet.receive_ns;
         CHECK(packet.receive_software_ns >= after_ns);
     }
-    CHECK(link->posted == ORDERS && link->completed == 0);
-    CHECK(within(all_stamped) && link->completed == ORDERS);
+    CHECK(link->posted == ORDERS && link->completed == 0 && !verbs_stamped(&verbs)); /* the packets' alone are not enough */
+    CHECK(within(all_stamped) && link->completed == ORDERS && verbs_stamped(&verbs));
     CHECK(twin_of_rdma->signaled - signaled >= ORDERS && twin_of_rdma->sends - sends >= ORDERS);
     CHECK(block_copy_samples(block, got, ORDERS) == ORDERS && BLOCK_GET(block, unstamped) == 0);
     for (uint32_t n = 0; n < ORDERS; n++) {
@@ -138,6 +139,7 @@ static void test_samples(void)
     orders.collect_stamps(orders.self, &stamps);
     CHECK(stamps_waiting(&stamps) == 1);
     orders.drop(orders.self);
+    CHECK(!verbs_stamped(&verbs));
     orders.collect_stamps(orders.self, &stamps);
     stamps_flush(&stamps); /* as the engine does with the next connection */
     CHECK(BLOCK_GET(block, unstamped) == 1 && BLOCK_GET(block, unstamped_transmit) == 1 && BLOCK_GET(block, by_kernel) == 0);
@@ -160,6 +162,40 @@ static void test_samples(void)
     verbs_close(&verbs);
     twin_of_rdma->clock_errno = 0;
     twin_of_rdma->clock_step = 0;
+}
+
+static bool completed(void)
+{
+    orders.collect_stamps(orders.self, &stamps);
+    return verbs.orders.links[verbs.orders.current].link.completed != 0;
+}
+
+static bool both_stamped(void)
+{
+    return completed() && verbs_stamped(&verbs);
+}
+
+/* A device that says it stamps, and whose completions say nothing. */
+static void test_a_device_that_stamps_nothing(void)
+{
+    const uint8_t byte = 0;
+    uint32_t last_byte;
+    uint16_t port;
+    int fd = bound(SOCK_DGRAM, &port);
+    twin_of_rdma->clock_ticks = 0;
+    open_engine();
+    CHECK(within(both_subscribed));
+    int server_fd = connect_orders();
+    say(fd, settings.feed.port, 1, 200);
+    CHECK(within(packet_comes) && orders.send(orders.self, &byte, 1, &last_byte) == 0);
+    CHECK(within(completed) && !verbs_stamped(&verbs));
+    twin_of_rdma->clock_ticks = 7;
+    say(fd, settings.feed.port, 2, 200);
+    CHECK(within(packet_comes) && !verbs_stamped(&verbs)); /* the order's is still missing */
+    CHECK(orders.send(orders.self, &byte, 1, &last_byte) == 0 && within(both_stamped));
+    close(server_fd);
+    close(fd);
+    verbs_close(&verbs);
 }
 
 /* --- the keeper --- */
@@ -196,6 +232,7 @@ int main(int argc, char **argv)
     start_gateway();
     test_which_devices();
     test_samples();
+    test_a_device_that_stamps_nothing();
     test_the_counter_is_kept();
     stop_gateway();
     close(server);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The AF_XDP feed on lo of a network namespace of its own, in generic mode: lines told apart, frames that come round, bursts, the
- * request socket, waiting; and checksums. The XDP program lies beside this one. */
+ * request socket, waiting; what is refused, also with errors of drivers that lo has not; and checksums. The XDP program lies beside
+ * this one. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libgen.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -19,6 +21,33 @@
 
 static uint8_t buffer[MOLD_PACKET_MAX];
 static char program[400];
+
+/* Errors of a driver in zero-copy, and of the kernel for want of memory; 0: none. libxdp calls these. */
+static int zerocopy_error, frames_error;
+static unsigned binds, registrations;
+
+int bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+    const struct sockaddr_xdp *queue = (const void *)address;
+    bool ring = address->sa_family == AF_XDP;
+    binds += ring;
+    if (ring && zerocopy_error != 0 && (queue->sxdp_flags & XDP_ZEROCOPY) != 0) {
+        errno = zerocopy_error;
+        return -1;
+    }
+    return (int)syscall(SYS_bind, fd, address, length);
+}
+
+int setsockopt(int fd, int level, int option, const void *value, socklen_t length)
+{
+    bool frames = level == SOL_XDP && option == XDP_UMEM_REG;
+    registrations += frames;
+    if (frames && frames_error != 0) {
+        errno = frames_error;
+        return -1;
+    }
+    return (int)syscall(SYS_setsockopt, fd, level, option, value, length);
+}
 
 static void own_network(void)
 {
@@ -109,6 +138,23 @@ static void everything(void)
     }
     CHECK(xdp.by_kernel == 2 && xdp.damaged == 0 && xdp_port_dropped(&xdp.ports[0]) == 0);
 
+    /* More than there are frames, and nobody reads: the fill ring is empty, what finds no frame is lost and counted, and the next
+     * packet after those that were kept comes. The kernel asks for no wake-up meanwhile: in copy and generic mode it takes frames
+     * from the ring for each packet, and only drivers in zero-copy ask (xsk_set_rx_need_wakeup). */
+    struct xdp_queue *queue = xdp.polled[0];
+    for (uint32_t n = 0; n < XDP_FRAMES + 500; n++)
+        say(fd, "127.0.0.1", PORT, &n, sizeof n);
+    CHECK(__atomic_load_n(queue->fill.consumer, __ATOMIC_ACQUIRE) == *queue->fill.producer && !xdp_queue_needs_wakeup(queue));
+    uint64_t lost = xdp_port_dropped(&xdp.ports[0]);
+    CHECK(lost >= 500);
+    for (uint32_t n = 0; n < XDP_FRAMES + 500 - lost; n++)
+        CHECK(hear(&xdp, &packet) && memcmp(packet.bytes, &n, sizeof n) == 0);
+    CHECK(xdp_receive(&xdp, &packet) == TRANSPORT_NOTHING && !xdp_queue_needs_wakeup(queue));
+    for (uint32_t n = 0; n < 2 * XDP_FRAMES; n++) {
+        say(fd, "127.0.0.2", PORT, &n, sizeof n);
+        CHECK(hear(&xdp, &packet) && packet.line == TRANSPORT_LINE_B && memcmp(packet.bytes, &n, sizeof n) == 0);
+    }
+
     /* Too long for a frame: by the kernel's socket. Another port: nobody's here. */
     say(fd, "127.0.0.1", PORT, large, sizeof large);
     CHECK(hear(&xdp, &packet) && packet.length == sizeof large && packet.line == TRANSPORT_LINE_A && xdp.by_kernel == 3);
@@ -139,7 +185,9 @@ static void everything(void)
     CHECK(poll(&ring, 1, PATIENCE_MS) == 1 && hear(&xdp, &packet) && packet.line == TRANSPORT_LINE_B);
 
     xdp_close(&xdp);
-    CHECK(strstr(xdp.text, " 0 dropped") != NULL);
+    char dropped[40];
+    snprintf(dropped, sizeof dropped, ", %llu dropped", (unsigned long long)lost);
+    CHECK(strstr(xdp.text, dropped) != NULL);
     CHECK(opens(&xdp, &feed)); /* at once: the queues come free in a moment */
     xdp_close(&xdp);
     xdp_close(&xdp);
@@ -166,6 +214,36 @@ static void refusals(void)
     strcpy(feed.group, "nowhere");
     CHECK(!xdp_open(&xdp, &feed, -1, false, buffer, &failure) && strstr(failure.text, "must be IPv4 addresses") != NULL);
     CHECK(xdp.queues == 0 && xdp.wait < 0 && xdp.lines.fds[0] < 0);
+}
+
+/* What a driver cannot do in zero-copy, for want of memory too, another mode may; what the frames cannot be had for, none. */
+static void refusals_of_drivers(void)
+{
+    static struct xdp xdp;
+    struct failure failure;
+    struct feed_settings feed = lines_on_lo();
+    xdp_init(&xdp);
+    feed.xdp_mode = XDP_MODE_AUTO;
+    zerocopy_error = ENOMEM;
+    CHECK(opens(&xdp, &feed) && strstr(xdp.text, "lo: generic, 1 queue (refused: zerocopy: queue 0: Cannot allocate memory; ") != NULL);
+    xdp_close(&xdp);
+    feed.xdp_mode = XDP_MODE_ZEROCOPY;
+    CHECK(!xdp_open(&xdp, &feed, -1, false, buffer, &failure) && failure.code == ENOMEM);
+    CHECK(strstr(failure.text, "AF_XDP on lo (MTU ") == failure.text && strstr(failure.text, "set feed.xdp_mode = \"auto\"") != NULL);
+    feed.xdp_mode = XDP_MODE_AUTO;
+    zerocopy_error = ENETDOWN;
+    CHECK(!xdp_open(&xdp, &feed, -1, false, buffer, &failure) && failure.code == ENETDOWN);
+    CHECK(strcmp(failure.text, "AF_XDP on lo: queue 0: Network is down: bring it up (`ip link set lo up`) and start again") == 0);
+    zerocopy_error = 0;
+    static const int errors[] = {ENOMEM, ENOBUFS, EINVAL, EPERM};
+    for (unsigned i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        unsigned before = registrations, before_binds = binds;
+        frames_error = errors[i];
+        CHECK(!xdp_open(&xdp, &feed, -1, false, buffer, &failure) && failure.code == errors[i]);
+        CHECK(registrations == before + 1 && binds == before_binds && strstr(failure.text, "AF_XDP on lo") == failure.text);
+        CHECK(strstr(failure.text, errors[i] == EPERM ? "CAP_NET_RAW" : "feed.xdp_queues") != NULL);
+    }
+    frames_error = 0;
 }
 
 /* Against sums taken two bytes at a time. */
@@ -222,5 +300,6 @@ int main(int argc, char **argv)
     checksums();
     everything();
     refusals();
+    refusals_of_drivers();
     return DONE();
 }

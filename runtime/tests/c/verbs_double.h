@@ -38,6 +38,10 @@ struct verbs_double {
     _Atomic int way_from; /* its GID index */
     _Atomic unsigned sends, inlined, signaled, receive_posts, receives, dropped;
     _Atomic int objects; /* not destroyed yet */
+    _Atomic unsigned registrations;
+    _Atomic size_t registered; /* bytes, by all devices now */
+    _Atomic int ack_timeout, rnr_timer; /* last set of an id and of a queue pair */
+    _Atomic unsigned rnr_timers;        /* set */
     void (*remove_device)(unsigned device);
     void (*port_event)(unsigned device, int up);
 };

@@ -273,6 +273,8 @@ EXPORT int rdma_set_option(struct rdma_cm_id *id, int level, int name, void *val
     (void)length;
     if (level == RDMA_OPTION_ID && name == RDMA_OPTION_ID_TOS)
         ((struct id *)id)->tos = *(uint8_t *)value;
+    if (level == RDMA_OPTION_ID && name == RDMA_OPTION_ID_ACK_TIMEOUT)
+        verbs_double.ack_timeout = *(uint8_t *)value;
     return level == RDMA_OPTION_ID ? 0 : -1;
 }
 

@@ -71,6 +71,12 @@ EXPORT int ibv_dealloc_pd(struct ibv_pd *pd)
     return double_destroy(pd);
 }
 
+struct mr {
+    struct ibv_mr mr;
+    struct mr *next;
+};
+static struct mr *regions;
+
 #undef ibv_reg_mr
 EXPORT struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *address, size_t length, int access)
 {
@@ -78,16 +84,38 @@ EXPORT struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *address, size_t length
     errno = verbs_double.memory_errno;
     if (errno != 0)
         return NULL;
-    struct ibv_mr *mr = double_make(sizeof *mr);
-    mr->pd = pd;
-    mr->addr = address;
-    mr->length = length;
-    return mr;
+    struct mr *region = double_make(sizeof *region);
+    region->mr = (struct ibv_mr){.pd = pd, .addr = address, .length = length};
+    verbs_double.registered += length;
+    pthread_mutex_lock(&verbs_double_lock);
+    region->mr.lkey = ++verbs_double.registrations;
+    region->next = regions;
+    regions = region;
+    pthread_mutex_unlock(&verbs_double_lock);
+    return &region->mr;
 }
 
 EXPORT int ibv_dereg_mr(struct ibv_mr *mr)
 {
+    struct mr **at = &regions;
+    pthread_mutex_lock(&verbs_double_lock);
+    while (&(*at)->mr != mr)
+        at = &(*at)->next;
+    *at = (*at)->next;
+    pthread_mutex_unlock(&verbs_double_lock);
+    verbs_double.registered -= mr->length;
     return double_destroy(mr);
+}
+
+void double_check_memory(const struct ibv_qp *qp, const struct ibv_sge *part)
+{
+    for (const struct mr *region = regions; region != NULL; region = region->next) {
+        uint64_t from = (uintptr_t)region->mr.addr;
+        if (region->mr.lkey == part->lkey && region->mr.pd == qp->pd && part->addr >= from &&
+            part->addr + part->length <= from + region->mr.length)
+            return;
+    }
+    abort(); /* what a device ends the queue pair for */
 }
 
 struct cq *double_make_cq(struct ibv_context *of, void *owner, struct ibv_comp_channel *channel)
@@ -183,6 +211,10 @@ EXPORT int ibv_destroy_ah(struct ibv_ah *ah)
 EXPORT int ibv_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attributes, int mask)
 {
     struct qp *self = (struct qp *)qp;
+    if ((mask & IBV_QP_MIN_RNR_TIMER) != 0) {
+        verbs_double.rnr_timer = attributes->min_rnr_timer;
+        verbs_double.rnr_timers++;
+    }
     if ((mask & IBV_QP_STATE) == 0)
         return mask == IBV_QP_MIN_RNR_TIMER ? 0 : EINVAL;
     pthread_mutex_lock(&verbs_double_lock);

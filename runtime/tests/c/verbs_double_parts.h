@@ -111,6 +111,7 @@ struct ibv_context *double_open(unsigned device);
 void double_say(unsigned device, enum ibv_event_type what);
 void double_break(struct qp *qp);
 uint64_t double_ticks(void); /* of a completion */
+void double_check_memory(const struct ibv_qp *qp, const struct ibv_sge *part); /* is registered, and under that key */
 
 /* The inside of the contexts and queues: what libibverbs' inline functions call. */
 void double_wire_context(struct ibv_context *context);

@@ -55,6 +55,7 @@ static int post_recv(struct ibv_qp *opaque, struct ibv_recv_wr *wr, struct ibv_r
     pthread_mutex_lock(&verbs_double_lock);
     verbs_double.receive_posts++;
     for (; wr != NULL; wr = wr->next) {
+        double_check_memory(opaque, wr->sg_list);
         qp->posted[qp->tail % DEPTH] = wr->sg_list[0];
         qp->ids[qp->tail++ % DEPTH] = wr->wr_id;
     }
@@ -88,6 +89,8 @@ static void send_one(struct qp *qp, const struct ibv_send_wr *wr)
     const uint8_t *bytes = (const uint8_t *)(uintptr_t)wr->sg_list[0].addr;
     uint32_t length = wr->sg_list[0].length;
     struct ibv_wc done = {.wr_id = wr->wr_id, .qp_num = qp->qp.qp_num, .opcode = IBV_WC_SEND};
+    if ((wr->send_flags & IBV_SEND_INLINE) == 0)
+        double_check_memory(&qp->qp, wr->sg_list);
     verbs_double.sends++;
     verbs_double.inlined += (wr->send_flags & IBV_SEND_INLINE) != 0;
     verbs_double.signaled += (wr->send_flags & IBV_SEND_SIGNALED) != 0;
