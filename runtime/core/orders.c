@@ -31,8 +31,9 @@ __attribute__((format(printf, 4, 5))) static void lose(struct orders *orders, st
     orders->failure.code = code;
     vsnprintf(orders->failure.text, sizeof orders->failure.text, format, arguments);
     va_end(arguments);
-    if (transport->drop != NULL)
-        transport->drop(transport->self);
+    void (*abandon)(void *self) = transport->abandon != NULL ? transport->abandon : transport->drop;
+    if (abandon != NULL)
+        abandon(transport->self);
     set_state(orders, ORDERS_CLOSED);
 }
 
@@ -73,6 +74,18 @@ static void send_control(struct orders *orders, struct order_transport *transpor
     if (result != 0 && result != -EAGAIN)
         lose_broken(orders, transport, -result);
     orders->sent = true;
+}
+
+/* Say goodbye and close; what was sent before still arrives. */
+static void leave(struct orders *orders, struct order_transport *transport, enum orders_state state)
+{
+    uint8_t goodbye[3];
+    send_control(orders, transport, goodbye, soup_empty(goodbye, SOUP_LOGOUT_REQUEST));
+    if (orders->state == ORDERS_CLOSED) /* it broke before */
+        return;
+    if (transport->drop != NULL)
+        transport->drop(transport->self);
+    set_state(orders, state);
 }
 
 /* --- login --- */
@@ -126,18 +139,6 @@ static void reject(struct orders *orders, struct order_transport *transport, con
     set_state(orders, ORDERS_REJECTED);
 }
 
-/* Known now: where the session ends. What comes before that takes another login. */
-static void connect_again(struct orders *orders, struct order_transport *transport)
-{
-    uint8_t goodbye[3];
-    send_control(orders, transport, goodbye, soup_empty(goodbye, SOUP_LOGOUT_REQUEST));
-    if (orders->state == ORDERS_CLOSED) /* it broke before */
-        return;
-    if (transport->drop != NULL)
-        transport->drop(transport->self);
-    set_state(orders, ORDERS_AGAIN);
-}
-
 static void accept(struct orders *orders, struct order_transport *transport, const struct soup_packet *packet)
 {
     static const uint8_t queries[] = {0, 2, SOUP_UNSEQUENCED, 'Q', 0, 2, SOUP_UNSEQUENCED, 'Q'};
@@ -152,7 +153,7 @@ static void accept(struct orders *orders, struct order_transport *transport, con
         strcpy(orders->end_session, session);
         orders->end = other ? 0 : next + (next == 0);
         if (other || next != orders->wanted) {
-            connect_again(orders, transport);
+            leave(orders, transport, ORDERS_AGAIN); /* known now: where the session ends; what comes before that takes another login */
             return;
         }
     }
@@ -340,10 +341,8 @@ void orders_tick(struct orders *orders, struct order_transport *transport, uint6
 
 void orders_logout(struct orders *orders, struct order_transport *transport)
 {
-    uint8_t goodbye[3];
     if (!is_open(orders))
         return;
-    send_control(orders, transport, goodbye, soup_empty(goodbye, SOUP_LOGOUT_REQUEST));
-    if (is_open(orders))
-        lose(orders, transport, 0, "logged out");
+    failure_set(&orders->failure, 0, "logged out");
+    leave(orders, transport, ORDERS_CLOSED);
 }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -297,6 +298,22 @@ def test_an_execution_waits_for_a_client_that_has_gone(start):
     # The number of yesterday's connection is used up on this one as well.
     again.send(enter("5.0", 1, symbol="NOFEED"), enter("5.0", 2, symbol="NOFEED"))
     assert again.next()["key"] == 2
+
+
+def test_a_connection_that_was_replaced_trades_no_more(start):
+    """Its client has been told where the session stands, and settled without what it had under way there."""
+    site = start()
+    old = site.client("FIVE0")
+    for n in range(1, 11):
+        new = site.client("FIVE0")  # logged in
+        with contextlib.suppress(ConnectionError):
+            old.send(enter("5.0", n, symbol="NOFEED"))
+            while old._packet() != (b"", b""):
+                pass
+        old = new
+    old.send(enter("5.0", 11, symbol="NOFEED"))
+    answer = old.next()
+    assert (answer["type"], answer["key"], answer["order_reference"]) == ("A", 11, 1)
 
 
 def test_bad_clients_do_not_disturb_the_good_one(start):

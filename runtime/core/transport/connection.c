@@ -29,6 +29,17 @@ void connection_drop(struct connection *self)
     self->fd = -1;
 }
 
+/* After a plain close the kernel goes on sending what was not acknowledged, for minutes. When a link comes back, an order could so
+ * arrive after the next login has settled that it never did, and trade without being in the books here. With a linger time of 0 the
+ * close throws it away, and the other end is told by a reset. Not after a logout: that, and the cancels before it, have to arrive. */
+void connection_abandon(struct connection *self)
+{
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    if (self->fd >= 0)
+        setsockopt(self->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset); /* cannot fail on a socket */
+    connection_drop(self);
+}
+
 void connection_close(struct connection *self)
 {
     connection_drop(self);
@@ -111,7 +122,7 @@ bool connection_take(struct connection *self)
 {
     if (LIKELY(atomic_load_explicit(&self->next, memory_order_relaxed) < 0))
         return false;
-    connection_drop(self);
+    connection_abandon(self);
     self->fd = atomic_exchange(&self->next, -1);
     self->clock = atomic_load(&self->next_clock);
     self->sent_bytes = self->pending = 0;

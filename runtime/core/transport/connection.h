@@ -39,6 +39,7 @@ bool connection_open(struct connection *self, const struct orders_settings *sett
 /* As struct order_transport says. */
 bool connection_take(struct connection *self);
 void connection_drop(struct connection *self);
+void connection_abandon(struct connection *self);
 int connection_send(struct connection *self, const uint8_t *bytes, uint32_t length, uint32_t *last_byte);
 int connection_receive(struct connection *self, uint8_t *bytes, uint32_t capacity);
 void connection_collect(struct connection *self, struct stamps *stamps);

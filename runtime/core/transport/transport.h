@@ -59,8 +59,11 @@ struct order_transport {
     void (*collect_stamps)(void *self, struct stamps *stamps);
     /* True once when a new connection is there, in place of the one before. */
     bool (*take)(void *self);
-    /* Close it; what it still had to send or receive is lost. */
+    /* Close it; what it still had to receive is lost. What has been sent may yet arrive: a logout, and cancels before it. */
     void (*drop)(void *self);
+    /* Close it as lost: what the other end has not acknowledged never arrives, as the login that follows settles without it. NULL:
+     * `drop` does so. */
+    void (*abandon)(void *self);
     /* Run what `send` runs as far as that goes without a byte leaving this machine; NULL: nothing to warm. */
     void (*warm)(void *self, const uint8_t *bytes, uint32_t length);
     /* As the feed's. */

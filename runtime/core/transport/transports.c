@@ -53,6 +53,11 @@ static void drop_connection(void *opaque)
     connection_drop(&of(opaque)->connection);
 }
 
+static void abandon_connection(void *opaque)
+{
+    connection_abandon(&of(opaque)->connection);
+}
+
 static void warm(void *opaque, const uint8_t *bytes, uint32_t length)
 {
     connection_warm(&of(opaque)->connection, bytes);
@@ -73,6 +78,7 @@ static struct order_transport socket_orders(struct transports *self)
                                     .collect_stamps = collect_stamps,
                                     .take = take_connection,
                                     .drop = drop_connection,
+                                    .abandon = abandon_connection,
                                     .warm = warm,
                                     .fds = connection_fds};
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The order connection against a peer that reads late: what was taken arrives whole and in order, what was refused not at all.
- * Over a pair of stream sockets with small buffers, which, unlike TCP with orders of this size, often take half a packet. */
+ * Over a pair of stream sockets with small buffers, which, unlike TCP with orders of this size, often take half a packet. And over
+ * TCP: what becomes of that which the other end has not acknowledged when the connection is closed. */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -98,8 +102,58 @@ static void test_a_half_packet_ends_with_its_connection(void)
     connection_close(&self);
 }
 
+/* A connection of TCP, more waiting in it than the peer has room for; returns the peer's end. */
+static int fill(struct connection *self)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof at;
+    int small = 4096, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    static const uint8_t packet[PACKET];
+    uint32_t last_byte;
+    CHECK(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof small) == 0);
+    CHECK(bind(listener, (struct sockaddr *)&at, size) == 0 && getsockname(listener, (struct sockaddr *)&at, &size) == 0);
+    connection_init(self);
+    self->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    self->sent_bytes = self->pending = 0;
+    CHECK(listen(listener, 1) == 0 && connect(self->fd, (struct sockaddr *)&at, size) == 0);
+    int peer = accept(listener, NULL, NULL);
+    CHECK(peer >= 0 && fcntl(self->fd, F_SETFL, O_NONBLOCK) == 0);
+    for (uint32_t i = 0; i < 20; i++)
+        CHECK(connection_send(self, packet, PACKET, &last_byte) == 0);
+    close(listener);
+    return peer;
+}
+
+/* How much the peer gets in all; the last errno, 0 for an end in order. */
+static uint32_t drain(int peer, int *error)
+{
+    uint8_t some[PACKET];
+    uint32_t all = 0;
+    ssize_t more = -1;
+    struct pollfd until = {.fd = peer, .events = POLLIN};
+    while (poll(&until, 1, 20000) == 1 && (more = recv(peer, some, sizeof some, 0)) > 0)
+        all += (uint32_t)more;
+    *error = more < 0 ? errno : 0;
+    close(peer);
+    return all;
+}
+
+/* Given up as lost: an order that waited never arrives, however long the peer lives. After a logout everything does. */
+static void test_what_was_not_acknowledged(void)
+{
+    struct connection self = {0};
+    int error, peer = fill(&self);
+    connection_abandon(&self);
+    CHECK(self.fd == -1 && drain(peer, &error) < 20 * PACKET && error == ECONNRESET);
+    connection_abandon(&self); /* none is there */
+    peer = fill(&self);
+    connection_drop(&self);
+    CHECK(self.fd == -1 && drain(peer, &error) == 20 * PACKET && error == 0);
+}
+
 int main(void)
 {
+    test_what_was_not_acknowledged();
     test_a_late_reader();
     test_a_half_packet_ends_with_its_connection();
     return DONE();

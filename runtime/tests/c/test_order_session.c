@@ -13,7 +13,7 @@
 #define BEAT_NS (200 * NS_PER_MS)
 
 static uint8_t waiting[512];   /* what the exchange has said and nobody has read */
-static uint32_t waits, beats, others, drops;
+static uint32_t waits, beats, others, drops, lost; /* closed at all; as lost */
 static uint8_t last[64]; /* packet sent */
 
 static int send_some(void *self, const uint8_t *bytes, uint32_t length, uint32_t *last_byte)
@@ -44,6 +44,12 @@ static void drop(void *self)
     drops++;
 }
 
+static void abandon(void *self)
+{
+    drop(self);
+    lost++;
+}
+
 static void say(const void *packet, uint32_t length)
 {
     memcpy(waiting + waits, packet, length);
@@ -56,7 +62,7 @@ static void nobody_hears(void *context, const struct tw_update *update)
     (void)update;
 }
 
-static struct order_transport transport = {.send = send_some, .receive = receive_some, .drop = drop};
+static struct order_transport transport = {.send = send_some, .receive = receive_some, .drop = drop, .abandon = abandon};
 static const struct orders_settings settings = {.username = "T", .password = "p", .version = OUCH_42, .heartbeat_ms = 200};
 static const struct orders_settings settings50 = {.username = "T", .password = "p", .version = OUCH_50, .heartbeat_ms = 200};
 static const struct ledger_settings small = {.max_open_orders = 8, .max_instruments = 4, .max_tags = 8};
@@ -83,19 +89,19 @@ static void log_in(uint64_t now)
 
 static void test_a_login_without_an_answer(uint64_t now)
 {
-    uint32_t before = drops;
+    uint32_t before = drops, lost_before = lost;
     orders_login(&orders, &transport, now);
     orders_tick(&orders, &transport, now + LOGIN_NS);
     CHECK(orders.state == ORDERS_LOGGING_IN && drops == before);
     orders_tick(&orders, &transport, now + LOGIN_NS + 1);
-    CHECK(orders.state == ORDERS_CLOSED && drops == before + 1);
+    CHECK(orders.state == ORDERS_CLOSED && drops == before + 1 && lost == lost_before + 1);
     CHECK(orders.failure.code == ETIMEDOUT && strstr(orders.failure.text, "no answer to the login of user T") != NULL);
 }
 
 static void test_an_exchange_that_falls_silent(uint64_t now)
 {
     log_in(now);
-    uint32_t before = drops;
+    uint32_t before = drops, lost_before = lost;
     for (uint64_t later = 0; later <= 3 * SILENCE_NS; later += SILENCE_NS) { /* just in time, each time */
         orders_tick(&orders, &transport, now + later);
         beat_of_the_exchange(now + later);
@@ -104,7 +110,7 @@ static void test_an_exchange_that_falls_silent(uint64_t now)
     orders_tick(&orders, &transport, now + 4 * SILENCE_NS);
     CHECK(orders.state == ORDERS_LIVE);
     orders_tick(&orders, &transport, now + 4 * SILENCE_NS + 1);
-    CHECK(orders.state == ORDERS_CLOSED && drops == before + 1);
+    CHECK(orders.state == ORDERS_CLOSED && drops == before + 1 && lost == lost_before + 1); /* what was under way must not arrive */
     CHECK(orders.failure.code == ETIMEDOUT && strstr(orders.failure.text, "silent for 15 s") != NULL);
     orders_tick(&orders, &transport, now + 5 * SILENCE_NS);
     CHECK(drops == before + 1);
@@ -128,9 +134,10 @@ static void test_heartbeats_go_when_nothing_else_has_gone(uint64_t now)
     CHECK(beats == before + 1);
     orders_tick(&orders, &transport, now + 3 * BEAT_NS + 1);
     CHECK(beats == before + 2 && orders.state == ORDERS_LIVE);
-    uint32_t said = others;
+    uint32_t said = others, dropped = drops, lost_before = lost;
     orders_logout(&orders, &transport);
     CHECK(others == said + 1 && orders.state == ORDERS_CLOSED);
+    CHECK(drops == dropped + 1 && lost == lost_before); /* the logout, and what went before it, still arrives */
 }
 
 static void accepted(const char *session_and_sequence, uint64_t now)
@@ -162,9 +169,10 @@ static void test_what_is_sent_again_settles_nothing(uint64_t now)
     ledger_session(&ledger, "NONE", 1); /* as a new journal: nothing is known of the session */
     orders_login(&orders, &transport, now);
     CHECK(asked_for('0'));
-    uint32_t before = drops;
+    uint32_t before = drops, lost_before = lost;
     accepted("       DAY                   5", now);
     CHECK(orders.state == ORDERS_AGAIN && orders_are_closed(&orders) && last[2] == SOUP_LOGOUT_REQUEST && drops == before + 1);
+    CHECK(lost == lost_before);
     orders_login(&orders, &transport, now);
     CHECK(asked_for('1'));
     accepted("       OLD                   1", now); /* another session has begun: what was learned is of no use */

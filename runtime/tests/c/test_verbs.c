@@ -384,6 +384,80 @@ static void test_the_memory_of_several_devices(void)
     settings.feed.interface_b[0] = settings.orders.interface[0] = '\0';
 }
 
+#define LOAD 64u
+
+static void next_numbers(uint32_t from, uint32_t count)
+{
+    uint64_t until = clock_now() + PATIENCE_NS;
+    while (count > 0) {
+        int got = feed.receive(feed.self, &packet);
+        CHECK((got == TRANSPORT_PACKET || got == TRANSPORT_NOTHING) && clock_now() < until);
+        if (got == TRANSPORT_PACKET) {
+            CHECK(get32(packet.bytes) == from);
+            from++;
+            count--;
+        }
+    }
+}
+
+static void say_numbers(int fd, uint32_t from)
+{
+    for (uint32_t i = 0; i < LOAD; i++)
+        say(fd, settings.feed.port, from + i, 100);
+}
+
+static bool load_is_lost(void)
+{
+    return twin_of_rdma->dropped >= LOAD;
+}
+
+/* The link goes down with packets and orders on their way. What was not acknowledged ends the order connection, though some of it has
+ * arrived; a new one cannot be made until the link is back. The feed's queue pair lives on: it has a gap. */
+static void test_the_link_goes_down_under_load(void)
+{
+    static const uint8_t order[20] = {7};
+    uint8_t got[8 * sizeof order + 1];
+    uint16_t port;
+    uint32_t last_byte;
+    int out = bound(SOCK_DGRAM, &port);
+    open_engine();
+    int fd = connect_orders();
+    CHECK(within(both_subscribed));
+    say_numbers(out, 0);
+    next_numbers(0, LOAD / 2);
+    twin_of_rdma->hold_completions = 1;
+    for (int i = 0; i < 8; i++)
+        CHECK(orders.send(orders.self, order, sizeof order, &last_byte) == 0);
+    next_numbers(LOAD / 2, LOAD / 2);
+    twin_of_rdma->dropped = 0;
+    twin_of_rdma->link(0);
+    twin_of_rdma->hold_completions = 0;
+    CHECK(within(port_is_down));
+    say_numbers(out, LOAD);
+    CHECK(within(broken) && strstr(orders.why(orders.self), "transport retry counter exceeded") != NULL);
+    orders.drop(orders.self);
+    CHECK(within(load_is_lost) && twin_of_rdma->dropped == LOAD);
+    CHECK(feed.receive(feed.self, &packet) == TRANSPORT_NOTHING);
+    CHECK(!verbs_connect(&verbs, &settings.orders, -1, &failure) && failure.code == ETIMEDOUT);
+    CHECK(strstr(failure.text, "is the exchange's RDMA gateway reachable?") != NULL);
+    twin_of_rdma->link(1);
+    CHECK(within(port_is_up));
+    CHECK(recv(fd, got, sizeof got - 1, MSG_WAITALL) == (ssize_t)sizeof got - 1 && memcmp(got + 7 * sizeof order, order, sizeof order) == 0);
+    int again = connect_orders();
+    CHECK(orders.send(orders.self, order, sizeof order, &last_byte) == 0);
+    CHECK(recv(again, got, sizeof order, MSG_WAITALL) == (ssize_t)sizeof order);
+    CHECK(send(again, order, 1, 0) == 1);
+    receive_exactly(got, 1);
+    say_numbers(out, 2 * LOAD);
+    next_numbers(2 * LOAD, LOAD);
+    CHECK(send(fd, order, 1, MSG_NOSIGNAL) <= 1 && recv(fd, got, 1, 0) <= 0); /* nobody is behind the old one */
+    close(fd);
+    close(again);
+    close(out);
+    verbs_close(&verbs);
+    CHECK(within(nobody_subscribed));
+}
+
 static void test_the_port_and_the_device(void)
 {
     uint8_t byte;
@@ -427,6 +501,7 @@ int main(int argc, char **argv)
     test_no_hugepages();
     test_the_ports_of_two_devices();
     test_the_memory_of_several_devices();
+    test_the_link_goes_down_under_load();
     test_the_port_and_the_device();
     CHECK(twin_of_rdma->objects <= 2); /* this program keeps the double loaded, and so its devices open */
     close(server);

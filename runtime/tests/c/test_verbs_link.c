@@ -171,6 +171,26 @@ static void test_its_ends(void)
     CHECK(verbs_link_send(&a, &byte, 1) == 0);
     ends_with(&a, -ECONNRESET, "send: transport retry counter exceeded");
     again();
+    /* The other end's queue pair is gone and nobody says so, as when its process is killed. */
+    library.destroy_qp(b.id);
+    CHECK(verbs_link_send(&a, &byte, 1) == 0);
+    ends_with(&a, -ECONNRESET, "send: transport retry counter exceeded");
+    again();
+    /* The link goes down with sends on their way: the first says why, the others are flushed. What had arrived is read all the same, and
+     * the other end learns of it when it sends. */
+    twin_of_rdma->hold_completions = 1;
+    for (int i = 0; i < 3; i++)
+        CHECK(verbs_link_send(&a, &byte, 1) == 0);
+    twin_of_rdma->link(0);
+    twin_of_rdma->hold_completions = 0;
+    ends_with(&a, -ECONNRESET, "send: transport retry counter exceeded");
+    CHECK(a.completed == 0);
+    twin_of_rdma->link(1);
+    for (int i = 0; i < 3; i++)
+        CHECK(verbs_link_receive(&b, &byte, 1) == 1);
+    CHECK(verbs_link_receive(&b, &byte, 1) == 0 && verbs_link_send(&b, &byte, 1) == 0);
+    ends_with(&b, -ECONNRESET, "send: transport retry counter exceeded");
+    again();
     /* What came before the end is read before it. */
     CHECK(verbs_link_send(&b, &byte, 1) == 0);
     library.disconnect(b.id);

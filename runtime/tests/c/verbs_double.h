@@ -21,7 +21,9 @@ struct verbs_double {
     _Atomic int mtu[2];           /* enum ibv_mtu, of the next query and those after it; [1] counts when [0] is 0 */
     _Atomic int max_inline;
     _Atomic int hold_completions; /* sends are not acknowledged */
-    _Atomic int fail_status;      /* enum ibv_wc_status the next send ends in, once */
+    _Atomic int fail_status;      /* enum ibv_wc_status the next send ends in, once, and its queue pair with it */
+    _Atomic unsigned fail_from;   /* not 0: the next one over a reliable connection of so many bytes or more */
+    _Atomic int fail_arrives;     /* and it arrives all the same: only its acknowledgement is lost */
     _Atomic int way_errno;        /* of making an address handle */
     _Atomic int mute;             /* 1: nothing is answered to a connection request; 2: the answer is lost */
     /* the devices' counter; none as it comes */
@@ -44,6 +46,7 @@ struct verbs_double {
     _Atomic unsigned rnr_timers;        /* set */
     void (*remove_device)(unsigned device);
     void (*port_event)(unsigned device, int up);
+    void (*link)(int up); /* of all; down: nothing arrives, and what is not acknowledged ends as unanswered */
 };
 
 #endif

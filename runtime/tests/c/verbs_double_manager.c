@@ -186,7 +186,9 @@ EXPORT int rdma_connect(struct rdma_cm_id *opaque, struct rdma_conn_param *param
     pthread_mutex_lock(&verbs_double_lock);
     while (listener != NULL && !(listener->listening && listener->port == id->port))
         listener = listener->next;
-    if (listener == NULL) {
+    if (double_link_down) {
+        push(id, RDMA_CM_EVENT_UNREACHABLE, -ETIMEDOUT, "", 0, NULL);
+    } else if (listener == NULL) {
         push(id, RDMA_CM_EVENT_REJECTED, 8, "", 0, NULL);
     } else {
         struct id *child = double_make(sizeof *child);
@@ -233,7 +235,7 @@ EXPORT int rdma_disconnect(struct rdma_cm_id *opaque)
     struct id *id = (struct id *)opaque;
     pthread_mutex_lock(&verbs_double_lock);
     double_break((struct qp *)id->id.qp);
-    if (id->peer != NULL)
+    if (id->peer != NULL && !double_link_down)
         push(id->peer, RDMA_CM_EVENT_DISCONNECTED, 0, "", 0, NULL);
     pthread_mutex_unlock(&verbs_double_lock);
     return 0;

@@ -4,7 +4,8 @@
 static void remove_device(unsigned device);
 static void port_event(unsigned device, int up);
 EXPORT struct verbs_double verbs_double = {
-    .traffic_class = -1, .mtu = {0, IBV_MTU_4096}, .max_inline = 256, .remove_device = remove_device, .port_event = port_event};
+    .traffic_class = -1, .mtu = {0, IBV_MTU_4096}, .max_inline = 256, .remove_device = remove_device, .port_event = port_event,
+    .link = double_link};
 pthread_mutex_t verbs_double_lock = PTHREAD_MUTEX_INITIALIZER;
 struct double_device double_devices[VERBS_DOUBLE_DEVICES] = {{.device = {.name = "double0"}}, {.device = {.name = "double1"}}};
 

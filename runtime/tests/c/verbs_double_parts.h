@@ -67,7 +67,7 @@ struct qp {
     uint64_t ids[DEPTH];
     unsigned head, tail;
     struct message *waiting; /* no receive is posted */
-    struct { struct ibv_wc wc; } held[DEPTH]; /* completions not given yet */
+    struct { struct ibv_wc wc; bool signaled; } held[DEPTH]; /* sends not acknowledged yet */
     unsigned held_count;
     unsigned max_inline;
     uint8_t tos;
@@ -110,6 +110,8 @@ int double_destroy(void *object);
 struct ibv_context *double_open(unsigned device);
 void double_say(unsigned device, enum ibv_event_type what);
 void double_break(struct qp *qp);
+void double_link(int up); /* takes the lock itself */
+extern bool double_link_down;
 uint64_t double_ticks(void); /* of a completion */
 void double_check_memory(const struct ibv_qp *qp, const struct ibv_sge *part); /* is registered, and under that key */
 

@@ -2,6 +2,7 @@
 #include "verbs_double_parts.h"
 
 struct qp *double_qps; /* all there are */
+bool double_link_down;
 
 /* With the lock held, up to post_recv. */
 
@@ -36,10 +37,21 @@ static bool deliver(struct qp *to, const uint8_t *bytes, uint32_t length, uint32
     return true;
 }
 
+/* What is not acknowledged: the first for a reason, the others are flushed. */
+static void end_sends(struct qp *qp, enum ibv_wc_status status)
+{
+    for (unsigned i = 0; i < qp->held_count; i++) {
+        qp->held[i].wc.status = i == 0 ? status : IBV_WC_WR_FLUSH_ERR;
+        complete(qp->sends, &qp->held[i].wc);
+    }
+    qp->held_count = 0;
+}
+
 void double_break(struct qp *qp)
 {
     if (qp->error)
         return;
+    end_sends(qp, IBV_WC_WR_FLUSH_ERR);
     qp->error = true;
     while (qp->head != qp->tail) {
         struct ibv_wc done = {.wr_id = qp->ids[qp->head % DEPTH], .status = IBV_WC_WR_FLUSH_ERR, .qp_num = qp->qp.qp_num};
@@ -84,6 +96,32 @@ static bool is_meant(const struct qp *to, const struct ibv_send_wr *wr)
     return memcmp(gid, &to->groups[0], sizeof *gid) == 0 || memcmp(gid, &to->groups[1], sizeof *gid) == 0;
 }
 
+/* A message of a reliable connection; it waits for a receive. */
+static void arrive(struct qp *to, const uint8_t *bytes, uint32_t length)
+{
+    if (to->waiting == NULL && deliver(to, bytes, length, 0))
+        return;
+    struct message *late = malloc(sizeof *late + length), **at = &to->waiting;
+    late->next = NULL;
+    late->length = length;
+    memcpy(late->bytes, bytes, length);
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = late;
+}
+
+static bool is_to_fail(const struct qp *qp, uint32_t length)
+{
+    unsigned from = verbs_double.fail_from;
+    return from == 0 || (qp->qp.qp_type == IBV_QPT_RC && length >= from);
+}
+
+/* The other end's queue pair is gone or in error, or the way to it: nothing is acknowledged. */
+static bool is_unanswered(const struct qp *qp)
+{
+    return qp->qp.qp_type == IBV_QPT_RC && (double_link_down || qp->peer == NULL || qp->peer->error);
+}
+
 static void send_one(struct qp *qp, const struct ibv_send_wr *wr)
 {
     const uint8_t *bytes = (const uint8_t *)(uintptr_t)wr->sg_list[0].addr;
@@ -94,32 +132,35 @@ static void send_one(struct qp *qp, const struct ibv_send_wr *wr)
     verbs_double.sends++;
     verbs_double.inlined += (wr->send_flags & IBV_SEND_INLINE) != 0;
     verbs_double.signaled += (wr->send_flags & IBV_SEND_SIGNALED) != 0;
-    int fail = atomic_exchange(&verbs_double.fail_status, 0);
-    if (qp->error || fail != 0) {
-        done.status = qp->error ? IBV_WC_WR_FLUSH_ERR : (enum ibv_wc_status)fail;
-        complete(qp->sends, &done);
+    enum ibv_wc_status fail = is_to_fail(qp, length) ? atomic_exchange(&verbs_double.fail_status, 0) : IBV_WC_SUCCESS;
+    if (fail != IBV_WC_SUCCESS && verbs_double.fail_arrives && qp->peer != NULL)
+        arrive(qp->peer, bytes, length);
+    if (qp->error)
+        fail = IBV_WC_WR_FLUSH_ERR;
+    else if (fail == IBV_WC_SUCCESS && is_unanswered(qp))
+        fail = IBV_WC_RETRY_EXC_ERR;
+    if (fail != IBV_WC_SUCCESS) {
+        qp->held[qp->held_count++].wc = done;
+        end_sends(qp, fail);
         double_break(qp);
         return;
     }
-    if (qp->qp.qp_type == IBV_QPT_UD) {
+    if (qp->qp.qp_type == IBV_QPT_UD && double_link_down) {
+        verbs_double.dropped++;
+    } else if (qp->qp.qp_type == IBV_QPT_UD) {
         for (struct qp *to = double_qps; to != NULL; to = to->next)
             if (is_meant(to, wr) && !deliver(to, bytes, length, GRH))
                 verbs_double.dropped++;
-    } else if (qp->peer != NULL && (qp->peer->waiting != NULL || !deliver(qp->peer, bytes, length, 0))) {
-        struct message *late = malloc(sizeof *late + length), **at = &qp->peer->waiting;
-        late->next = NULL;
-        late->length = length;
-        memcpy(late->bytes, bytes, length);
-        while (*at != NULL)
-            at = &(*at)->next;
-        *at = late;
+    } else {
+        arrive(qp->peer, bytes, length);
     }
-    if ((wr->send_flags & IBV_SEND_SIGNALED) == 0)
-        return;
-    if (verbs_double.hold_completions)
-        qp->held[qp->held_count++].wc = done;
-    else
+    bool signaled = (wr->send_flags & IBV_SEND_SIGNALED) != 0;
+    if (verbs_double.hold_completions) {
+        qp->held[qp->held_count].wc = done;
+        qp->held[qp->held_count++].signaled = signaled;
+    } else if (signaled) {
         complete(qp->sends, &done);
+    }
 }
 
 static int post_send(struct ibv_qp *opaque, struct ibv_send_wr *wr, struct ibv_send_wr **bad)
@@ -136,9 +177,36 @@ void double_release_held(struct cq *cq)
 {
     for (struct qp *qp = double_qps; qp != NULL && !verbs_double.hold_completions; qp = qp->next) {
         for (unsigned i = 0; qp->sends == cq && i < qp->held_count; i++)
-            complete(cq, &qp->held[i].wc);
+            if (qp->held[i].signaled)
+                complete(cq, &qp->held[i].wc);
         qp->held_count = qp->sends == cq ? 0 : qp->held_count;
     }
+}
+
+void double_link(int up)
+{
+    pthread_mutex_lock(&verbs_double_lock);
+    double_link_down = !up;
+    for (struct qp *qp = double_qps; qp != NULL; qp = qp->next)
+        if (!up && qp->qp.qp_type == IBV_QPT_RC && qp->held_count > 0) {
+            end_sends(qp, IBV_WC_RETRY_EXC_ERR);
+            double_break(qp);
+        }
+    pthread_mutex_unlock(&verbs_double_lock);
+}
+
+/* For tests that do not read C: what the next send of so many bytes or more ends in, and the link. */
+EXPORT void verbs_double_fail(int status, unsigned from, int arrives)
+{
+    verbs_double.fail_from = from;
+    verbs_double.fail_arrives = arrives;
+    verbs_double.fail_status = status;
+}
+
+EXPORT void verbs_double_link(int up)
+{
+    double_link(up);
+    verbs_double.port_event(0, up);
 }
 
 static int poll_cq(struct ibv_cq *opaque, int most, struct ibv_wc *out)

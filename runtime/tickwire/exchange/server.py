@@ -212,6 +212,9 @@ class Exchange:
 
     def _serve(self, client: Client, mask: int, now: float) -> None:
         """Let a client act: on socket readiness, or (mask 0) on the clock."""
+        if client.replaced:  # no order of it counts any more: the new login has been told where the session stands
+            self._drop(client, SessionClosed("replaced by another login of the same user"))
+            return
         try:
             if mask & selectors.EVENT_READ:
                 client.readable(now)
@@ -257,10 +260,7 @@ class Exchange:
 
     def _tick(self, now: float) -> None:
         for client in list(self.clients):
-            if client.replaced:
-                self._drop(client, SessionClosed("replaced by another login of the same user"))
-            else:
-                self._serve(client, 0, now)
+            self._serve(client, 0, now)
         self.replays.tick(now)
         if now - self._written[0] >= _STATE_S:
             self._write_state(now)

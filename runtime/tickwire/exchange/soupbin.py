@@ -255,4 +255,4 @@ class Session:
         self._out += packet(b"A", f"{self.session_id:>10}{self.next_sequence:>20}".encode("latin-1"))
         log.info("%s: logged in, next sequence %d", self.name, self.next_sequence)
 
-    replaced = False  # another connection has logged in as the same user; the owner drops this one
+    replaced = False  # another connection has logged in as the same user; the owner drops this one before it acts again
