@@ -74,6 +74,7 @@ EXAMPLES = r"""
         role: trader
         rdma_ping:
           half_round_trip: {median_us: 3.1}
+        rdma_ping_server: {changed: false}
     budgets:
       trade1:
         rdma_ping: {median_us: 5}

@@ -57,7 +57,7 @@ def measure(results: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, dict[st
     hosts = {name: host_measurements(raw) for name, raw in results.items()}
     for name, risen in risen_by_host(results).items():
         if name in hosts and "error" not in hosts[name]["rdma_link"]:
-            hosts[name]["rdma_link"]["errors_risen"] = risen
+            hosts[name]["rdma_link"].update(risen)
     mesh = None
     if any(isinstance(raw.get("mesh"), list) for raw in results.values()):
         away = {name: host["rdma_link"]["error"] for name, host in hosts.items() if _away(results[name], host)}

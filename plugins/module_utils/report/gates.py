@@ -25,13 +25,14 @@ class Gate(NamedTuple):
 class Rule(NamedTuple):
     """How one budget is judged: ``kind`` is max (value at most), min (at least) or is (equal to the budget).
 
-    ``why``, where there is one, says more than the value when the gate fails.
+    ``why``, where there is one, says more than the value when the gate fails, and ``missing`` why there is no value.
     """
 
     kind: str
     unit: str
     value: Callable[[Mapping[str, Any]], Any]
     why: Callable[[Mapping[str, Any]], str] | None = None
+    missing: Callable[[Mapping[str, Any]], str] | None = None
 
 
 def _field(*path: str) -> Callable[[Mapping[str, Any]], Any]:
@@ -57,6 +58,22 @@ def _as_intended(found: Mapping[str, Any]) -> bool | None:
     return None if found.get("differences") is None else not found["differences"]
 
 
+def _errors_risen(found: Mapping[str, Any]) -> int | None:
+    """None without a ping, and when the counters of any ping were not read: those that were prove nothing of it."""
+    if found.get("errors_risen") is None or found.get("counters_unread"):
+        return None
+    return sum(found["errors_risen"].values())
+
+
+def _risen_text(risen: Mapping[str, int]) -> str:
+    return ", ".join("%s +%d" % one for one in sorted(risen.items()))
+
+
+def _unread_text(found: Mapping[str, Any]) -> str:
+    others = "; during the others %s" % _risen_text(found["errors_risen"]) if found["errors_risen"] else ""
+    return "the counters were not read during %s%s" % (", ".join(found["counters_unread"]), others)
+
+
 def _count(name: str) -> Callable[[Mapping[str, Any]], int]:
     return lambda found: len(found[name])
 
@@ -78,8 +95,9 @@ RULES: dict[str, dict[str, Rule]] = {
         "errors_risen_max": Rule(
             "max",
             "errors",
-            lambda found: None if found.get("errors_risen") is None else sum(found["errors_risen"].values()),
-            lambda found: ", ".join("%s +%d" % one for one in sorted(found["errors_risen"].items())),
+            _errors_risen,
+            lambda found: _risen_text(found["errors_risen"]),
+            lambda found: "no ping" if found.get("errors_risen") is None else _unread_text(found),
         ),
     },
     "rdma_ping": {
@@ -188,7 +206,8 @@ def _judge(name: str, host: str, rule: Rule, found: Mapping[str, Any] | None, bu
         return _failed(name, host, str(found["error"]), budget, rule.unit)
     value = rule.value(found)
     if value is None or (rule.kind != "is" and not _is_number(value)):
-        return _failed(name, host, _why_no_value(found, value), budget, rule.unit)
+        said = rule.missing(found) if rule.missing and value is None else found.get("reason")
+        return _failed(name, host, _why_no_value(said, value), budget, rule.unit)
     if rule.kind == "is":
         ok, reason = value == budget, found.get("reason") or "it is %s, not %s" % (value, budget)
     elif rule.kind == "max":
@@ -210,11 +229,8 @@ def show(value: Any, unit: str) -> str:
     return "%s %s" % (text, unit) if unit else text
 
 
-def _why_no_value(found: Mapping[str, Any], value: Any) -> str:
-    return "no value%s%s" % (
-        "" if value is None else " but %r" % (value,),
-        ": %s" % found["reason"] if found.get("reason") else "",
-    )
+def _why_no_value(said: str | None, value: Any) -> str:
+    return "no value%s%s" % ("" if value is None else " but %r" % (value,), ": %s" % said if said else "")
 
 
 def _failed(name: str, host: str, reason: str, budget: Any = None, unit: str = "") -> Gate:

@@ -43,8 +43,8 @@ def test_a_failed_gate_names_gate_host_value_and_budget():
 
 def test_gates_without_a_value_for_one_reason_are_told_together():
     raw = results()
-    raw["trade1"]["rdma_ping"] = {"failed": True, "msg": "no RDMA device rxe0"}
-    raw["trade1"]["rdma_ping_server"] = {"failed": True, "msg": "no client came"}
+    raw["trade1"]["rdma_ping"] = {"failed": True, "msg": "no RDMA device rxe0", "step": "open device"}
+    raw["trade1"]["rdma_ping_server"] = {"failed": True, "msg": "no client came", "step": "connect"}
     raw["trade1"]["ptp"].update(locked=False, reason="LISTENING")
     texts = document.failures(build(raw)["gates"])
     assert len(texts) == 2
@@ -56,9 +56,21 @@ def test_gates_without_a_value_for_one_reason_are_told_together():
 
 def test_a_server_that_only_repeats_the_client_is_not_told():
     raw = results()
-    raw["trade1"]["rdma_ping"] = {"failed": True, "msg": "no RDMA device rxe0"}
-    raw["trade1"]["rdma_ping_server"] = {"failed": True, "msg": "the other end reports: no RDMA device rxe0"}
+    raw["trade1"]["rdma_ping"] = {"failed": True, "msg": "no RDMA device rxe0", "step": "open device"}
+    told = "the other end reports: no RDMA device rxe0"
+    raw["trade1"]["rdma_ping_server"] = {"failed": True, "msg": told, "step": "exchange of queue pairs"}
     assert all("exch1" not in text for text in document.failures(build(raw)["gates"]))
+
+
+@pytest.mark.parametrize("section", ["rdma_ping", "coexistence"])
+def test_a_server_that_failed_alone_fails_the_measurement(section):
+    raw = results()
+    raw["trade1"][section + "_server"] = {"failed": True, "msg": "the last answer was not acknowledged", "step": "x"}
+    made = build(raw)
+    reason = "the server's end on exch1 failed: the last answer was not acknowledged"
+    assert made["measurements"]["trade1"][section]["error"] == reason
+    gates = [gate for gate in made["gates"] if gate["name"].startswith(section) and gate["host"] == "trade1"]
+    assert gates and all(gate["reason"] == reason for gate in gates if "plain" not in gate["name"])
 
 
 def test_soft_roce_is_told_first():

@@ -86,7 +86,10 @@ def test_what_was_not_measured_fails_every_gate_of_its_section(section, result, 
     raw = results()
     raw["trade1"][section] = result
     found = failed(evaluate(raw))
-    assert set(found) == {("%s.%s" % (section, name), "trade1") for name in BUDGETS[section]}
+    expected = {("%s.%s" % (section, name), "trade1") for name in BUDGETS[section]}
+    if section == "rdma_ping" and reason != "not measured":  # it may have sent, and nobody read the counters
+        expected.add(("rdma_link.errors_risen_max", "trade1"))
+    assert set(found) == expected
     assert all(gate.value is None and reason in gate.reason for gate in found.values())
 
 
