@@ -63,12 +63,13 @@ def rdma_link(result: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def both_ends(client: Mapping[str, Any] | None, server: Mapping[str, Any] | None, server_name: str) -> dict[str, Any]:
-    """Return the client's figures; when either end failed, its reason in their place."""
+    """Return the client's figures, emulated when either end's device is; when either end failed, its reason in their
+    place."""
     found, other = measurement(client), measurement(server)
     reason = one_reason(found.get("error"), other.get("error"), server_name)
-    if reason is None:
-        return found
-    return {"error": reason}
+    if reason is not None:
+        return {"error": reason}
+    return dict(found, emulated=True) if other.get("emulated") else found
 
 
 def one_reason(client: str | None, server: str | None, server_name: str) -> str | None:

@@ -178,7 +178,9 @@ def test_soft_roce_at_one_end_is_in_the_headline() -> None:
     raw["h00"]["mesh"][0]["rc"] = {**raw["h00"]["mesh"][0]["rc"], "emulated": True}
     made = build(raw)
     assert made["emulated"] is True
-    assert "it says nothing about hardware" in page.render(made).split("</header>")[0]
+    headline = page.render(made).split("<h1>")[1].split("</h1>")[0]
+    assert "on Soft-RoCE" in headline and "its speed says nothing about hardware" in headline
+    assert made["summary"][0].endswith(headline.partition(": validation passed")[2])
 
 
 def end(raw: dict[str, Any], host: str, peer: str) -> dict[str, Any]:
