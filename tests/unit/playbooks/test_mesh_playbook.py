@@ -23,6 +23,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.rdma.mesh import r
 CHECKOUT = Path(__file__).resolve().parents[3]
 SYSFS = CHECKOUT / "tests/fixtures/rdma/sysfs_rxe_linux_6.12.json"
 PYVERBS = ("addr", "cq", "device", "enums", "mr", "pd", "pyverbs_error", "qp", "wr")
+INTENT = {"fabric": {"name": "rack"}}  # validate.yml refuses an inventory without one
 ITERATIONS = 10
 BUDGETS = {
     "rdma_link": {"state": "ACTIVE", "errors_risen_max": 0},
@@ -35,15 +36,17 @@ def mesh(
     tmp_path: Path,
     hosts: list[str],
     *arguments: str,
+    playbook: str = "mesh",
+    of_group: dict[str, Any] | None = None,
     own: dict[str, dict[str, str]] | None = None,
     under: tuple[str, ...] = (),
     env: dict[str, str] | None = None,
 ) -> tuple[str, dict[str, Any] | None]:
-    """The output of mesh.yml, which has to fail, and its report, if it wrote one.
+    """The output of the playbook, which has to fail, and its report, if it wrote one.
 
-    own: variables by host; under: the command to run it under; env: beside the environment.
+    of_group: variables of fabric_hosts; own: of each host; under: the command to run it under; env: of the environment.
     """
-    variables = {
+    variables: dict[str, Any] = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "fabric_rdma_device": "none0",
@@ -51,17 +54,21 @@ def mesh(
         "fabric_budgets": BUDGETS,
     }
     inventory = tmp_path / "hosts.json"
-    group = {"hosts": {name: (own or {}).get(name, {}) for name in hosts}}
-    inventory.write_text(json.dumps({"all": {"vars": variables, "children": {"fabric_hosts": group}}}))
+    group = {"hosts": {name: (own or {}).get(name, {}) for name in hosts}, "vars": of_group or {}}
+    children = {"fabric_hosts": group, "traders": {"hosts": dict.fromkeys(hosts[1:], {})}}
+    children.update(
+        exchanges={"hosts": {hosts[0]: {}}}, fabric_switches={"hosts": {"sw1": {}}}, other={"hosts": {"spare": {}}}
+    )
+    inventory.write_text(json.dumps({"all": {"vars": variables, "children": children}}))
     done = subprocess.run(
         [
             *under,
             str(Path(sys.executable).parent / "ansible-playbook"),
             "-i",
             str(inventory),
-            "playbooks/mesh.yml",
+            f"playbooks/{playbook}.yml",
             "-e",
-            f"mesh_report_dir={tmp_path}/report",
+            f"mesh_report_dir={tmp_path}/report validation_report_dir={tmp_path}/report",
             *arguments,
         ],
         cwd=CHECKOUT,
@@ -86,7 +93,7 @@ def test_hosts_without_a_device_are_in_the_report(tmp_path: Path) -> None:
         "rdma_link.errors_risen_max",
         "mesh.failed_pairs_max",
     }
-    assert "The mesh failed, see" in said and "rdma_link.state on h1" in said
+    assert "The mesh failed, see" in said and "rdma_link.state (budget ACTIVE)" in said
 
 
 def test_a_limit_makes_a_smaller_mesh(tmp_path: Path) -> None:
@@ -106,6 +113,31 @@ def test_a_limit_makes_a_smaller_mesh(tmp_path: Path) -> None:
 def test_what_is_refused(tmp_path: Path, hosts: list[str], arguments: list[str], said: str) -> None:
     output, report = mesh(tmp_path, hosts, *arguments)
     assert said in output and report is None
+
+
+@pytest.mark.parametrize("playbook", ["mesh", "validate"])
+@pytest.mark.parametrize(
+    ("of_group", "arguments", "said"),
+    [
+        ({"mesh_at_once": 3}, [], "mesh_at_once 3: with 5 forks it has to be 1 to 2. Next: run with --forks 6"),
+        ({}, ["--forks", "1"], "mesh_at_once 0: with 1 forks it has to be 1 to 0. Next: run with --forks 2"),
+    ],
+)
+def test_both_playbooks_refuse_a_mesh_for_which_there_are_too_few_forks(
+    tmp_path: Path, playbook: str, of_group: dict[str, Any], arguments: list[str], said: str
+) -> None:
+    of_group = {**of_group, "validate_mesh": True}
+    output, report = mesh(
+        tmp_path, ["h1", "h2"], "-e", json.dumps(INTENT), *arguments, playbook=playbook, of_group=of_group
+    )
+    assert said in output and report is None
+    assert "Read the RDMA link" not in output, "before any host is touched"
+
+
+def test_validate_without_a_mesh_is_not_refused_for_it(tmp_path: Path) -> None:
+    arguments = ["--forks", "1", "--limit", "localhost,spare", "-e", json.dumps(INTENT)]
+    output = mesh(tmp_path, ["h1", "h2"], *arguments, playbook="validate")[0]
+    assert "Judge by the budgets and write the report" in output and "mesh_at_once" not in output
 
 
 def devices(root: Path, count: int) -> Path:
