@@ -9,6 +9,8 @@ import statistics
 from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.rdma.counters import SENT_AGAIN
+
 
 class Gate(NamedTuple):
     """One budget on one host. ``reason`` is empty when ``ok``."""
@@ -58,20 +60,27 @@ def _as_intended(found: Mapping[str, Any]) -> bool | None:
     return None if found.get("differences") is None else not found["differences"]
 
 
-def _errors_risen(found: Mapping[str, Any]) -> int | None:
-    """None without a ping, and when the counters of any ping were not read: those that were prove nothing of it."""
-    if found.get("errors_risen") is None or found.get("counters_unread"):
-        return None
-    return sum(found["errors_risen"].values())
+def _errors_risen(left_out: frozenset[str]) -> Rule:
+    """No value without a ping, and when the counters of any ping were not read: those that were prove nothing of it."""
 
+    def judged(found: Mapping[str, Any]) -> dict[str, int]:
+        return {name: value for name, value in found["errors_risen"].items() if name not in left_out}
 
-def _risen_text(risen: Mapping[str, int]) -> str:
-    return ", ".join("%s +%d" % one for one in sorted(risen.items()))
+    def value(found: Mapping[str, Any]) -> int | None:
+        if found.get("errors_risen") is None or found.get("counters_unread"):
+            return None
+        return sum(judged(found).values())
 
+    def why(found: Mapping[str, Any]) -> str:
+        return ", ".join("%s +%d" % one for one in sorted(judged(found).items()))
 
-def _unread_text(found: Mapping[str, Any]) -> str:
-    others = "; during the others %s" % _risen_text(found["errors_risen"]) if found["errors_risen"] else ""
-    return "the counters were not read during %s%s" % (", ".join(found["counters_unread"]), others)
+    def missing(found: Mapping[str, Any]) -> str:
+        if found.get("errors_risen") is None:
+            return "no ping"
+        others = "; during the others %s" % why(found) if judged(found) else ""
+        return "the counters were not read during %s%s" % (", ".join(found["counters_unread"]), others)
+
+    return Rule("max", "errors", value, why, missing)
 
 
 def _count(name: str) -> Callable[[Mapping[str, Any]], int]:
@@ -92,13 +101,8 @@ RULES: dict[str, dict[str, Rule]] = {
         ),
         "active_mtu_min_bytes": Rule("min", "bytes", _field("active_mtu_bytes")),
         "as_intended": Rule("is", "", _as_intended, lambda found: "; ".join(found["differences"])),
-        "errors_risen_max": Rule(
-            "max",
-            "errors",
-            _errors_risen,
-            lambda found: _risen_text(found["errors_risen"]),
-            lambda found: "no ping" if found.get("errors_risen") is None else _unread_text(found),
-        ),
+        "errors_risen_max": _errors_risen(frozenset()),
+        "errors_besides_sent_again_max": _errors_risen(SENT_AGAIN),
     },
     "rdma_ping": {
         name + "_us": Rule("max", "us", _field("half_round_trip", name + "_us"))
