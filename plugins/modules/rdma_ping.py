@@ -152,13 +152,15 @@ lost:
   returned: success
   type: int
 errors_risen:
-  description: Counters of errors of this end's port that rose from before the ping to after it, and by how much.
-  returned: success
+  description:
+    - Counters of errors of this end's port that rose from before the ping to after it, and by how much. Those of a ping
+      that failed are there too, unless it failed before its queue pairs were connected.
+  returned: success, and failure after the queue pairs were connected
   type: dict
   sample: {out_of_sequence: 2}
 others_risen:
   description: The same of counters that are known neither as errors nor as traffic.
-  returned: success
+  returned: success, and failure after the queue pairs were connected
   type: dict
 transport:
   description: V(rc) or V(ud).
@@ -297,7 +299,7 @@ def main() -> None:
             ),
         )
     except hello.PingError as error:
-        module.fail_json(msg=str(error), step=error.step, reason=error.reason)
+        module.fail_json(msg=str(error), step=error.step, reason=error.reason, **error.risen)
     module.exit_json(changed=False, **result)
 
 

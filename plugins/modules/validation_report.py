@@ -39,9 +39,9 @@ options:
     description:
       - By host, its budgets as C(section.name), for example C(rdma_ping.median_us).
       - Sections and names are C(rdma_link) (C(state), C(roce_version_min), C(active_mtu_min_bytes), C(as_intended),
-        C(errors_risen_max)), C(rdma_ping) (C(min_us), C(median_us), C(p99_us), C(p99_9_us), C(max_us)), C(mesh)
-        (C(failed_pairs_max), C(outliers_max), C(datagrams_lost_max), C(rc_median_us), C(rc_p99_us), C(ud_median_us),
-        C(ud_p99_us)), C(ptp) (C(locked), C(offset_median_ns),
+        C(errors_risen_max), C(errors_besides_sent_again_max)), C(rdma_ping) (C(min_us), C(median_us), C(p99_us),
+        C(p99_9_us), C(max_us)), C(mesh) (C(failed_pairs_max), C(outliers_max), C(datagrams_lost_max),
+        C(rc_median_us), C(rc_p99_us), C(ud_median_us), C(ud_p99_us)), C(ptp) (C(locked), C(offset_median_ns),
         C(offset_max_ns)), C(t2t) (C(median_ns), C(p99_ns), C(p99_9_ns), C(max_ns), C(samples_min),
         C(samples_dropped_max), C(unstamped_max), C(messages_lost_max), C(orders_rejected_max),
         C(p99_minus_min_over_mean_max)), C(coexistence) (at most C(loss), C(p99_ratio), C(p99_busy_ratio); at least
@@ -74,6 +74,7 @@ EXAMPLES = r"""
         role: trader
         rdma_ping:
           half_round_trip: {median_us: 3.1}
+        rdma_ping_server: {changed: false}
     budgets:
       trade1:
         rdma_ping: {median_us: 5}

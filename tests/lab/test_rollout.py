@@ -104,6 +104,8 @@ def test_the_mesh_has_every_pair(lab: Lab) -> None:
     for pair in mesh["pairs"]:
         assert {pair["client"], pair["server"]} == {"exch1", "trade1"} and pair["emulated"] is True
         assert 0 < pair["median_us"] <= pair["p99_us"] and pair["samples"] + pair["lost"] == 200
+    judged = [gate for gate in lab.report()["gates"] if gate["name"] == "rdma_link.errors_besides_sent_again_max"]
+    assert {gate["host"]: gate["value"] for gate in judged} == {"exch1": 0, "trade1": 0}
     links = {name: host["rdma_link"] for name, host in lab.report()["measurements"].items()}
     assert [links[name]["differences"] for name in ("exch1", "trade1")] == [[], []]
     assert links["trade1"]["roce_defaults"] == {"mode": "RoCE v2", "tos": 106, "traffic_class": None}

@@ -138,6 +138,14 @@ ERRORS_OF: dict[str, tuple[str, ...]] = {
 }
 ERRORS = frozenset(name for names in ERRORS_OF.values() for name in names)
 
+#: Those of them for which a late acknowledgement is enough: the sender's timer runs out and it sends again, and the
+#: other end counts what it had already (of rxe: rxe_comp.c, rxe_resp.c). A host that stalls longer than the timer
+#: raises them without a fault of the fabric.
+SENT_AGAIN = frozenset(
+    "duplicate_request local_ack_timeout_err roce_adp_retrans roce_adp_retrans_to to_retransmits dup_req "
+    "RTO RetransSegs tcpRetransSegs completer_retry_err".split()
+)
+
 #: Counters of what a ping is: packets and bytes, and how many objects there are. Same sources.
 TRAFFIC = frozenset(
     "port_xmit_data port_rcv_data port_xmit_packets port_rcv_packets unicast_xmit_packets unicast_rcv_packets "

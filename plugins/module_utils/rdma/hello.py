@@ -17,6 +17,7 @@ import json
 import select
 import socket
 import time
+from collections.abc import Mapping
 from typing import Any
 
 VERSION = 3
@@ -37,13 +38,26 @@ HELLO_FIELDS = {
 
 
 class PingError(Exception):
-    """A step of an RDMA ping failed; the text names device, peer, step, reason and next step."""
+    """A step of an RDMA ping failed; the text names device, peer, step, reason and next step.
 
-    def __init__(self, device: str, peer: str, step: str, reason: str, next_step: str) -> None:
+    ``risen`` has what ``counters.risen`` found by then under ``errors_risen`` and ``others_risen``, and is empty where
+    the counters were not read.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        peer: str,
+        step: str,
+        reason: str,
+        next_step: str,
+        risen: Mapping[str, dict[str, int]] | None = None,
+    ) -> None:
         advice = "" if "Next: " in reason else ". Next: %s" % next_step
         super().__init__("RDMA ping over %s with %s failed at '%s': %s%s" % (device, peer, step, reason, advice))
         self.step = step
         self.reason = reason
+        self.risen = dict(risen or {})
 
 
 class PeerFailed(Exception):

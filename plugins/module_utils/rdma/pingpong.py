@@ -22,6 +22,8 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.rdma.hello import 
 )
 
 RETRY_S = 0.2
+#: Until these are over nothing is sent over RDMA, and no counter has anything to say.
+SILENT_STEPS = ("connect", "open device", "exchange of queue pairs", "connection of queue pairs")
 
 
 class Endpoint(Protocol):
@@ -70,13 +72,15 @@ class Plan:
 
 
 def ping(plan: Plan, open_endpoint: Callable[[str], Endpoint]) -> dict[str, Any]:
-    """Run one end; return the figures (client) or the client's figures (server). Raises PingError.
+    """Run one end; return the figures (client) or the client's figures (server). Raises PingError, with the counters
+    that rose if the queue pairs were connected.
 
     ``open_endpoint(local address)`` opens the device and chooses the GID of that address.
     """
     step = "connect"
     channel: Channel | None = None
     endpoint: Endpoint | None = None
+    before: dict[str, int] | None = None
     peer = plan.peer or "any client of %s:%d" % (plan.address, plan.port)
     sock = _listen_and_accept(plan) if plan.mode == "server" else _connect(plan)
     deadline = time.monotonic() + plan.timeout_s
@@ -111,7 +115,6 @@ def ping(plan: Plan, open_endpoint: Callable[[str], Endpoint]) -> dict[str, Any]
             _echo(plan, endpoint, channel, deadline)
             step = "end of the ping-pong"
             figures = channel.receive("done", deadline).get("figures") or {}
-        errors, others = counters.risen(before, endpoint.counters())
         return {
             "device": plan.device,
             "transport": plan.transport,
@@ -127,19 +130,23 @@ def ping(plan: Plan, open_endpoint: Callable[[str], Endpoint]) -> dict[str, Any]
             "peer_gid": theirs["gid"],
             "lost": figures.pop("lost", 0),
             "half_round_trip": figures,
-            "errors_risen": errors,
-            "others_risen": others,
+            **_risen(endpoint, before),
         }
     except PeerFailed as error:
         raise PingError(
-            plan.device, peer, step, "the other end reports: %s" % error, "mend that on the other end"
+            plan.device,
+            peer,
+            step,
+            "the other end reports: %s" % error,
+            "mend that on the other end",
+            _risen_till_failure(endpoint, before),
         ) from None
     except (OSError, LookupError, RuntimeError, ValueError) as error:
         reason = str(error) or type(error).__name__
         if isinstance(error, (TimeoutError, socket.timeout)):
             reason = "no answer within %g s (%s)" % (plan.timeout_s, reason)
         _tell(channel, "%s failed at '%s': %s" % (plan.host, step, reason))
-        raise PingError(plan.device, peer, step, reason, _NEXT[step]) from error
+        raise PingError(plan.device, peer, step, reason, _NEXT[step], _risen_till_failure(endpoint, before)) from error
     finally:
         if endpoint is not None:
             endpoint.close()
@@ -155,6 +162,21 @@ _NEXT = {
     "them; UDP port 4791 has to pass",
     "end of the ping-pong": "look at the client's own error",
 }
+
+
+def _risen(endpoint: Endpoint, before: dict[str, int]) -> dict[str, dict[str, int]]:
+    errors, others = counters.risen(before, endpoint.counters())
+    return {"errors_risen": errors, "others_risen": others}
+
+
+def _risen_till_failure(endpoint: Endpoint | None, before: dict[str, int] | None) -> dict[str, dict[str, int]]:
+    """The same, for a ping that failed; {} when the counters were not read before it, or cannot be read now."""
+    if endpoint is None or before is None:
+        return {}
+    try:
+        return _risen(endpoint, before)
+    except OSError:
+        return {}
 
 
 def _measure(plan: Plan, endpoint: Endpoint, channel: Channel, deadline: float) -> dict[str, Any]:

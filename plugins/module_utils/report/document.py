@@ -18,6 +18,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.report.measurement
 )
 
 SCHEMA = 1
+SOFT_ROCE = ", on Soft-RoCE (RDMA made by software): its speed says nothing about hardware"
 MESH_LINES = 20
 # Beside those that have a note of their own.
 CLOCKS = ("hardware", "application")
@@ -57,7 +58,7 @@ def measure(results: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, dict[st
     hosts = {name: host_measurements(raw) for name, raw in results.items()}
     for name, risen in risen_by_host(results).items():
         if name in hosts and "error" not in hosts[name]["rdma_link"]:
-            hosts[name]["rdma_link"]["errors_risen"] = risen
+            hosts[name]["rdma_link"].update(risen)
     mesh = None
     if any(isinstance(raw.get("mesh"), list) for raw in results.values()):
         away = {name: host["rdma_link"]["error"] for name, host in hosts.items() if _away(results[name], host)}
@@ -81,15 +82,14 @@ def emulated(hosts: Mapping[str, Mapping[str, Any]]) -> bool:
     )
 
 
+def on_what(document: Mapping[str, Any]) -> str:
+    """Return the end of a headline of the result: that its RDMA was made by software; "" when it was not."""
+    return SOFT_ROCE if document["emulated"] else ""
+
+
 def notes(document: Mapping[str, Any]) -> list[str]:
-    """Return the sentences a reader needs to judge the figures, the most important first."""
+    """Return the sentences a reader needs to judge the figures of tick-to-trade."""
     found = []
-    if document["emulated"]:
-        found.append(
-            "Soft-RoCE is in use (RDMA made by software): the figures show that the fabric works, not how fast it is, "
-            "and say nothing about hardware. "
-            "Between emulated hosts Soft-RoCE is slower than TCP; take no speed from this report."
-        )
     for name, host in sorted(document["measurements"].items()):
         bench = host.get("t2t") or {}
         if "error" in bench or not bench:
@@ -128,8 +128,14 @@ def summary(document: Mapping[str, Any]) -> list[str]:
     gates = document["gates"]
     failed = [gate for gate in gates if not gate["ok"]]
     lines = [
-        "Fabric %s: %s, %d of %d gates passed"
-        % (document["fabric"], document["verdict"].upper(), len(gates) - len(failed), len(gates))
+        "Fabric %s: %s, %d of %d gates passed%s"
+        % (
+            document["fabric"],
+            document["verdict"].upper(),
+            len(gates) - len(failed),
+            len(gates),
+            on_what(document),
+        )
     ]
     for name, host in sorted(document["measurements"].items()):
         lines.extend("%s: %s" % (name, text) for text in _figures(host))

@@ -9,6 +9,8 @@ import statistics
 from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.rdma.counters import SENT_AGAIN
+
 
 class Gate(NamedTuple):
     """One budget on one host. ``reason`` is empty when ``ok``."""
@@ -25,15 +27,14 @@ class Gate(NamedTuple):
 class Rule(NamedTuple):
     """How one budget is judged: ``kind`` is max (value at most), min (at least) or is (equal to the budget).
 
-    ``why``, where there is one, says more than the value when the gate fails; ``missing`` what a result without this
-    value lacks.
+    ``why``, where there is one, says more than the value when the gate fails, and ``missing`` why there is no value.
     """
 
     kind: str
     unit: str
     value: Callable[[Mapping[str, Any]], Any]
     why: Callable[[Mapping[str, Any]], str] | None = None
-    missing: str = ""
+    missing: Callable[[Mapping[str, Any]], str] | None = None
 
 
 def _field(*path: str) -> Callable[[Mapping[str, Any]], Any]:
@@ -59,6 +60,33 @@ def _as_intended(found: Mapping[str, Any]) -> bool | None:
     return None if found.get("differences") is None else not found["differences"]
 
 
+def _errors_risen(left_out: frozenset[str]) -> Rule:
+    """No value without a ping, and when the counters of any ping were not read: those that were prove nothing of it."""
+
+    def judged(found: Mapping[str, Any]) -> dict[str, int]:
+        return {name: value for name, value in found["errors_risen"].items() if name not in left_out}
+
+    def value(found: Mapping[str, Any]) -> int | None:
+        if found.get("errors_risen") is None or found.get("counters_unread"):
+            return None
+        return sum(judged(found).values())
+
+    def why(found: Mapping[str, Any]) -> str:
+        return ", ".join("%s +%d" % one for one in sorted(judged(found).items()))
+
+    def missing(found: Mapping[str, Any]) -> str:
+        if found.get("errors_risen") is None:
+            return "no ping"
+        others = "; during the others %s" % why(found) if judged(found) else ""
+        return "the counters were not read during %s%s" % (", ".join(found["counters_unread"]), others)
+
+    return Rule("max", "errors", value, why, missing)
+
+
+def _too_few(found: Mapping[str, Any]) -> str:
+    return str(found.get("reason") or "too few samples for p99.9; raise validate_t2t_messages")
+
+
 def _count(name: str) -> Callable[[Mapping[str, Any]], int]:
     return lambda found: len(found[name])
 
@@ -77,12 +105,8 @@ RULES: dict[str, dict[str, Rule]] = {
         ),
         "active_mtu_min_bytes": Rule("min", "bytes", _field("active_mtu_bytes")),
         "as_intended": Rule("is", "", _as_intended, lambda found: "; ".join(found["differences"])),
-        "errors_risen_max": Rule(
-            "max",
-            "errors",
-            lambda found: None if found.get("errors_risen") is None else sum(found["errors_risen"].values()),
-            lambda found: ", ".join("%s +%d" % one for one in sorted(found["errors_risen"].items())),
-        ),
+        "errors_risen_max": _errors_risen(frozenset()),
+        "errors_besides_sent_again_max": _errors_risen(SENT_AGAIN),
     },
     "rdma_ping": {
         name + "_us": Rule("max", "us", _field("half_round_trip", name + "_us"))
@@ -105,9 +129,7 @@ RULES: dict[str, dict[str, Rule]] = {
     },
     "t2t": {
         **{name + "_ns": Rule("max", "ns", _field(name + "_ns")) for name in ("median", "p99", "max")},
-        "p99_9_ns": Rule(
-            "max", "ns", _field("p99_9_ns"), missing="too few samples for p99.9; raise validate_t2t_messages"
-        ),
+        "p99_9_ns": Rule("max", "ns", _field("p99_9_ns"), missing=_too_few),
         "samples_min": Rule("min", "samples", _field("samples")),
         "samples_dropped_max": Rule("max", "samples", _field("samples_dropped")),
         "unstamped_max": Rule("max", "samples", _field("unstamped")),
@@ -193,7 +215,8 @@ def _judge(name: str, host: str, rule: Rule, found: Mapping[str, Any] | None, bu
         return _failed(name, host, str(found["error"]), budget, rule.unit)
     value = rule.value(found)
     if value is None or (rule.kind != "is" and not _is_number(value)):
-        return _failed(name, host, _why_no_value(rule, found, value), budget, rule.unit)
+        said = rule.missing(found) if rule.missing and value is None else found.get("reason")
+        return _failed(name, host, _why_no_value(said, value), budget, rule.unit)
     if rule.kind == "is":
         ok, reason = value == budget, found.get("reason") or "it is %s, not %s" % (value, budget)
     elif rule.kind == "max":
@@ -215,11 +238,8 @@ def show(value: Any, unit: str) -> str:
     return "%s %s" % (text, unit) if unit else text
 
 
-def _why_no_value(rule: Rule, found: Mapping[str, Any], value: Any) -> str:
-    if value is not None:
-        return "no value but %r" % (value,)
-    reason = found.get("reason") or rule.missing
-    return "no value: %s" % reason if reason else "no value"
+def _why_no_value(said: str | None, value: Any) -> str:
+    return "no value%s%s" % ("" if value is None else " but %r" % (value,), ": %s" % said if said else "")
 
 
 def _failed(name: str, host: str, reason: str, budget: Any = None, unit: str = "") -> Gate:

@@ -7,20 +7,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.tickwire.fabric.plugins.module_utils.rdma.pingpong import SILENT_STEPS
+
 SECTIONS = ("rdma_link", "rdma_ping", "ptp", "t2t", "coexistence", "jitter")
 #: A member is measured for its mesh only.
 ROLES = ("trader", "exchange", "member")
+NOT_MEASURED = "not measured"
+#: What is kept of a ``rdma_ping`` that failed.
+OF_A_FAILURE = ("step", "errors_risen", "others_risen")
 
 
 def measurement(result: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return a registered result without Ansible's own keys, or {"error": reason} for failed, unreachable, skipped or
-    none."""
+    none; with what a ping that failed still says (OF_A_FAILURE)."""
     if not result or result.get("skipped"):
-        return {"error": "not measured"}
+        return {"error": NOT_MEASURED}
     if result.get("unreachable"):
         return {"error": "host unreachable: %s" % _one_line(result.get("msg", "no message"))}
     if result.get("failed"):
-        return {"error": _one_line(result.get("msg", "failed without a message"))}
+        said = {name: result[name] for name in OF_A_FAILURE if name in result}
+        return dict(said, error=_one_line(result.get("msg", "failed without a message")))
     return {
         name: value for name, value in result.items() if name not in ("changed", "failed", "invocation", "warnings")
     }
@@ -57,40 +63,50 @@ def rdma_link(result: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def both_ends(client: Mapping[str, Any] | None, server: Mapping[str, Any] | None, server_name: str) -> dict[str, Any]:
-    """Return the client's figures; when it failed, its reason and, where it says more, the server's."""
-    found = measurement(client)
-    if "error" not in found:
-        return found
-    found["error"] = one_reason(found["error"], measurement(server).get("error"), server_name)
-    return found
+    """Return the client's figures, emulated when either end's device is; when either end failed, its reason in their
+    place."""
+    found, other = measurement(client), measurement(server)
+    reason = one_reason(found.get("error"), other.get("error"), server_name)
+    if reason is not None:
+        return {"error": reason}
+    return dict(found, emulated=True) if other.get("emulated") else found
 
 
-def one_reason(client: str, server: str | None, server_name: str) -> str:
-    """Return why a pair failed: the client's reason and, where it says more, the server's."""
+def one_reason(client: str | None, server: str | None, server_name: str) -> str | None:
+    """Return why a pair failed: the client's reason and, where it says more, the server's; None when neither failed."""
+    if client is None:
+        return None if server is None else "the server's end on %s failed: %s" % (server_name, server)
     # A server that was told of the client's failure only repeats it.
-    if not server or "the other end reports" in server or server in ("not measured", client):
+    if not server or "the other end reports" in server or server in (NOT_MEASURED, client):
         return client
     return "%s (and %s: %s)" % (client, server_name, server)
 
 
-def risen_by_host(results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """Return by host the counters of errors that rose while one of its pings ran, as either end, and by how much in
-    all; a host without a ping that came to its end is left out."""
-    found: dict[str, dict[str, int]] = {}
+def risen_by_host(results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return by host what its counters say of its pings, as either end: in ``errors_risen`` the errors that rose, and
+    by how much in all; in ``counters_unread`` the pings after which nobody could read them, with the reason.
 
-    def add(host: str, one: Mapping[str, Any]) -> None:
-        if "errors_risen" not in one:
+    A ping that failed counts as well, unless it failed before anything was sent; a host without any ping is left out.
+    """
+    found: dict[str, dict[str, Any]] = {}
+
+    def add(host: str, ping: str, one: Mapping[str, Any]) -> None:
+        if "errors_risen" not in one and (one.get("step") in SILENT_STEPS or one.get("error") == NOT_MEASURED):
             return
-        total = found.setdefault(host, {})
-        for name, value in one["errors_risen"].items():
-            total[name] = total.get(name, 0) + value
+        mine = found.setdefault(host, {"errors_risen": {}, "counters_unread": []})
+        if "errors_risen" not in one:
+            mine["counters_unread"].append("%s (%s)" % (ping, one.get("error", "no counters")))
+        for name, value in (one.get("errors_risen") or {}).items():
+            mine["errors_risen"][name] = mine["errors_risen"].get(name, 0) + value
 
     for host, raw in results.items():
-        add(host, measurement(raw.get("rdma_ping")))
-        add(str(raw.get("rdma_ping_server_name", "server")), measurement(raw.get("rdma_ping_server")))
+        server = str(raw.get("rdma_ping_server_name", "server"))
+        add(host, "ping to %s" % server, measurement(raw.get("rdma_ping")))
+        add(server, "ping from %s" % host, measurement(raw.get("rdma_ping_server")))
         for end in raw.get("mesh") or []:
-            for one in end.values():
-                add(host, one if isinstance(one, Mapping) else {})
+            for transport, one in end.items():
+                if isinstance(one, Mapping):
+                    add(host, "%s %s" % (transport.upper(), end["peer"]), one)
     return found
 
 

@@ -16,7 +16,8 @@ _KEPT = ("emulated", "lost", "errors_risen", "others_risen", "size_bytes", "mtu_
 
 
 def mesh_end(registered: Mapping[str, Any], pair: Sequence[str], host: str) -> dict[str, Any]:
-    """Return what is kept of one end of a pair: {mode, peer, TRANSPORT: figures or {"error": reason}}.
+    """Return what is kept of one end of a pair: {mode, peer, TRANSPORT: figures, or ``error`` and what of a failure
+    ``measurement`` keeps}.
 
     registered: the result of ``rdma_ping`` in a loop over transports; pair: [server, client]. A mesh has many ends, so
     only what the report shows is kept.
@@ -28,7 +29,7 @@ def mesh_end(registered: Mapping[str, Any], pair: Sequence[str], host: str) -> d
     for transport in TRANSPORTS:
         one = measurement(items.get(transport, registered if not items else None))
         if "error" in one:
-            found[transport] = {"error": one["error"]}
+            found[transport] = one
             continue
         figures = one.get("half_round_trip") or {}
         found[transport] = {name: one[name] for name in _KEPT if name in one}
@@ -40,9 +41,9 @@ def build(hosts: Sequence[str], ends: Mapping[str, Sequence[Mapping[str, Any]]],
     """Return the mesh of a group of hosts.
 
     ends: by host, its ``mesh_end``s; away: why a host took no part. The result has ``hosts``, ``away``, ``pairs`` (one
-    for each two hosts and transport, with figures or ``error``, and in ``outliers`` the figures that stand out),
-    ``failed`` and ``outliers`` (how many pairs), and in ``spread`` by transport and figure its median, deviation and
-    limit in microseconds, or None.
+    for each two hosts and transport, with figures or, when either end failed, ``error``; by host the counters that
+    rose, and in ``outliers`` the figures that stand out), ``failed`` and ``outliers`` (how many pairs), and in
+    ``spread`` by transport and figure its median, deviation and limit in microseconds, or None.
     """
     by_pair: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for host in hosts:
@@ -117,10 +118,11 @@ def _pair(
         gone = ["%s: %s" % (name, away[name]) for name in (one, other) if name in away]
         return dict(result, error="; ".join(gone) or "not measured")
     at_client, at_server = ((end or {}).get(transport) or {"error": "not measured"} for end in (client, server))
-    if "error" in at_client:
-        return dict(result, error=one_reason(at_client["error"], at_server.get("error"), names["server"]))
-    result.update(at_client, outliers=[])
     for name in ("errors_risen", "others_risen"):
-        result[name] = {names["client"]: at_client.get(name) or {}, names["server"]: at_server.get(name) or {}}
+        read = ((names[mode], end.get(name)) for mode, end in (("client", at_client), ("server", at_server)))
+        result[name] = {host: counters for host, counters in read if counters is not None}
     result["emulated"] = bool(at_client.get("emulated") or at_server.get("emulated"))
-    return result
+    reason = one_reason(at_client.get("error"), at_server.get("error"), names["server"])
+    if reason is not None:
+        return dict(result, error=reason)
+    return dict(at_client, outliers=[], **result)

@@ -122,7 +122,7 @@ def view(mesh: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "rows": rows,
         "outliers": sorted((pair for pair in good if pair["outliers"]), key=lambda pair: -pair["median_us"]),
         "failed": _failed(mesh),
-        "risen": _risen(good),
+        "risen": _risen(mesh["pairs"]),
     }
 
 
@@ -156,12 +156,12 @@ def _failed(mesh: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _risen(good: list[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, int]]]:
+def _risen(pairs: list[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, int]]]:
     """By host and kind, the counters that rose and by how much in all."""
     found: dict[str, dict[str, dict[str, int]]] = {}
-    for pair in good:
+    for pair in pairs:
         for kind in ("errors_risen", "others_risen"):
-            for host, counters in pair[kind].items():
+            for host, counters in pair.get(kind, {}).items():
                 for name, value in counters.items():
                     mine = found.setdefault(host, {"errors_risen": {}, "others_risen": {}})[kind]
                     mine[name] = mine.get(name, 0) + value

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.tickwire.fabric.plugins.module_utils.report import charts, gates, mesh_page
-from ansible_collections.tickwire.fabric.plugins.module_utils.report.document import duration
+from ansible_collections.tickwire.fabric.plugins.module_utils.report.document import duration, on_what
 from ansible_collections.tickwire.fabric.plugins.module_utils.report.measurements import t2t_beside, t2t_name
 from ansible_collections.tickwire.fabric.plugins.module_utils.report.template import PAGE
 
@@ -37,6 +37,7 @@ def render(document: dict[str, Any]) -> str:
     failed = [gate for gate in document["gates"] if not gate["ok"]]
     return environment.from_string(PAGE).render(
         document=document,
+        title="Fabric %s: validation %s%s" % (document["fabric"], document["verdict"], on_what(document)),
         drawings=drawings,
         failed=failed,
         hosts=document["measurements"],

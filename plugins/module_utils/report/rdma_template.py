@@ -31,7 +31,9 @@ SECTION = """
 {% for counter, value in host.rdma_link.errors.items() if value %}<code>{{ counter }}</code> {{ value }}<br>
 {% else %}none{% endfor %}
 {% for counter, value in (host.rdma_link.errors_risen | default({})).items() %}
-<div class="reason"><code>{{ counter }}</code> +{{ value }} during a ping</div>{% endfor %}</td></tr>
+<div class="reason"><code>{{ counter }}</code> +{{ value }} during a ping</div>{% endfor %}
+{% for ping in host.rdma_link.counters_unread | default([]) %}
+<div class="reason">not read during {{ ping }}</div>{% endfor %}</td></tr>
 {% endif %}
 {% endfor %}
 </table></div>

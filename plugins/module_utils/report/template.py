@@ -19,7 +19,7 @@ section { background: #fff; border: 1px solid var(--line); border-radius: 10px; 
 h2 { margin: 0 0 10px; font-size: 18px; } h3 { margin: 18px 0 4px; font-size: 15px; }
 .note { background: var(--warnsoft); border: 1px solid #f0d9ae; color: var(--warn);
   border-radius: 10px; padding: 12px 18px; margin-top: 18px; }
-.note p { margin: 4px 0; } .note p:first-child { font-weight: 600; }
+.note p { margin: 4px 0; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); gap: 14px; margin-top: 18px; }
 .card { background: #fff; border: 1px solid var(--line); border-radius: 10px; padding: 14px 18px; }
 .card b { display: block; font-size: 24px; font-variant-numeric: tabular-nums; }
@@ -48,7 +48,7 @@ PAGE = (
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Fabric {{ document.fabric }}: validation {{ document.verdict }}</title>
+<title>{{ title }}</title>
 <style>"""
     + STYLE
     + mesh_page.STYLE
@@ -57,11 +57,9 @@ PAGE = (
 <body>
 <main>
 <header class="{{ document.verdict }}">
-  <h1>Fabric {{ document.fabric }}: validation {{ document.verdict }}</h1>
+  <h1>{{ title }}</h1>
   <p>{{ document.gates | length - failed | length }} of {{ document.gates | length }} gates passed
-     on {{ hosts | length }} hosts
-     {{- ', on Soft-RoCE: function, not speed; it says nothing about hardware' if document.emulated else '' }} &middot;
-     {{ document.generated }}</p>
+     on {{ hosts | length }} hosts &middot; {{ document.generated }}</p>
 </header>
 
 {% if document.notes %}

@@ -56,6 +56,11 @@ def test_no_counter_is_both() -> None:
     assert not {"recoverable_errors", "resp_cqe_flush_error"} & counters.ERRORS
 
 
+def test_what_is_sent_again_is_an_error() -> None:
+    assert counters.SENT_AGAIN < counters.ERRORS
+    assert not {"link_downed", "out_of_seq_request", "out_of_sequence", "retry_exceeded_err"} & counters.SENT_AGAIN
+
+
 def test_what_rose() -> None:
     before = {"out_of_sequence": 2, "sent_pkts": 5, "np_cnp_sent": 1, "rnr_nak_retry_err": 7}
     after = {"out_of_sequence": 5, "sent_pkts": 99, "np_cnp_sent": 3, "rnr_nak_retry_err": 1, "RTO": 1, "rx_bytes": 9}

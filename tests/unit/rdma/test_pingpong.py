@@ -157,6 +157,36 @@ def test_counters_that_rose_during_the_ping():
     assert (at_client["errors_risen"], at_client["others_risen"]) == ({}, {})
 
 
+def test_counters_that_rose_until_the_ping_failed():
+    wire = Wire()
+    server, client = FakeEndpoint(wire, 1, drop_after=8), FakeEndpoint(wire, 2)
+    server.port = iter([{"out_of_sequence": 3}, {"out_of_sequence": 5}])
+    client.port = iter([{"packet_seq_err": 0}, {"packet_seq_err": 9, "new_one": 1}])
+    at_server, at_client = run_both(server, client, client_plan={"timeout_s": 0.5})
+    assert at_client.risen == {"errors_risen": {"packet_seq_err": 9}, "others_risen": {"new_one": 1}}
+    assert at_server.risen == {"errors_risen": {"out_of_sequence": 2}, "others_risen": {}}
+    assert at_client.step not in pingpong.SILENT_STEPS and at_server.step not in pingpong.SILENT_STEPS
+
+
+@pytest.mark.parametrize("broken", [LookupError("no RDMA device rxe0"), FakeEndpoint(Wire(), 1, broken="connect")])
+def test_before_the_queue_pairs_are_connected_no_counter_says_anything(broken):
+    at_server = run_both(broken, FakeEndpoint(Wire(), 2))[0]
+    assert at_server.risen == {} and at_server.step in pingpong.SILENT_STEPS
+
+
+def test_a_device_that_went_away_keeps_the_reason_of_the_failure():
+    wire = Wire()
+    client = FakeEndpoint(wire, 2, broken="send")
+
+    def gone():
+        yield {"sent_pkts": 0}
+        raise FileNotFoundError("/sys/class/infiniband/rxe0")
+
+    client.port = gone()
+    at_client = run_both(FakeEndpoint(wire, 1), client)[1]
+    assert "work completion status 12" in str(at_client) and at_client.risen == {}
+
+
 def test_ends_with_different_transports():
     wire = Wire()
     told = run_both(FakeEndpoint(wire, 1), FakeEndpoint(wire, 2), client_plan={"transport": "ud"})

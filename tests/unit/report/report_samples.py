@@ -175,6 +175,7 @@ BUDGETS = {
         "active_mtu_min_bytes": 4096,
         "as_intended": True,
         "errors_risen_max": 0,
+        "errors_besides_sent_again_max": 0,
     },
     "mesh": {
         "failed_pairs_max": 0,

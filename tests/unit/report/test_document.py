@@ -43,8 +43,8 @@ def test_a_failed_gate_names_gate_host_value_and_budget():
 
 def test_gates_without_a_value_for_one_reason_are_told_together():
     raw = results()
-    raw["trade1"]["rdma_ping"] = {"failed": True, "msg": "no RDMA device rxe0"}
-    raw["trade1"]["rdma_ping_server"] = {"failed": True, "msg": "no client came"}
+    raw["trade1"]["rdma_ping"] = {"failed": True, "msg": "no RDMA device rxe0", "step": "open device"}
+    raw["trade1"]["rdma_ping_server"] = {"failed": True, "msg": "no client came", "step": "connect"}
     raw["trade1"]["ptp"].update(locked=False, reason="LISTENING")
     texts = document.failures(build(raw)["gates"])
     assert len(texts) == 2
@@ -56,14 +56,50 @@ def test_gates_without_a_value_for_one_reason_are_told_together():
 
 def test_a_server_that_only_repeats_the_client_is_not_told():
     raw = results()
-    raw["trade1"]["rdma_ping"] = {"failed": True, "msg": "no RDMA device rxe0"}
-    raw["trade1"]["rdma_ping_server"] = {"failed": True, "msg": "the other end reports: no RDMA device rxe0"}
+    raw["trade1"]["rdma_ping"] = {"failed": True, "msg": "no RDMA device rxe0", "step": "open device"}
+    told = "the other end reports: no RDMA device rxe0"
+    raw["trade1"]["rdma_ping_server"] = {"failed": True, "msg": told, "step": "exchange of queue pairs"}
     assert all("exch1" not in text for text in document.failures(build(raw)["gates"]))
 
 
-def test_soft_roce_is_told_first():
+@pytest.mark.parametrize("section", ["rdma_ping", "coexistence"])
+def test_a_server_that_failed_alone_fails_the_measurement(section):
     raw = results()
-    raw["exch1"]["rdma_link"]["devices"][0]["emulated"] = True
+    raw["trade1"][section + "_server"] = {"failed": True, "msg": "the last answer was not acknowledged", "step": "x"}
+    made = build(raw)
+    reason = "the server's end on exch1 failed: the last answer was not acknowledged"
+    assert made["measurements"]["trade1"][section]["error"] == reason
+    gates = [gate for gate in made["gates"] if gate["name"].startswith(section) and gate["host"] == "trade1"]
+    assert gates and all(gate["reason"] == reason for gate in gates if "plain" not in gate["name"])
+
+
+SOFT_ROCE = "on Soft-RoCE (RDMA made by software): its speed says nothing about hardware"
+
+
+@pytest.mark.parametrize("passed", [True, False])
+@pytest.mark.parametrize("where", ["link", "client", "server", "mesh"])
+def test_soft_roce_anywhere_is_in_the_first_line_and_only_there(where, passed):
+    raw = results()
+    trader = raw["trade1"]
+    found = {
+        "link": raw["exch1"]["rdma_link"]["devices"][0],
+        "client": trader["rdma_ping"],
+        "server": trader["rdma_ping_server"],
+        "mesh": raw["exch1"]["mesh"][0]["ud"],
+    }[where]
+    found["emulated"] = True
+    if not passed:
+        trader["ptp"].update(locked=False, reason="LISTENING")
+    made = build(raw)
+    first, *others = made["summary"]
+    assert first.startswith("Fabric ldn1: %s, " % made["verdict"].upper()) and first.endswith(SOFT_ROCE)
+    assert made["verdict"] == ("passed" if passed else "failed")
+    assert not [line for line in others + made["notes"] if "hardware" in line and "stamps" not in line]
+    assert SOFT_ROCE not in "\n".join(build()["summary"])
+
+
+def test_whose_stamps_the_figures_have_is_told():
+    raw = results()
     raw["trade1"]["t2t"].update(
         timestamp_source="software",
         software=None,
@@ -73,8 +109,6 @@ def test_soft_roce_is_told_first():
         other_clocks={"hardware": 4},
     )
     made = build(raw)
-    assert made["emulated"] is True
-    assert made["notes"][0].startswith("Soft-RoCE is in use") and "not how fast it is" in made["notes"][0]
     assert any("stamped in software" in note for note in made["notes"])
     for said in (
         "3 orders had no stamp and are in no figure (2 without receive stamp, 1 without transmit stamp)",
@@ -83,7 +117,9 @@ def test_soft_roce_is_told_first():
     ):
         assert any(said in note for note in made["notes"]), said
     assert "by the kernel's stamps" not in "\n".join(made["summary"])
-    assert [line for line in made["summary"] if line.startswith("Note: Soft-RoCE")]
+    assert [line for line in made["summary"] if line.startswith("Note: ")] == [
+        "Note: " + note for note in made["notes"]
+    ]
 
 
 def test_an_engine_over_soft_roce_is_told_even_where_no_other_device_is():

@@ -20,6 +20,7 @@ from ansible_collections.tickwire.fabric.plugins.module_utils.report import docu
 
 LATENCIES = st.lists(st.floats(0.1, 1e6), min_size=outliers.FEWEST, max_size=60)
 PAIR = ["h01", "h00"]
+ERRORS = ("rdma_link.errors_risen_max", "rdma_link.errors_besides_sent_again_max")
 
 
 def build(raw: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def test_equal_values_have_no_outlier_and_one_among_them_is_one() -> None:
 
 
 def registered(**changes: Any) -> dict[str, Any]:
-    items = [dict(PING, item=name, ansible_loop_var="item", **changes) for name in ("rc", "ud")]
+    items = [{**PING, "item": name, "ansible_loop_var": "item", **changes} for name in ("rc", "ud")]
     return {"results": items, "changed": False}
 
 
@@ -121,8 +122,14 @@ def test_a_slow_pair_stands_out_at_both_of_its_hosts_only() -> None:
 
 def test_a_failed_pair_is_a_result_with_both_reasons() -> None:
     raw = mesh_results(4)
-    next(end for end in raw["h01"]["mesh"] if end["peer"] == "h03")["rc"] = {"error": "no server on h03"}
-    next(end for end in raw["h03"]["mesh"] if end["peer"] == "h01")["rc"] = {"error": "port 1 is DOWN"}
+    next(end for end in raw["h01"]["mesh"] if end["peer"] == "h03")["rc"] = {
+        "error": "no server on h03",
+        "step": "connect",
+    }
+    next(end for end in raw["h03"]["mesh"] if end["peer"] == "h01")["rc"] = {
+        "error": "port 1 is DOWN",
+        "step": "open device",
+    }
     made = build(raw)
     (pair,) = (pair for pair in made["mesh"]["pairs"] if "error" in pair)
     assert pair["error"] == "no server on h03 (and h03: port 1 is DOWN)"
@@ -160,9 +167,9 @@ def test_errors_that_rose_are_the_hosts_own() -> None:
     raw["h01"]["mesh"][1]["rc"]["errors_risen"] = {"out_of_sequence": 1}
     raw["h02"]["mesh"][0]["rc"]["others_risen"] = {"np_cnp_sent": 9}
     made = build(raw)
-    assert failed(made) == {("rdma_link.errors_risen_max", "h01")}
-    (text,) = document.failures(made["gates"])
-    assert "value 4 errors" in text and text.endswith("out_of_sequence +4")
+    assert failed(made) == {(name, "h01") for name in ERRORS}
+    for text in document.failures(made["gates"]):
+        assert "value 4 errors" in text and text.endswith("out_of_sequence +4")
     html = page.render(made)
     assert "<code>out_of_sequence</code> +4" in html and "<code>np_cnp_sent</code> +9" in html
 
@@ -172,7 +179,54 @@ def test_soft_roce_at_one_end_is_in_the_headline() -> None:
     raw["h00"]["mesh"][0]["rc"] = {**raw["h00"]["mesh"][0]["rc"], "emulated": True}
     made = build(raw)
     assert made["emulated"] is True
-    assert "it says nothing about hardware" in page.render(made).split("</header>")[0]
+    headline = page.render(made).split("<h1>")[1].split("</h1>")[0]
+    assert "on Soft-RoCE" in headline and "its speed says nothing about hardware" in headline
+    assert made["summary"][0].endswith(headline.partition(": validation passed")[2])
+
+
+def end(raw: dict[str, Any], host: str, peer: str) -> dict[str, Any]:
+    return next(end for end in raw[host]["mesh"] if end["peer"] == peer)
+
+
+def test_a_server_that_failed_alone_fails_its_pair_and_names_itself() -> None:
+    raw = mesh_results(4)
+    server, client = end(raw, "h03", "h01"), end(raw, "h01", "h03")
+    assert (server["mode"], client["mode"]) == ("server", "client")
+    server["rc"] = {
+        "error": "no answer within 30 s",
+        "step": "ping-pong",
+        "errors_risen": {"out_of_sequence": 7},
+        "others_risen": {},
+    }
+    client["rc"] = {**client["rc"], "emulated": True, "errors_risen": {"packet_seq_err": 2}}
+    made = build(raw)
+    (pair,) = (pair for pair in made["mesh"]["pairs"] if "error" in pair)
+    assert pair["error"] == "the server's end on h03 failed: no answer within 30 s" and pair["emulated"] is True
+    assert pair["errors_risen"] == {"h01": {"packet_seq_err": 2}, "h03": {"out_of_sequence": 7}}
+    assert failed(made) == {(name, host) for name in ("mesh.failed_pairs_max", *ERRORS) for host in ("h01", "h03")}
+    assert "mesh RC h01 - h03 failed: the server's end on h03 failed: no answer within 30 s" in made["summary"]
+    html = page.render(made)
+    assert "<code>out_of_sequence</code> +7" in html and "<code>packet_seq_err</code> +2" in html
+
+
+def test_counters_that_nobody_could_read_are_no_proof() -> None:
+    raw = mesh_results(4)
+    end(raw, "h03", "h01")["ud"] = {"error": "host unreachable: no route"}
+    end(raw, "h03", "h02")["rc"]["errors_risen"] = {"out_of_sequence": 7}
+    made = build(raw)
+    gates = [gate for gate in made["gates"] if gate["name"] in ERRORS and not gate["ok"]]
+    assert [(gate["host"], gate["value"]) for gate in gates] == [("h03", None)] * 2
+    assert {gate["reason"] for gate in gates} == {
+        "no value: the counters were not read during UD h01 (host unreachable: no route); "
+        "during the others out_of_sequence +7"
+    }
+    assert "not read during UD h01 (host unreachable: no route)" in page.render(made)
+
+
+def test_a_failed_end_keeps_the_counters_that_it_read() -> None:
+    said = {"step": "ping-pong", "errors_risen": {"out_of_sequence": 7}, "others_risen": {"np_cnp_sent": 1}}
+    kept = filtered(registered(failed=True, msg="no answer", reason="x", **said), PAIR, "h01")
+    assert kept["rc"] == kept["ud"] == {"error": "no answer", **said}
 
 
 class Table(HTMLParser):
