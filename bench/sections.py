@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -231,9 +230,7 @@ def start(plan: Plan) -> tuple[Section, list[Contender]]:
 
 def clos_command(who: str, size: clos.Size) -> list[str]:
     """The command that times one way to plan a Clos."""
-    collections = [str(CHECKOUT / ".venv" / "collections"), os.environ.get("PYTHONPATH", "")]
-    path = os.pathsep.join(filter(None, collections))
-    return ["env", f"PYTHONPATH={path}", sys.executable, "-m", "bench.fabric_plan", who, *size.arguments]
+    return [sys.executable, "-m", "bench.fabric_plan", who, *size.arguments]
 
 
 def whole_plan(plan: Plan) -> tuple[Section, list[Contender]]:
