@@ -94,6 +94,8 @@ static void test_replacement(void)
     uint32_t last_byte, made = atomic_load(&verbs.orders.made);
     for (int i = 0; i < 4; i++) {
         CHECK(verbs_connect(&verbs, &settings.orders, -1, &failure));
+        for (int n = 0; n < VERBS_LINKS; n++) /* the queue pair of the one before sends nothing any more */
+            CHECK(atomic_load(&verbs.orders.links[n].state) != VERBS_RETIRED);
         close(accept(server, NULL, NULL));
         int fd = connect_orders();
         CHECK(orders.send(orders.self, &byte, 1, &last_byte) == 0 && last_byte == 0);
