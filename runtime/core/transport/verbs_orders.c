@@ -189,6 +189,8 @@ bool verbs_orders_connect(struct verbs_orders *self, const struct orders_setting
     if (atomic_load(&self->removed))
         return refuse(&attempt, ENODEV, "RDMA device %s was removed; see `rdma link show`", self->device->gid.device);
     int n = claim(self, wake, stop, attempt.deadline_ns);
+    if (n < 0 && clock_now() < attempt.deadline_ns)
+        return refuse(&attempt, ECANCELED, "given up, the engine stops");
     if (n < 0)
         return refuse(&attempt, ETIMEDOUT, "the connection before has not ended yet");
     memset(&self->links[n].link, 0, sizeof self->links[n].link);

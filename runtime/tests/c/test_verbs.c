@@ -132,18 +132,28 @@ static void *connect_in_vain(void *result)
     return NULL;
 }
 
-/* An attempt under way when the engine closes gives up; nothing it uses goes away before. */
-static void test_closing_while_connecting(void)
+static void close_after(int ms)
 {
     pthread_t thread;
     int code = 0;
     twin_of_rdma->mute = 1;
     CHECK(pthread_create(&thread, NULL, connect_in_vain, &code) == 0);
-    poll(NULL, 0, 50);
+    poll(NULL, 0, ms);
     verbs_close(&verbs);
     CHECK(pthread_join(thread, NULL) == 0 && code == ECANCELED);
     twin_of_rdma->mute = 0;
     CHECK(within(nobody_subscribed));
+}
+
+/* An attempt under way when the engine closes gives up, while it waits for an answer or for the end of the connection before; nothing it
+ * uses goes away before. */
+static void test_closing_while_connecting(void)
+{
+    close_after(3 * VERBS_KEEP_MS);
+    open_engine();
+    close(connect_orders());
+    orders.drop(orders.self);
+    close_after(VERBS_KEEP_MS / 10);
 }
 
 /* --- bad days --- */
