@@ -61,8 +61,8 @@ struct order_transport {
     bool (*take)(void *self);
     /* Close it; what it still had to receive is lost. What has been sent may yet arrive: a logout, and cancels before it. */
     void (*drop)(void *self);
-    /* Close it as lost: what the other end has not acknowledged never arrives, as the login that follows settles without it. NULL:
-     * `drop` does so. */
+    /* Close it as lost: what the other end has not acknowledged never arrives once there is another, whose login settles without it.
+     * NULL: `drop` does so. */
     void (*abandon)(void *self);
     /* Run what `send` runs as far as that goes without a byte leaving this machine; NULL: nothing to warm. */
     void (*warm)(void *self, const uint8_t *bytes, uint32_t length);

@@ -153,11 +153,20 @@ static void end_link(struct verbs_orders *self, int n)
     atomic_store(&self->links[n].state, VERBS_FREE);
 }
 
-/* A link nobody has; the keeper frees what was retired a moment ago. */
+static bool one_is_ending(const struct verbs_orders *self)
+{
+    for (int n = 0; n < VERBS_LINKS; n++)
+        if (atomic_load(&self->links[n].state) == VERBS_RETIRED)
+            return true;
+    return false;
+}
+
+/* A link nobody has, once the keeper has ended what was retired: until then its queue pair would go on sending what was not
+ * acknowledged, which must not arrive after the next login has settled without it. */
 static int claim(struct verbs_orders *self, int wake, int stop, uint64_t deadline_ns)
 {
     for (;;) {
-        for (int n = 0; n < VERBS_LINKS; n++) {
+        for (int n = 0; n < VERBS_LINKS && !one_is_ending(self); n++) {
             int free = VERBS_FREE;
             if (atomic_compare_exchange_strong(&self->links[n].state, &free, VERBS_MAKING))
                 return n;
@@ -180,6 +189,8 @@ bool verbs_orders_connect(struct verbs_orders *self, const struct orders_setting
     if (atomic_load(&self->removed))
         return refuse(&attempt, ENODEV, "RDMA device %s was removed; see `rdma link show`", self->device->gid.device);
     int n = claim(self, wake, stop, attempt.deadline_ns);
+    if (n < 0 && clock_now() < attempt.deadline_ns)
+        return refuse(&attempt, ECANCELED, "given up, the engine stops");
     if (n < 0)
         return refuse(&attempt, ETIMEDOUT, "the connection before has not ended yet");
     memset(&self->links[n].link, 0, sizeof self->links[n].link);

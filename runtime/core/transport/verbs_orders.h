@@ -7,8 +7,9 @@
  *
  *   free -> making (the connector's) -> offered (nobody's) -> taken (the engine's) -> retired (the keeper's) -> free
  *
- * The engine only marks a link as retired: what ending it takes of system calls is the keeper's. A connection that fails loses what
- * was under way, as a TCP connection would; the order session logs in again and resumes by sequence (orders.h).
+ * The engine only marks a link as retired: what ending it takes of system calls is the keeper's, and until that is done no other is
+ * made. A connection that fails loses what was under way, as a TCP connection that is abandoned does; the order session logs in again
+ * and resumes by sequence (orders.h).
  *
  * An order's transmit stamp is the engine's clock behind the send, or, where the device stamps completions, the device's when the send
  * completed; the engine's stands beside it then. On a reliable connection a send completes when the other end's device has

@@ -98,6 +98,8 @@ static void test_replacement(void)
     uint32_t last_byte, made = atomic_load(&verbs.orders.made);
     for (int i = 0; i < 4; i++) {
         CHECK(verbs_connect(&verbs, &settings.orders, -1, &failure));
+        for (int n = 0; n < VERBS_LINKS; n++) /* the queue pair of the one before sends nothing any more */
+            CHECK(atomic_load(&verbs.orders.links[n].state) != VERBS_RETIRED);
         close(accept(server, NULL, NULL));
         int fd = connect_orders();
         CHECK(orders.send(orders.self, &byte, 1, &last_byte) == 0 && last_byte == 0);
@@ -134,14 +136,13 @@ static void *connect_in_vain(void *result)
     return NULL;
 }
 
-/* An attempt under way when the engine closes gives up; nothing it uses goes away before. */
-static void test_closing_while_connecting(void)
+static void close_after(int ms)
 {
     pthread_t thread;
     int code = 0;
     twin_of_rdma->mute = 1;
     CHECK(pthread_create(&thread, NULL, connect_in_vain, &code) == 0);
-    poll(NULL, 0, 50);
+    poll(NULL, 0, ms);
     verbs_close(&verbs);
     CHECK(pthread_join(thread, NULL) == 0 && code == ECANCELED);
     twin_of_rdma->mute = 0;
@@ -171,6 +172,17 @@ static void test_roce_v1(void)
     stop_gateway();
     gateway_settings.verbs.roce_version = settings.verbs.roce_version = 2;
     start_gateway();
+}
+
+/* An attempt under way when the engine closes gives up, while it waits for an answer or for the end of the connection before; nothing it
+ * uses goes away before. */
+static void test_closing_while_connecting(void)
+{
+    close_after(3 * VERBS_KEEP_MS);
+    open_engine();
+    close(connect_orders());
+    orders.drop(orders.self);
+    close_after(VERBS_KEEP_MS / 10);
 }
 
 /* --- bad days --- */
