@@ -190,12 +190,11 @@ def contest_of(rig: Rig) -> tuple[Section, list[Contender]]:
     name = NAMES[rig.transport]
     section = Section(
         f"rdma_{rig.transport}",
-        f"{'Soft-RoCE: half' if rig.software else 'Half'} a round trip over {name} between two hosts, and perftest's",
+        f"Half a round trip over {name} between two hosts, and perftest's" + (f". {WARNING}" if rig.software else ""),
         tuple(metric(size) for size in rig.many),
         bar="at most 1.05 times ib_send_lat",
-        note=(f"{WARNING}. " if rig.software else "")
-        + "Means by the client's CLOCK_MONOTONIC around the whole process: half of what many messages take longer than"
-        f" {FEW}, a message; starting and meeting fall out. Both poll, on the same CPU of each host. ib_send_lat runs"
+        note="Means by the client's CLOCK_MONOTONIC around the whole process: half of what many messages take longer"
+        f" than {FEW}, a message; starting and meeting fall out. Both poll, on the same CPU of each host. ib_send_lat runs"
         f" with its own settings but for size, count, device and GID, and inline up to {INLINE} B as ours; it looks at"
         " nothing of a message, ours at its number; it sorts its times at the end, which is in its figure.",
     )
