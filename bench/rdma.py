@@ -194,9 +194,10 @@ def contest_of(rig: Rig) -> tuple[Section, list[Contender]]:
         tuple(metric(size) for size in rig.many),
         bar="at most 1.05 times ib_send_lat",
         note="Means by the client's CLOCK_MONOTONIC around the whole process: half of what many messages take longer"
-        f" than {FEW}, a message; starting and meeting fall out. Both poll, on the same CPU of each host. ib_send_lat runs"
-        f" with its own settings but for size, count, device and GID, and inline up to {INLINE} B as ours; it looks at"
-        " nothing of a message, ours at its number; it sorts its times at the end, which is in its figure.",
+        f" than {FEW}, a message; starting and meeting fall out. Both poll, on the same CPU of each host. ib_send_lat"
+        " runs with its own settings but for size, count, device and GID, and inline up to"
+        f" {INLINE} B as ours; it looks at nothing of a message, ours at its number; it sorts its times at the end,"
+        " which is in its figure.",
     )
     return section, [
         Contender("tickwire bench pingpong", measure=rig.ours),

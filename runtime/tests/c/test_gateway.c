@@ -266,7 +266,7 @@ static void test_long_packets(void)
     CHECK(feed.receive(feed.self, &packet) == TRANSPORT_PACKET && packet.length == FEED_DATAGRAM);
     CHECK(feed.receive(feed.self, &packet) == TRANSPORT_NOTHING);
 
-    struct ibv_sge part = {(uintptr_t)bytes, FEED_DATAGRAM + 1, gateway.device.mr->lkey};
+    struct ibv_sge part = {(uintptr_t)gateway.memory, FEED_DATAGRAM + 1, gateway.device.mr->lkey};
     struct ibv_send_wr request = {.sg_list = &part,
                                   .num_sge = 1,
                                   .opcode = IBV_WR_SEND,

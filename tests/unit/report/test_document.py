@@ -127,7 +127,7 @@ def test_an_engine_over_soft_roce_is_told_even_where_no_other_device_is():
     assert build(raw)["emulated"] is False and "Soft-RoCE" not in "\n".join(build(raw)["summary"])
     raw["trade1"]["t2t"].update(software_rdma=True, p99_9_ns=None)
     made = build(raw)
-    assert made["emulated"] is True and made["notes"][0].startswith("Soft-RoCE is in use")
+    assert made["emulated"] is True and made["summary"][0].endswith(SOFT_ROCE)
     (line,) = [line for line in made["summary"] if line.startswith("trade1: tick-to-trade")]
     assert "p99.9 not measured, max 45.0 us" in line and "(4000 samples, hardware stamps, Soft-RoCE)" in line
 
