@@ -42,12 +42,12 @@ def gids(root: Path) -> list[dict[str, Any]]:
             if types.read_text().strip() != "RoCE v2" or "ACTIVE" not in (port / "state").read_text():
                 continue
             address = ipaddress.IPv6Address((port / "gids" / types.name).read_text().strip()).ipv4_mapped
-        except (OSError, ValueError):  # an empty place of the table cannot be read
+            interface = (port / "gid_attrs" / "ndevs" / types.name).read_text().strip()
+            mtu = int((root.parent / "net" / interface / "mtu").read_text())
+        except (OSError, ValueError):  # an empty place of the table cannot be read, nor an interface that is elsewhere
             continue
         if address is not None:
             names = {"device": port.parents[1].name, "port": int(port.name), "gid_index": int(types.name)}
-            interface = (port / "gid_attrs" / "ndevs" / types.name).read_text().strip()
-            mtu = int((root.parent / "net" / interface / "mtu").read_text())
             found.append({**names, "address": str(address), "mtu": mtu})
     return found
 

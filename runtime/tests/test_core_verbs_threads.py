@@ -14,7 +14,7 @@ SOURCES = (
 )
 
 
-@pytest.mark.parametrize("test", ["test_verbs", "test_verbs_stamps", "test_gateway"])
+@pytest.mark.parametrize("test", ["test_verbs", "test_verbs_stamps", "test_gateway_running"])
 def test_threads(test: str, tmp_path: Path) -> None:
     core_tsan.build_double(tmp_path)
     core_tsan.run(core_tsan.build(tmp_path, test, *SOURCES))

@@ -492,10 +492,7 @@ static void test_the_port_and_the_device(void)
 int main(int argc, char **argv)
 {
     (void)argc;
-    site_open(argv[0]);
-    configure();
-    gateway_init(&gateway);
-    verbs_init(&verbs);
+    pair_open(argv[0]);
     start_gateway();
     open_engine();
     unsigned registrations = twin_of_rdma->registrations;
@@ -515,9 +512,6 @@ int main(int argc, char **argv)
     test_the_memory_of_several_devices();
     test_the_link_goes_down_under_load();
     test_the_port_and_the_device();
-    CHECK(twin_of_rdma->objects <= 2); /* this program keeps the double loaded, and so its devices open */
-    close(server);
-    close(wake);
-    site_close();
+    pair_close();
     return DONE();
 }

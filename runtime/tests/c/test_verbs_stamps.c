@@ -225,19 +225,13 @@ static void test_the_counter_is_kept(void)
 int main(int argc, char **argv)
 {
     (void)argc;
-    site_open(argv[0]);
-    configure();
-    gateway_init(&gateway);
-    verbs_init(&verbs);
+    pair_open(argv[0]);
     start_gateway();
     test_which_devices();
     test_samples();
     test_a_device_that_stamps_nothing();
     test_the_counter_is_kept();
     stop_gateway();
-    close(server);
-    close(wake);
-    site_close();
-    CHECK(twin_of_rdma->objects <= 2); /* this program keeps the double loaded, and so its devices open */
+    pair_close();
     return DONE();
 }

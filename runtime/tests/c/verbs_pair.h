@@ -142,4 +142,46 @@ static inline int connect_orders(void)
     return fd;
 }
 
+static inline int knock(void)
+{
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(gateway_settings.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    return fd;
+}
+
+/* 0: subscribed; an errno: refused; -1: closed without an answer. */
+static inline int answered(int fd)
+{
+    uint8_t answer[SUBSCRIPTION_ANSWER];
+    ssize_t got = recv(fd, answer, sizeof answer, MSG_WAITALL);
+    CHECK(got == (ssize_t)sizeof answer || got == 0 || (got < 0 && errno == ECONNRESET));
+    return got > 0 ? (int)get32(answer) : -1;
+}
+
+static inline bool is_told(const char *words)
+{
+    char problem[256];
+    gateway_problem(&gateway, problem, sizeof problem);
+    return strstr(problem, words) != NULL;
+}
+
+/* Before and after all tests of a program. */
+static inline void pair_open(const char *program)
+{
+    site_open(program);
+    configure();
+    gateway_init(&gateway);
+    verbs_init(&verbs);
+}
+
+static inline void pair_close(void)
+{
+    CHECK(twin_of_rdma->objects <= 2); /* this program keeps the double loaded, and so its devices open */
+    close(server);
+    close(wake);
+    site_close();
+}
+
 #endif
